@@ -1,0 +1,25 @@
+"""Atelier, a self-hosted text-to-image studio.
+
+Imports point one way (tests/test_import_rule.py proves it; a room may import what stands right of it):
+`cli, ui > dropfolder > client > core` and
+`image_generation_service > service > library, jobs > engine, database > diffusion > picture, catalog > core`.
+Only `diffusion` imports torch, only `service` imports flask, only `ui` imports gradio.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.diffusion import DiffusionService
+
+__version__ = "0.1.0"
+__all__ = ["DiffusionService", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    # The one lazy import of the package: `from app import DiffusionService` must work, while every other
+    # process (HTTP service, page, command line) must be able to import `app` without paying for torch.
+    if name == "DiffusionService":
+        from app.diffusion import DiffusionService
+
+        return DiffusionService
+    raise AttributeError(f"module 'app' has no attribute {name!r}")

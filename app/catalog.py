@@ -1,0 +1,169 @@
+"""Which models there are: `models/catalog.toml`, and the folders and `.safetensors` files a user puts beside it.
+
+Never loads weights and never asks the network: it reads a table and looks at file names and sizes.
+"""
+
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from app.core.errors import FieldError, InvalidRequest, UnknownModel
+from app.core.schema import MAX_SEED, RANDOM_SEED, GenerationRequest, Value
+from app.core.settings import Settings
+
+CATALOG_FILE = "catalog.toml"
+OUTPUT_PREFIX = "generated_images"
+
+
+class Span(Value):
+    """An allowed range, both ends included. `multiple` is the step of a size in pixels."""
+
+    low: float
+    high: float
+    multiple: int = 1
+
+    def allows(self, value: float) -> bool:
+        """True if the value is inside and a multiple of `multiple`."""
+        return self.low <= value <= self.high and (self.multiple == 1 or value % self.multiple == 0)
+
+    def words(self) -> str:
+        """The range as a person reads it."""
+        text = f"allowed is {self.low:g} to {self.high:g}"
+        return f"{text} in steps of {self.multiple}" if self.multiple > 1 else text
+
+
+class ModelEntry(Value):
+    """One model as the catalog knows it. Sizes are bytes and pixels.
+
+    `repository` is a hub id, or absent for a model that is a `path` (a diffusers folder, or one `.safetensors`
+    file) inside the models folder. `revision` pins the hub's commit. `schedulers` empty = every known one.
+    """
+
+    key: str
+    title: str
+    repository: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    path: str | None = None
+    pipeline: str = "StableDiffusionPipeline"
+    size_bytes: int = 0
+    parameters: int = 0
+    licence: str = "unknown"
+    speed: str = ""
+    quality: str = ""
+    best_for: str = ""
+    num_inference_steps: int = 20
+    guidance_scale: float = 7.5
+    width: int = 512
+    height: int = 512
+    negative_prompt: str = ""
+    scheduler: str = "default"
+    steps_range: Span = Span(low=1, high=150)
+    guidance_range: Span = Span(low=0, high=30)
+    size_range: Span = Span(low=64, high=2048, multiple=8)
+    schedulers: tuple[str, ...] = ()
+    own: bool = Field(False, description="True for files that the user put there.")
+
+
+class Catalog:
+    """The models of one models folder. Reads the disk at each call, so a model dropped in appears by itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.models_folder
+        self.default_key = settings.default_model
+        self._max_images = settings.max_images
+        self._max_pixels = settings.max_pixels
+
+    def entries(self) -> list[ModelEntry]:
+        """All models, the catalog's first in its order, then the user's own by name."""
+        listed = _read_table(self.folder / CATALOG_FILE)
+        taken = {entry.path for entry in listed if entry.path}
+        keys = {entry.key for entry in listed}
+        return listed + [own for own in _own_models(self.folder, taken) if own.key not in keys]
+
+    def get(self, key: str) -> ModelEntry:
+        """The entry of one key. Raises UnknownModel, which names the keys there are."""
+        entries = self.entries()
+        for entry in entries:
+            if entry.key == key:
+                return entry
+        known = ", ".join(entry.key for entry in entries)
+        raise UnknownModel(f"There is no model {key!r}. Known models: {known}.")
+
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        """The same request with the model's defaults filled in and the seed drawn, ready to be stored.
+
+        Raises InvalidRequest naming every field outside the model's ranges, UnknownModel's text included as
+        field `model`. Nothing is rounded or clipped.
+        """
+        try:
+            entry = self.get(request.model or self.default_key)
+        except UnknownModel as error:
+            known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
+            raise InvalidRequest([FieldError("model", request.model, known)]) from error
+        filled = request.model_copy(update={name: value for name, value in _filled(request, entry)})
+        errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
+        if errors:
+            raise InvalidRequest(errors)
+        return filled
+
+    def installed_path(self, entry: ModelEntry) -> Path | None:
+        """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
+        return self.folder / entry.path if entry.path else None
+
+
+def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, Any]]:
+    names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
+    values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
+    # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
+    seed = secrets.randbelow(MAX_SEED) if request.seed == RANDOM_SEED else request.seed
+    return [*values, ("model", entry.key), ("seed", seed)]
+
+
+def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int, max_pixels: int):  # type: ignore[no-untyped-def]
+    checks = [
+        ("num_inference_steps", entry.steps_range),
+        ("guidance_scale", entry.guidance_range),
+        ("width", entry.size_range),
+        ("height", entry.size_range),
+    ]
+    for name, span in checks:
+        value = getattr(request, name)
+        if not span.allows(value):
+            yield FieldError(name, value, f"{span.words()} for model {entry.key}")
+    if request.num_images > max_images:
+        yield FieldError("num_images", request.num_images, f"allowed is 1 to {max_images}")
+    if request.width * request.height > max_pixels:  # type: ignore[operator]
+        size = f"{request.width}x{request.height}"
+        yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
+    if entry.schedulers and request.scheduler not in ("default", *entry.schedulers):
+        yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(entry.schedulers))
+
+
+def _read_table(file: Path) -> list[ModelEntry]:
+    if not file.exists():
+        return []
+    with file.open("rb") as stream:
+        table: Mapping[str, Any] = tomllib.load(stream)
+    return [ModelEntry.model_validate({"key": key, **values}) for key, values in table.items()]
+
+
+def _own_models(folder: Path, taken: set[str]) -> list[ModelEntry]:
+    """The user's diffusers folders (they have a `model_index.json`) and single `.safetensors` files."""
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name in taken or path.name.startswith((".", OUTPUT_PREFIX)):
+            continue
+        if path.is_dir() and (path / "model_index.json").is_file():
+            size = sum(part.stat().st_size for part in path.rglob("*.safetensors"))
+            found.append(ModelEntry(key=path.name, title=path.name, path=path.name, size_bytes=size, own=True))
+        elif path.is_file() and path.suffix == ".safetensors":
+            size = path.stat().st_size
+            found.append(ModelEntry(key=path.stem, title=path.stem, path=path.name, size_bytes=size, own=True))
+    return found

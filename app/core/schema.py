@@ -1,0 +1,150 @@
+"""Request → job → image: the values that every door, room and process shares. Frozen; JSON in and out."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_PROMPT_CHARS = 20_000
+MAX_SEED = 2**32  # inclusive: the playground document allows "up to 2-to-the-power-32"
+RANDOM_SEED = -1
+
+
+def _refuse_lone_surrogates(text: str) -> str:
+    # A lone surrogate cannot be written as UTF-8, so it could never be saved into a file or a row.
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("must be valid Unicode text (it has a lone surrogate)")
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_refuse_lone_surrogates)]
+
+
+class Value(BaseModel):
+    """Base of all shared values: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobState(StrEnum):
+    """Where a job is. `queued` and `running` are open; the other three never change again."""
+
+    QUEUED = "queued"  # waits for its turn
+    RUNNING = "running"  # an engine works on it
+    SUCCEEDED = "succeeded"  # all its images are saved
+    FAILED = "failed"  # `error` says why
+    CANCELLED = "cancelled"  # someone asked for it
+
+    @property
+    def finished(self) -> bool:
+        """True if the job will never change again."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class GenerationRequest(Value):
+    """What to draw. `None` means "as the model's catalog entry says"; a stored job's request has no `None`."""
+
+    prompt: Text = Field(max_length=MAX_PROMPT_CHARS, description="What the picture shows.")
+    negative_prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="What it must not show.")
+    model: str | None = Field(None, max_length=200, description="Catalog key; the default model if absent.")
+    num_inference_steps: int | None = Field(None, ge=1, le=1000, strict=True, description="Denoising steps.")
+    guidance_scale: float | None = Field(
+        None, ge=0, le=100, allow_inf_nan=False, description="CFG scale; 0 or 1 = no guidance."
+    )
+    width: int | None = Field(None, ge=8, le=8192, strict=True, description="Pixels.")
+    height: int | None = Field(None, ge=8, le=8192, strict=True, description="Pixels.")
+    seed: int = Field(
+        RANDOM_SEED, ge=RANDOM_SEED, le=MAX_SEED, strict=True, description="-1 = random; image i has seed + i."
+    )
+    num_images: int = Field(1, ge=1, strict=True, description="Images of this job.")
+    scheduler: str | None = Field(
+        None, max_length=100, description="Sampler by its A1111 or diffusers name; the model's own if absent."
+    )
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="Values of other dialects that are kept but have no effect here."
+    )
+
+
+class Progress(Value):
+    """How far a running job is: `step` of `of` in `phase` (`loading`, `denoising`, `saving`)."""
+
+    step: int
+    of: int
+    phase: str
+
+
+class JobError(Value):
+    """Why a job failed: a stable `code`, a sentence, and what would help (or null)."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class ImageRef(Value):
+    """One saved image, as it appears inside a job. `url` is relative to the service's address."""
+
+    id: str
+    index: int
+    seed: int
+    width: int
+    height: int
+    url: str
+    sha256: str
+
+
+class Job(Value):
+    """One accepted request and what became of it. Times are UTC; `seconds` is the engine's working time."""
+
+    id: str
+    state: JobState
+    origin: str
+    request: GenerationRequest
+    priority: int = 0
+    attempt: int = 0
+    position: int | None = None
+    eta_s: float | None = None
+    progress: Progress | None = None
+    images: tuple[ImageRef, ...] = ()
+    error: JobError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: float | None = None
+
+
+class SavedImage(Value):
+    """A row of the library. `path` is relative to the library folder; `recipe` is the PNG's exact JSON."""
+
+    id: str
+    job_id: str
+    index: int
+    seed: int
+    width: int
+    height: int
+    path: str
+    sha256: str
+    bytes: int
+    prompt: str
+    negative_prompt: str = ""
+    model: str
+    origin: str
+    seconds: float | None = None
+    favourite: bool = False
+    created_at: datetime
+    recipe: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Where the service serves the file's bytes, relative to its address."""
+        return f"/images/{self.id}.png"
+
+    def ref(self) -> ImageRef:
+        """The short form that a job carries."""
+        return ImageRef(
+            id=self.id, index=self.index, seed=self.seed, width=self.width, height=self.height,
+            url=self.url, sha256=self.sha256,
+        )  # fmt: skip

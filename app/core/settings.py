@@ -1,0 +1,111 @@
+"""All settings, read once from the environment and then frozen. `docs/settings.md` is made from this class."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class MachineSize(StrEnum):
+    """How much the owner lets Atelier use, in the words of the environment document."""
+
+    BIG = "big"
+    MEDIUM = "medium"
+    LITTLE = "little"
+    TINY = "tiny"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default, its unit and what it does. Environment prefix `ATELIER_`."""
+
+    model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore", populate_by_name=True)
+
+    # Where the service listens
+    host: str = Field("127.0.0.1", description="Address the image service listens on. Beyond loopback it needs keys.")
+    port: int = Field(5001, ge=0, le=65535, description="Port of the image service.")
+    service_url: str = Field(
+        "http://127.0.0.1:5001", description="Where the page, the command line and the drop folder find the service."
+    )
+    api_key: SecretStr | None = Field(None, description="Key that the clients of this machine send.")
+    api_keys_file: Path | None = Field(
+        None, description="File with one API key a line (`scope:sha256-hex-of-key`); needed beyond loopback."
+    )
+    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further host names under which the service may be called, separated by commas."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Exact origins of web pages that may call the service, separated by commas. None by default."
+    )
+    threads: int = Field(64, ge=4, le=512, description="HTTP threads of the image service.")
+    max_event_streams: int = Field(48, ge=1, le=500, description="Open event streams; each holds a thread.")
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body, bytes.")
+
+    # The page
+    ui_host: str = Field("127.0.0.1", description="Address the web page listens on. Beyond loopback it needs a login.")
+    ui_port: int = Field(7860, ge=0, le=65535, description="Port of the web page.")
+
+    # Where things are
+    data_folder: Path = Field(PROJECT_FOLDER / "data", description="Job table, thumbnails and lock file.")
+    models_folder: Path = Field(PROJECT_FOLDER / "models", description="Catalog, shipped and own models.")
+    output_folder: Path = Field(
+        PROJECT_FOLDER / "models" / "generated_images_service", description="Saved pictures, a folder a day."
+    )
+    logs_folder: Path = Field(PROJECT_FOLDER / "logs", description="Log files.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the job table; SQLite in the data folder if absent, PostgreSQL by URL."
+    )
+
+    # The queue
+    max_queue: int = Field(10_000, ge=1, le=100_000, description="Queued jobs before a submit is answered 429.")
+    max_images: int = Field(8, ge=1, le=64, description="Most images of one job.")
+    max_pixels: int = Field(4096 * 4096, ge=64 * 64, description="Most pixels of one image, width × height.")
+    max_crashes: int = Field(3, ge=1, le=20, description="Engine crashes under one job before it is failed.")
+    start_paused: bool = Field(False, description="Start with the queue paused (the choice after a crash).")
+
+    # The engine
+    machine_size: MachineSize | None = Field(
+        None,
+        validation_alias=AliasChoices("ATELIER_MACHINE_SIZE", "MACHINE_SIZE", "machine_size"),
+        description="How much memory saving: big, medium, little or tiny; measured if absent.",
+    )
+    default_model: str = Field("pocket", description="Catalog key of the model used when a request names none.")
+    preload: bool = Field(True, description="Load the default model when the service starts.")
+    engine: str = Field("local", description="Who makes the pictures: local (this machine), or test (fast, no model).")
+    device: str | None = Field(None, description="cpu, cuda:0, mps …; the best one of this machine if absent.")
+    denoise_timeout_s: float = Field(60, gt=0, description="Seconds without a sign of life while denoising = hung.")
+    load_timeout_s: float = Field(900, gt=0, description="Seconds without a sign of life while loading = hung.")
+    cancel_timeout_s: float = Field(10, gt=0, description="Seconds a cancelled job may take before it is killed.")
+    drain_timeout_s: float = Field(25, ge=0, description="Seconds a running job may finish after SIGTERM.")
+    previews_per_s: float = Field(4, ge=0, le=30, description="Most live previews a second; 0 = none.")
+
+    # The network
+    offline: bool = Field(
+        False,
+        validation_alias=AliasChoices("ATELIER_OFFLINE", "HF_HUB_OFFLINE", "offline"),
+        description="Never ask the model hub for anything.",
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR. Prompts are logged at DEBUG only.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: object) -> object:
+        if isinstance(values, dict):
+            for name in ("trusted_hosts", "cors_origins"):
+                if isinstance(values.get(name), str):
+                    values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
+        return values
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The job table's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data_folder / 'atelier.db'}"
+
+    @property
+    def binds_beyond_loopback(self) -> bool:
+        """True if other machines could reach the image service."""
+        return self.host not in LOOPBACK_HOSTS

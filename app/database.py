@@ -1,0 +1,108 @@
+"""The one database: its tables and how it is opened. SQLite by default, PostgreSQL by URL; the same statements."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
+
+metadata = MetaData()
+
+# Times are seconds since 1970 UTC as floats: they compare alike on both databases.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the order of submitting
+    Column("id", String(36), nullable=False, unique=True),
+    Column("idempotency_key", String(200), unique=True),
+    Column("origin", String(40), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("model", String(200), nullable=False),
+    Column("batch_key", String(64), nullable=False),
+    Column("request", JSON, nullable=False),  # fully resolved: seed fixed, no None
+    Column("num_images", Integer, nullable=False),
+    Column("megapixel_steps", Float, nullable=False),  # the work in it, for the ETA
+    Column("attempt", Integer, nullable=False, default=0),  # fencing token, rises on every claim
+    Column("crashes", Integer, nullable=False, default=0),  # rises only when the engine died under the job
+    Column("owner", String(64)),  # boot id of the service that runs it
+    Column("lease_until", Float),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("error", JSON),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("seconds", Float),
+    Index("jobs_by_state", "state", "priority", "seq"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("job_id", String(36), nullable=False, index=True),  # no foreign key: rebuilt rows have no job
+    Column("index", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("negative_prompt", Text, nullable=False),
+    Column("model", String(200), nullable=False, index=True),
+    Column("origin", String(40), nullable=False),
+    Column("seconds", Float),
+    Column("favourite", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("recipe", JSON, nullable=False),
+    UniqueConstraint("job_id", "index"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),  # 1, 2, 3 … without gaps for each job
+    Column("kind", String(20), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+
+def open_database(url: str) -> Engine:
+    """An engine for `url`. On SQLite every transaction is `BEGIN IMMEDIATE` on a WAL file with synchronous=FULL.
+
+    FULL: an acknowledged commit survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
+    IMMEDIATE: no deadlock by lock upgrade; waiting for the lock takes at most 10 s.
+    """
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection, _record):  # type: ignore[no-untyped-def]
+            connection.isolation_level = None  # SQLAlchemy's own BEGIN below is the only one
+            cursor = connection.cursor()
+            for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection):  # type: ignore[no-untyped-def]
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
