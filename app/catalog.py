@@ -105,7 +105,7 @@ class Catalog:
         except UnknownModel as error:
             known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
             raise InvalidRequest([FieldError("model", request.model, known)]) from error
-        filled = request.model_copy(update={name: value for name, value in _filled(request, entry)})
+        filled = request.model_copy(update=dict(_filled(request, entry)))
         errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
         if errors:
             raise InvalidRequest(errors)
