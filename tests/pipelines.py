@@ -1,0 +1,109 @@
+"""Small pipelines with random weights, of the real classes: built and saved in a second, no network.
+
+They draw coloured noise, but load, schedule, guide, decode and cancel exactly as the big ones do.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+TEXT_WIDTH = 32
+
+
+def byte_tokenizer(max_length: int = 77) -> CLIPTokenizer:
+    """A CLIP tokenizer without merges: one token for each byte (and for each byte at a word's end)."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in visible]
+    letters = [chr(byte) for byte in visible] + [chr(256 + i) for i in range(len(hidden))]
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=max_length)
+
+
+def tiny_text_encoder(tokenizer: CLIPTokenizer, width: int = TEXT_WIDTH) -> CLIPTextModel:
+    """Two layers of a CLIP text encoder that fits the tokenizer."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def tiny_unet(text_width: int = TEXT_WIDTH, **more: object) -> UNet2DConditionModel:
+    """An SD-shaped UNet of about half a million parameters."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=text_width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+        **more,
+    )
+
+
+def tiny_vae() -> AutoencoderKL:
+    """A VAE with 4 latent channels and a factor of 8, as Stable Diffusion has it."""
+    return AutoencoderKL(
+        block_out_channels=(16, 16, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=128,
+    )
+
+
+def make_tiny_sd(folder: Path, seed: int = 0) -> Path:
+    """Save a StableDiffusionPipeline of about a million random parameters as safetensors; gives the folder back.
+
+    Its pictures are 128x128 by default. The same `seed` gives the same weights.
+    """
+    tokenizer = byte_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pipe = StableDiffusionPipeline(
+            tokenizer=tokenizer,
+            text_encoder=tiny_text_encoder(tokenizer),
+            unet=tiny_unet(),
+            vae=tiny_vae(),
+            scheduler=DDIMScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                clip_sample=False,
+                set_alpha_to_one=False,
+                steps_offset=1,
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def catalog_toml(models_folder: Path, **models: dict[str, object]) -> Path:
+    """Write a `catalog.toml` into a test's models folder: one table for each model."""
+    lines = []
+    for key, values in models.items():
+        lines.append(f"[{key}]")
+        lines.extend(f"{name} = {json.dumps(value)}" for name, value in values.items())
+    file = models_folder / "catalog.toml"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
