@@ -1,0 +1,314 @@
+"""ImageServiceClient: the one file that knows the image service's addresses."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError
+
+from app import __version__
+from app.client_stream import Backoff, Event, read_events, read_lines
+from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.schema import GenerationRequest, Job, SavedImage, Value
+
+__all__ = ["Event", "ImageGroup", "ImageServiceClient"]
+
+CONNECT_TIMEOUT_S = 3.05
+STREAM_SILENCE_S = 45  # the service sends a comment every 15 s; three missing ones = the line is dead
+# Answers that another try may mend: a restarting service, or a reverse proxy in front of one.
+PASSING_STATUS = (502, 503, 504)
+
+
+class ImageGroup(Value):
+    """The images of one job, for a library view. `seconds` is the engine's working time, None if unknown."""
+
+    prompt: str
+    model: str
+    seconds: float | None = None
+    created_at: datetime
+    job_id: str
+    images: tuple[SavedImage, ...]
+
+
+class ImageServiceClient:
+    """Calls one image service. May be used by many threads at once.
+
+    No proxy, `.netrc` or other environment setting is ever used for these calls. GET and DELETE, and submits
+    (they always carry an Idempotency-Key), are tried again for about 4 s when the service does not answer.
+
+    Every method raises `ServiceError` (the service said no: `code`, `http_status`, `message`, `errors`) or its
+    subclass `ServiceUnreachable` (nothing answered).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 30,
+        patience_s: float = 120,
+        origin: str = "api",
+    ) -> None:
+        """`timeout_s` is for one answer; `patience_s` is how long `events` and `wait` look for a service that is gone.
+
+        `origin` (`ui`, `cli`, `drop`, `api`) is kept with each submitted job.
+        """
+        self.url = url.rstrip("/")
+        self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
+        self._patience_s = patience_s
+        headers = {"User-Agent": f"atelier/{__version__}", "X-Atelier-Origin": origin}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        self._once = _session(headers, Retry(0))
+        self._repeating = _session(
+            headers,
+            Retry(
+                total=4,
+                backoff_factor=0.3,
+                allowed_methods=None,  # the caller chooses this session only for calls that may be repeated
+                status_forcelist=PASSING_STATUS,
+                raise_on_status=False,
+                respect_retry_after_header=False,  # a person waits; the back-off is short enough
+            ),
+        )
+
+    # The service itself
+
+    def health(self) -> dict[str, Any]:
+        """`GET /health`: is it alive? Asked once, so a dead service is known at once."""
+        return self._json("GET", "/health", repeat=False)
+
+    def ready(self) -> bool:
+        """True if it can take work now. Raises ServiceUnreachable if nothing answers."""
+        try:
+            self._call("GET", "/ready", repeat=False)
+        except ServiceUnreachable:
+            raise
+        except ServiceError:
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Queue length, running jobs, devices, memory (bytes) and loaded models."""
+        return self._json("GET", "/api/status")
+
+    # Models
+
+    def models(self) -> list[dict[str, Any]]:
+        """The catalog, each with its defaults, ranges, size (bytes) and state."""
+        return self._json("GET", "/api/models")["items"]
+
+    def model(self, key: str) -> dict[str, Any]:
+        """One catalog entry with its state."""
+        return self._json("GET", f"/api/models/{key}")
+
+    def load_model(self, key: str) -> dict[str, Any]:
+        """Ask for a model to be loaded; answers at once, `model(key)` tells how far it is."""
+        return self._json("POST", f"/api/models/{key}/load", repeat=True)
+
+    def unload_model(self, key: str) -> dict[str, Any]:
+        """Free a model's memory."""
+        return self._json("POST", f"/api/models/{key}/unload", repeat=True)
+
+    # Jobs
+
+    def submit(
+        self,
+        request: GenerationRequest | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        origin: str | None = None,
+    ) -> Job:
+        """Put one request into the queue. The same key always gives the same job, so a repeated try is safe."""
+        body = request.model_dump(exclude_unset=True) if isinstance(request, GenerationRequest) else dict(request)
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        if origin:
+            headers["X-Atelier-Origin"] = origin
+        return _job(self._json("POST", "/api/jobs", json=body, headers=headers, repeat=True))
+
+    def job(self, id: str) -> Job:
+        """One job as it is now."""
+        return _job(self._json("GET", f"/api/jobs/{id}"))
+
+    def jobs(
+        self, state: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Job], str | None]:
+        """A page of jobs, newest first, and the cursor of the next page (None = this was the last)."""
+        page = self._json("GET", "/api/jobs", params={"state": state, "cursor": cursor, "limit": limit})
+        return [_job(item) for item in page["items"]], page["next"]
+
+    def cancel(self, id: str) -> Job:
+        """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""
+        return _job(self._json("POST", f"/api/jobs/{id}/cancel", repeat=True))
+
+    def events(self, id: str, after: int | None = None) -> Iterator[Event]:
+        """A job's events as they happen, from the one after number `after`; ends behind the last one.
+
+        Survives a lost connection and a service restart: it goes on behind the last numbered event, so none is
+        lost or doubled. While no stream can be had, the job is asked instead. Raises ServiceUnreachable when the
+        service was gone for `patience_s`.
+        """
+        backoff = Backoff(self._patience_s)
+        while True:
+            try:
+                for event in self._stream(id, after):
+                    backoff.reset()
+                    after = event.seq if event.seq is not None else after
+                    yield event
+                    if event.ends_job:
+                        return
+                job = self.job(id)  # the stream ended early: is the job over, or was only the line cut?
+                backoff.reset()
+            except ServiceError as error:
+                if not isinstance(error, ServiceUnreachable) and error.http_status not in (429, *PASSING_STATUS):
+                    raise
+                backoff.wait(because=error)
+                continue
+            if job.state.finished:
+                yield Event(job.state.value, {"job": job.model_dump(mode="json")}, None)
+                return
+            backoff.pause()
+
+    def wait(self, id: str, on_event: Callable[[Event], None] | None = None) -> Job:
+        """Wait until the job is finished and return it; `on_event` is called for every event. See `events`."""
+        for event in self.events(id):
+            if on_event is not None:
+                on_event(event)
+        return self.job(id)
+
+    def generate(
+        self, request: GenerationRequest | Mapping[str, Any], on_event: Callable[[Event], None] | None = None
+    ) -> Job:
+        """Submit and wait: the finished job. Look at its `state`: it may have failed or been cancelled."""
+        return self.wait(self.submit(request).id, on_event)
+
+    # The library
+
+    def images(
+        self,
+        q: str | None = None,
+        favourite: bool | None = None,
+        model: str | None = None,
+        seed: int | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[list[SavedImage], str | None]:
+        """A page of saved images, newest first, and the cursor of the next page. `q` searches in the prompts."""
+        page = self._library(q, favourite, cursor, limit, model=model, seed=seed)
+        return [_image(item) for item in page["items"]], page["next"]
+
+    def groups(
+        self, q: str | None = None, favourite: bool | None = None, cursor: str | None = None, limit: int = 20
+    ) -> tuple[list[ImageGroup], str | None]:
+        """A page of the library with the images of one job together, newest first, and the next page's cursor."""
+        page = self._library(q, favourite, cursor, limit, group="prompt")
+        return [ImageGroup.model_validate(item, extra="ignore") for item in page["items"]], page["next"]
+
+    def image(self, id: str) -> SavedImage:
+        """One saved image with its recipe."""
+        return _image(self._json("GET", f"/api/images/{id}"))
+
+    def image_bytes(self, id: str) -> bytes:
+        """The PNG exactly as it was saved."""
+        return self._call("GET", f"/images/{id}.png").content
+
+    def thumbnail(self, id: str, width: Literal[256, 512] = 256) -> bytes:
+        """A WebP of the image, `width` pixels wide."""
+        return self._call("GET", f"/images/{id}/thumbnail.webp", params={"w": width}).content
+
+    def set_favourite(self, id: str, favourite: bool) -> SavedImage:
+        """Mark or unmark an image."""
+        return _image(self._json("PATCH", f"/api/images/{id}", json={"favourite": favourite}, repeat=True))
+
+    def delete_image(self, id: str) -> None:
+        """Delete the file, its thumbnails and its row. Deleting twice is fine."""
+        self._call("DELETE", f"/api/images/{id}")
+
+    def inspect(self, data: bytes) -> dict[str, Any]:
+        """What a picture file (PNG, JPEG or WebP bytes) says about how it was made."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._json("POST", "/api/inspect", data=data, headers=headers, repeat=True)
+
+    # One call
+
+    def _library(self, q: Any, favourite: bool | None, cursor: Any, limit: int, **more: Any) -> Any:
+        chosen = None if favourite is None else str(favourite).lower()
+        params = {"q": q, "favourite": chosen, "cursor": cursor, "limit": limit, **more}
+        return self._json("GET", "/api/images", params=params)
+
+    def _stream(self, id: str, after: int | None) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
+        timeout = (CONNECT_TIMEOUT_S, STREAM_SILENCE_S)
+        with self._call(
+            "GET", f"/api/jobs/{id}/events", headers=headers, stream=True, timeout=timeout, repeat=False
+        ) as answer:
+            try:
+                yield from read_events(read_lines(answer.raw))
+            except HTTPError as error:
+                raise ServiceUnreachable(f"The line to the image service at {self.url} was cut: {error}") from error
+
+    def _json(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._call(method, path, **options)
+        try:
+            return answer.json()
+        except requests.JSONDecodeError as error:
+            raise ServiceError(
+                f"{self.url}{path} did not answer with JSON. Is that really the image service?",
+                http_status=answer.status_code,
+            ) from error
+
+    def _call(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> requests.Response:
+        repeat = method in ("GET", "DELETE") if repeat is None else repeat
+        session = self._repeating if repeat else self._once
+        options.setdefault("timeout", self._timeout)
+        try:
+            answer = session.request(method, self.url + path, allow_redirects=False, **options)
+        except requests.RequestException as error:
+            raise ServiceUnreachable(
+                f"The image service at {self.url} does not answer.",
+                hint=f"Is it running? Start it with ./quick_start.sh. ({type(error).__name__})",
+            ) from error
+        if answer.status_code >= 300:
+            with answer:
+                raise _refusal(answer)
+        return answer
+
+
+def _session(headers: Mapping[str, str], retry: Retry) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy may ever stand between this machine's processes
+    session.headers.update(headers)
+    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=32)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _refusal(answer: requests.Response) -> ServiceError:
+    try:
+        problem = answer.json()
+    except requests.RequestException:
+        problem = None
+    problem = problem if isinstance(problem, dict) else {}
+    retry_after = answer.headers.get("Retry-After", "")
+    return ServiceError(
+        problem.get("detail") or problem.get("title") or f"{answer.url} answered {answer.status_code} {answer.reason}.",
+        code=problem.get("code", "service_error"),
+        http_status=answer.status_code,
+        hint=problem.get("hint"),
+        errors=problem.get("errors") or (),
+        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
+    )
+
+
+# `extra="ignore"`: a newer service may say more than this client knows.
+def _job(data: Any) -> Job:
+    return Job.model_validate(data, extra="ignore")
+
+
+def _image(data: Any) -> SavedImage:
+    return SavedImage.model_validate(data, extra="ignore")
