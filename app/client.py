@@ -3,7 +3,8 @@
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -76,6 +77,17 @@ class ImageServiceClient:
             ),
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close idle connections. The client can still be used afterwards."""
+        self._once.close()
+        self._repeating.close()
+
     # The service itself
 
     def health(self) -> dict[str, Any]:
@@ -104,15 +116,15 @@ class ImageServiceClient:
 
     def model(self, key: str) -> dict[str, Any]:
         """One catalog entry with its state."""
-        return self._json("GET", f"/api/models/{key}")
+        return self._json("GET", f"/api/models/{_part(key)}")
 
     def load_model(self, key: str) -> dict[str, Any]:
         """Ask for a model to be loaded; answers at once, `model(key)` tells how far it is."""
-        return self._json("POST", f"/api/models/{key}/load", repeat=True)
+        return self._json("POST", f"/api/models/{_part(key)}/load", repeat=True)
 
     def unload_model(self, key: str) -> dict[str, Any]:
         """Free a model's memory."""
-        return self._json("POST", f"/api/models/{key}/unload", repeat=True)
+        return self._json("POST", f"/api/models/{_part(key)}/unload", repeat=True)
 
     # Jobs
 
@@ -132,7 +144,7 @@ class ImageServiceClient:
 
     def job(self, id: str) -> Job:
         """One job as it is now."""
-        return _job(self._json("GET", f"/api/jobs/{id}"))
+        return _job(self._json("GET", f"/api/jobs/{_part(id)}"))
 
     def jobs(
         self, state: str | None = None, cursor: str | None = None, limit: int = 50
@@ -143,7 +155,7 @@ class ImageServiceClient:
 
     def cancel(self, id: str) -> Job:
         """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""
-        return _job(self._json("POST", f"/api/jobs/{id}/cancel", repeat=True))
+        return _job(self._json("POST", f"/api/jobs/{_part(id)}/cancel", repeat=True))
 
     def events(self, id: str, after: int | None = None) -> Iterator[Event]:
         """A job's events as they happen, from the one after number `after`; ends behind the last one.
@@ -161,16 +173,16 @@ class ImageServiceClient:
                     yield event
                     if event.ends_job:
                         return
-                job = self.job(id)  # the stream ended early: is the job over, or was only the line cut?
-                backoff.reset()
+                job = self.job(id)  # there was no stream, or it ended early: is the job over?
             except ServiceError as error:
-                if not isinstance(error, ServiceUnreachable) and error.http_status not in (429, *PASSING_STATUS):
+                if error.http_status not in PASSING_STATUS:
                     raise
                 backoff.wait(because=error)
                 continue
             if job.state.finished:
                 yield Event(job.state.value, {"job": job.model_dump(mode="json")}, None)
                 return
+            backoff.answered()
             backoff.pause()
 
     def wait(self, id: str, on_event: Callable[[Event], None] | None = None) -> Job:
@@ -210,23 +222,23 @@ class ImageServiceClient:
 
     def image(self, id: str) -> SavedImage:
         """One saved image with its recipe."""
-        return _image(self._json("GET", f"/api/images/{id}"))
+        return _image(self._json("GET", f"/api/images/{_part(id)}"))
 
     def image_bytes(self, id: str) -> bytes:
         """The PNG exactly as it was saved."""
-        return self._call("GET", f"/images/{id}.png").content
+        return self._call("GET", f"/images/{_part(id)}.png").content
 
     def thumbnail(self, id: str, width: Literal[256, 512] = 256) -> bytes:
         """A WebP of the image, `width` pixels wide."""
-        return self._call("GET", f"/images/{id}/thumbnail.webp", params={"w": width}).content
+        return self._call("GET", f"/images/{_part(id)}/thumbnail.webp", params={"w": width}).content
 
     def set_favourite(self, id: str, favourite: bool) -> SavedImage:
         """Mark or unmark an image."""
-        return _image(self._json("PATCH", f"/api/images/{id}", json={"favourite": favourite}, repeat=True))
+        return _image(self._json("PATCH", f"/api/images/{_part(id)}", json={"favourite": favourite}, repeat=True))
 
     def delete_image(self, id: str) -> None:
         """Delete the file, its thumbnails and its row. Deleting twice is fine."""
-        self._call("DELETE", f"/api/images/{id}")
+        self._call("DELETE", f"/api/images/{_part(id)}")
 
     def inspect(self, data: bytes) -> dict[str, Any]:
         """What a picture file (PNG, JPEG or WebP bytes) says about how it was made."""
@@ -243,9 +255,16 @@ class ImageServiceClient:
     def _stream(self, id: str, after: int | None) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
         timeout = (CONNECT_TIMEOUT_S, STREAM_SILENCE_S)
-        with self._call(
-            "GET", f"/api/jobs/{id}/events", headers=headers, stream=True, timeout=timeout, repeat=False
-        ) as answer:
+        path = f"/api/jobs/{_part(id)}/events"
+        try:
+            answer = self._call("GET", path, headers=headers, stream=True, timeout=timeout, repeat=False)
+        except ServiceUnreachable:
+            raise
+        except ServiceError as error:
+            if error.http_status in (429, *PASSING_STATUS):
+                return  # all streams are taken
+            raise
+        with answer:
             try:
                 yield from read_events(read_lines(answer.raw))
             except HTTPError as error:
@@ -303,6 +322,10 @@ def _refusal(answer: requests.Response) -> ServiceError:
         errors=problem.get("errors") or (),
         retry_after_s=float(retry_after) if retry_after.isdigit() else None,
     )
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")  # whatever an id or key holds, it stays one part of the path
 
 
 # `extra="ignore"`: a newer service may say more than this client knows.

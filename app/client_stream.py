@@ -70,15 +70,19 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 class Backoff:
-    """Pauses that double from 0.2 to 5 s, until `patience_s` have passed without a `reset`."""
+    """Pauses that double from 0.2 to 5 s, until `patience_s` have passed without an answer."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self.reset()
 
     def reset(self) -> None:
-        """Something answered: start again with short pauses and full patience."""
+        """Start again with short pauses and full patience."""
         self._pause_s = FIRST_PAUSE_S
+        self.answered()
+
+    def answered(self) -> None:
+        """Something answered: full patience again, the pauses stay as long as they are."""
         self._gone_since: float | None = None
 
     def wait(self, *, because: ServiceError) -> None:
@@ -95,7 +99,7 @@ class Backoff:
 
     def pause(self) -> None:
         """Sleep a little longer than the last time."""
-        time.sleep(max(self._pause_s, 0))
+        time.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
 
