@@ -1,0 +1,123 @@
+"""Samplers by the names people know. Pure tables: which names there are and which diffusers class each one means.
+
+A `scheduler` value is an A1111 sampler name, optionally followed by a schedule type (`DPM++ 2M Karras`), or a
+diffusers class name (`EulerDiscreteScheduler`), or `default`: the model's own. Case and outer blanks do not
+count. Sources of the pairs: https://huggingface.co/docs/diffusers/api/schedulers/overview and A1111's
+`modules/sd_samplers_kdiffusion.py`, `modules/sd_schedulers.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """One sampler: its A1111 name, other names for it, the diffusers class and that class's configuration."""
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    sigmas: bool = True  # False: the class has no sigma schedule, so no schedule type applies
+
+
+@dataclass(frozen=True)
+class ScheduleType:
+    """How the noise levels are spread: its A1111 label, its short name and the configuration that asks for it."""
+
+    label: str
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+SAMPLERS = (
+    Sampler("Euler a", "EulerAncestralDiscreteScheduler", {}, ("k_euler_a", "euler_a", "euler_ancestral")),
+    Sampler("Euler", "EulerDiscreteScheduler", {}, ("k_euler", "euler")),
+    Sampler("Heun", "HeunDiscreteScheduler", {}, ("k_heun",)),
+    Sampler("LMS", "LMSDiscreteScheduler", {}, ("k_lms",)),
+    Sampler("DPM2", "KDPM2DiscreteScheduler", {}, ("k_dpm_2",)),
+    Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", {}, ("k_dpm_2_a", "k_dpm_2_ancestral")),
+    Sampler("DPM++ 2M", "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2m",)),
+    Sampler("DPM++ 2M SDE", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, ("k_dpmpp_2m_sde",)),
+    Sampler("DPM++ SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}, ("k_dpmpp_sde",)),
+    Sampler("DPM++ 2S", "DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2s",)),
+    Sampler("UniPC", "UniPCMultistepScheduler", {}, ("unipc",)),
+    Sampler("DEIS", "DEISMultistepScheduler", {}, ()),
+    Sampler("DDIM", "DDIMScheduler", {}, ("ddim",), sigmas=False),
+    Sampler("DDPM", "DDPMScheduler", {}, ("ddpm",), sigmas=False),
+    Sampler("PLMS", "PNDMScheduler", {}, ("plms", "pndm"), sigmas=False),
+    Sampler("LCM", "LCMScheduler", {}, ("lcm",), sigmas=False),
+    Sampler("TCD", "TCDScheduler", {}, ("tcd",), sigmas=False),
+)
+
+SCHEDULE_TYPES = (
+    ScheduleType("Automatic", "automatic"),
+    ScheduleType("Uniform", "uniform", {"timestep_spacing": "linspace"}),
+    ScheduleType("Karras", "karras", {"use_karras_sigmas": True}),
+    ScheduleType("Exponential", "exponential", {"use_exponential_sigmas": True}),
+    ScheduleType("Beta", "beta", {"use_beta_sigmas": True}),
+    ScheduleType("SGM Uniform", "sgm_uniform", {"timestep_spacing": "trailing"}),
+    ScheduleType("Normal", "normal", {"timestep_spacing": "leading"}),
+)
+_NEEDS_SIGMAS = ("Karras", "Exponential", "Beta")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A `scheduler` value understood. `sampler` None = the model's own scheduler."""
+
+    sampler: Sampler | None
+    schedule: ScheduleType
+
+    @property
+    def value(self) -> str:
+        """The one spelling that is stored and shown."""
+        if self.sampler is None:
+            return DEFAULT
+        return self.sampler.name if self.schedule.name == "automatic" else f"{self.sampler.name} {self.schedule.label}"
+
+
+def find_sampler(name: str) -> Sampler | None:
+    """The sampler of an A1111 name, an alias or a diffusers class name; None if there is none."""
+    wanted = name.strip().lower()
+    for sampler in SAMPLERS:
+        if wanted in (sampler.name.lower(), *sampler.aliases):
+            return sampler
+    return next((sampler for sampler in SAMPLERS if sampler.class_name.lower() == wanted), None)
+
+
+def find_schedule(name: str) -> ScheduleType | None:
+    """The schedule type of a label or name in any case; None if there is none."""
+    wanted = name.strip().lower()
+    return next((kind for kind in SCHEDULE_TYPES if wanted in (kind.label.lower(), kind.name)), None)
+
+
+def parse_scheduler(value: str) -> Choice | None:
+    """What a `scheduler` value means, or None for an unknown one or a pair that does not fit.
+
+    The A1111 rule: a name that ends in " " + schedule type is split there ("DPM++ 2M Karras").
+    """
+    if value.strip().lower() == DEFAULT:
+        return Choice(None, SCHEDULE_TYPES[0])
+    sampler = find_sampler(value)
+    if sampler:
+        return Choice(sampler, SCHEDULE_TYPES[0])
+    lowered = value.strip().lower()
+    for schedule in SCHEDULE_TYPES:
+        for ending in (f" {schedule.label.lower()}", f" {schedule.name}"):
+            found = find_sampler(lowered.removesuffix(ending)) if lowered.endswith(ending) else None
+            if found and (found.sigmas or schedule.label not in _NEEDS_SIGMAS):
+                return Choice(found, schedule)
+    return None
+
+
+def all_values() -> list[str]:
+    """Every `scheduler` value in its stored spelling, `default` first."""
+    values = [DEFAULT]
+    for sampler in SAMPLERS:
+        kinds = [kind for kind in SCHEDULE_TYPES if sampler.sigmas or kind.label not in _NEEDS_SIGMAS]
+        values += [Choice(sampler, kind).value for kind in kinds]
+    return values
