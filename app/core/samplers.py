@@ -21,7 +21,13 @@ class Sampler:
     class_name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-    sigmas: bool = True  # False: the class has no sigma schedule, so no schedule type applies
+    sigmas: bool = True  # False: the class knows no Karras or exponential sigmas
+    spacing: bool = True  # False: the class knows no timestep spacing
+
+    def fits(self, schedule: "ScheduleType") -> bool:
+        """True if the class has the settings that the schedule type asks for."""
+        wanted = set(schedule.config)
+        return (self.spacing or "timestep_spacing" not in wanted) and (self.sigmas or not wanted - {"timestep_spacing"})
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,23 @@ class ScheduleType:
 
 
 SAMPLERS = (
-    Sampler("Euler a", "EulerAncestralDiscreteScheduler", {}, ("k_euler_a", "euler_a", "euler_ancestral")),
+    Sampler("Euler a", "EulerAncestralDiscreteScheduler", {}, ("k_euler_a", "euler_a"), sigmas=False),
     Sampler("Euler", "EulerDiscreteScheduler", {}, ("k_euler", "euler")),
     Sampler("Heun", "HeunDiscreteScheduler", {}, ("k_heun",)),
-    Sampler("LMS", "LMSDiscreteScheduler", {}, ("k_lms",)),
     Sampler("DPM2", "KDPM2DiscreteScheduler", {}, ("k_dpm_2",)),
     Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", {}, ("k_dpm_2_a", "k_dpm_2_ancestral")),
     Sampler("DPM++ 2M", "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2m",)),
     Sampler("DPM++ 2M SDE", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, ("k_dpmpp_2m_sde",)),
-    Sampler("DPM++ SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}, ("k_dpmpp_sde",)),
-    Sampler("DPM++ 2S", "DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2s",)),
+    Sampler(
+        "DPM++ SDE",
+        "DPMSolverSinglestepScheduler",
+        {"algorithm_type": "sde-dpmsolver++"},
+        ("k_dpmpp_sde",),
+        spacing=False,
+    ),
+    Sampler(
+        "DPM++ 2S", "DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2s",), spacing=False
+    ),
     Sampler("UniPC", "UniPCMultistepScheduler", {}, ("unipc",)),
     Sampler("DEIS", "DEISMultistepScheduler", {}, ()),
     Sampler("DDIM", "DDIMScheduler", {}, ("ddim",), sigmas=False),
@@ -58,11 +71,9 @@ SCHEDULE_TYPES = (
     ScheduleType("Uniform", "uniform", {"timestep_spacing": "linspace"}),
     ScheduleType("Karras", "karras", {"use_karras_sigmas": True}),
     ScheduleType("Exponential", "exponential", {"use_exponential_sigmas": True}),
-    ScheduleType("Beta", "beta", {"use_beta_sigmas": True}),
     ScheduleType("SGM Uniform", "sgm_uniform", {"timestep_spacing": "trailing"}),
     ScheduleType("Normal", "normal", {"timestep_spacing": "leading"}),
 )
-_NEEDS_SIGMAS = ("Karras", "Exponential", "Beta")
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def parse_scheduler(value: str) -> Choice | None:
     for schedule in SCHEDULE_TYPES:
         for ending in (f" {schedule.label.lower()}", f" {schedule.name}"):
             found = find_sampler(lowered.removesuffix(ending)) if lowered.endswith(ending) else None
-            if found and (found.sigmas or schedule.label not in _NEEDS_SIGMAS):
+            if found and found.fits(schedule):
                 return Choice(found, schedule)
     return None
 
@@ -118,6 +129,5 @@ def all_values() -> list[str]:
     """Every `scheduler` value in its stored spelling, `default` first."""
     values = [DEFAULT]
     for sampler in SAMPLERS:
-        kinds = [kind for kind in SCHEDULE_TYPES if sampler.sigmas or kind.label not in _NEEDS_SIGMAS]
-        values += [Choice(sampler, kind).value for kind in kinds]
+        values += [Choice(sampler, kind).value for kind in SCHEDULE_TYPES if sampler.fits(kind)]
     return values
