@@ -1,10 +1,14 @@
 """The one database: its tables and how it is opened. SQLite by default, PostgreSQL by URL; the same statements."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -18,6 +22,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from app.core.errors import DatabaseBusy, DiskFull
 
 metadata = MetaData()
 
@@ -28,6 +35,7 @@ jobs = Table(
     Column("seq", Integer, primary_key=True, autoincrement=True),  # the order of submitting
     Column("id", String(36), nullable=False, unique=True),
     Column("idempotency_key", String(200), unique=True),
+    Column("fingerprint", String(64), nullable=False),  # of the request as sent: tells a retry from another request
     Column("origin", String(40), nullable=False),
     Column("state", String(12), nullable=False),
     Column("priority", Integer, nullable=False, default=0),
@@ -47,6 +55,7 @@ jobs = Table(
     Column("finished_at", Float),
     Column("seconds", Float),
     Index("jobs_by_state", "state", "priority", "seq"),
+    Index("jobs_by_pace", "model", "finished_at"),  # what past jobs of a model took, for the ETA
 )
 
 images = Table(
@@ -85,12 +94,12 @@ events = Table(
 
 
 def open_database(url: str) -> Engine:
-    """An engine for `url`. On SQLite every transaction is `BEGIN IMMEDIATE` on a WAL file with synchronous=FULL.
+    """An engine for `url`. On SQLite every writing transaction is `BEGIN IMMEDIATE` on a WAL file, synchronous=FULL.
 
     FULL: an acknowledged commit survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
-    IMMEDIATE: no deadlock by lock upgrade; waiting for the lock takes at most 10 s.
+    IMMEDIATE: no deadlock by lock upgrade; waiting for the lock takes at most 10 s. Use `writing` and `reading`.
     """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), pool_size=20, max_overflow=80)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -103,6 +112,39 @@ def open_database(url: str) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begin(connection):  # type: ignore[no-untyped-def]
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            reads = connection.get_execution_options().get("atelier_reads", False)
+            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+@contextmanager
+def writing(database: Engine) -> Iterator[Connection]:
+    """One transaction that may write: committed at the end of the block, rolled back if it raises.
+
+    Raises DiskFull if there is no room and DatabaseBusy if the database is locked, gone or cannot be written.
+    """
+    try:
+        with database.begin() as connection:
+            yield connection
+    except (OperationalError, InterfaceError) as error:
+        raise _translated(error) from error
+
+
+@contextmanager
+def reading(database: Engine) -> Iterator[Connection]:
+    """One transaction that only reads: it never waits for a writer on SQLite. Raises DatabaseBusy as `writing` does."""
+    try:
+        with database.connect().execution_options(atelier_reads=True) as connection, connection.begin():
+            yield connection
+    except (OperationalError, InterfaceError) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: OperationalError | InterfaceError) -> DiskFull | DatabaseBusy:
+    reason = str(error.orig).strip()
+    if "disk is full" in reason or "No space left on device" in reason:
+        return DiskFull()
+    return DatabaseBusy(
+        f"The job table cannot be reached right now ({reason.splitlines()[0] if reason else 'no reason'})."
+    )

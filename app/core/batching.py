@@ -1,0 +1,35 @@
+"""Which jobs may run together: the ones whose latents fit into one tensor and whose steps are the same."""
+
+import hashlib
+import json
+
+from app.core.schema import GenerationRequest
+
+
+def batch_key(request: GenerationRequest) -> str:
+    """64 hex digits, equal for resolved requests that one pipeline call can serve.
+
+    They share model, size, steps, guidance, scheduler and whether there is guidance at all; prompts, seeds and
+    the number of images may differ.
+    """
+    parts = {
+        "model": request.model,
+        "width": request.width,
+        "height": request.height,
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+        "scheduler": request.scheduler,
+        "guided": uses_guidance(request),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def uses_guidance(request: GenerationRequest) -> bool:
+    """True if each step runs the model twice, with and without the prompt (classifier-free guidance)."""
+    return (request.guidance_scale or 0.0) > 1.0
+
+
+def megapixel_steps(request: GenerationRequest) -> float:
+    """The work in a resolved request: width × height × steps × images, in millions."""
+    steps, images = request.num_inference_steps or 0, request.num_images
+    return (request.width or 0) * (request.height or 0) * steps * images / 1e6

@@ -1,0 +1,1 @@
+"""The queue: the job table, who claims from it, and what is told live about a running job."""

@@ -1,0 +1,38 @@
+"""What happened to a job: one row for each change of state, numbered 1, 2, 3 … without gaps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from app.database import events
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One change: `seq` counts from 1 for each job, `at` is seconds since 1970 UTC.
+
+    `kind` is queued, image, succeeded, failed or cancelled. `data` always has the `attempt` it belongs to.
+    """
+
+    seq: int
+    kind: str
+    data: dict[str, Any]
+    at: float
+
+
+def append(connection: Connection, job_id: str, kind: str, data: Mapping[str, Any], at: float) -> StoredEvent:
+    """Write the job's next event. The caller's transaction holds the job's row, so no number is given twice."""
+    last = connection.scalar(select(func.max(events.c.seq)).where(events.c.job_id == job_id)) or 0
+    event = StoredEvent(last + 1, kind, dict(data), at)
+    connection.execute(
+        insert(events).values(job_id=job_id, seq=event.seq, kind=event.kind, data=event.data, at=event.at)
+    )
+    return event
+
+
+def after(connection: Connection, job_id: str, seq: int) -> list[StoredEvent]:
+    """The job's events with a number above `seq`, in order."""
+    wanted = select(events).where(events.c.job_id == job_id, events.c.seq > seq).order_by(events.c.seq)
+    return [StoredEvent(row.seq, row.kind, row.data, row.at) for row in connection.execute(wanted)]

@@ -1,0 +1,55 @@
+"""Between a row of the job table and the Job that everybody else sees."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.core.schema import GenerationRequest, ImageRef, Job, JobError, JobState
+from app.database import images
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an open job stands: `position` 0 = running, 1 = next; `eta_s` until it is done, None = no idea yet."""
+
+    position: int
+    eta_s: float | None = None
+
+
+def utc(seconds: float | None) -> datetime | None:
+    """The moment `seconds` after 1970, UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def image_refs(connection: Connection, job_ids: Iterable[str]) -> dict[str, tuple[ImageRef, ...]]:
+    """The saved images of these jobs in the order of their index; jobs without images are absent."""
+    columns = [images.c[name] for name in ("id", "job_id", "index", "seed", "width", "height", "sha256")]
+    wanted = select(*columns).where(images.c.job_id.in_(list(job_ids))).order_by(images.c.job_id, images.c.index)
+    found: dict[str, list[ImageRef]] = {}
+    for row in connection.execute(wanted):
+        values = dict(row._mapping)
+        found.setdefault(values.pop("job_id"), []).append(ImageRef(url=f"/images/{row.id}.png", **values))
+    return {job_id: tuple(refs) for job_id, refs in found.items()}
+
+
+def job_of(row: Row[Any], refs: Sequence[ImageRef] = (), place: Place | None = None) -> Job:
+    """The job of one row of `jobs`."""
+    return Job(
+        id=row.id,
+        state=JobState(row.state),
+        origin=row.origin,
+        request=GenerationRequest.model_validate(row.request),
+        priority=row.priority,
+        attempt=row.attempt,
+        position=place.position if place else None,
+        eta_s=place.eta_s if place else None,
+        images=tuple(refs),
+        error=JobError.model_validate(row.error) if row.error else None,
+        created_at=datetime.fromtimestamp(row.created_at, UTC),
+        started_at=utc(row.started_at),
+        finished_at=utc(row.finished_at),
+        seconds=row.seconds,
+    )

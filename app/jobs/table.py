@@ -1,0 +1,293 @@
+"""The job table: the only truth about what was asked for. Every state change is one transaction."""
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, Row, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.core.errors import IdempotencyConflict, QueueFull
+from app.core.pages import Page
+from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
+from app.database import jobs, reading, writing
+from app.jobs import history, transitions
+from app.jobs.history import StoredEvent
+from app.jobs.line import claim_order, place_of, places
+from app.jobs.rows import image_refs, job_of
+
+Jobs = list[Job]  # inside JobTable, `list` is the method
+StoredEvents = list[StoredEvent]
+
+
+class OnEvent(Protocol):
+    """Who wants to hear of a committed event, as LiveEvents.publish does."""
+
+    def __call__(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+        """Called in the thread that made the change, after its commit."""
+        ...
+
+
+def _nobody_listens(topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+    """Live events are a courtesy: the rows are the truth."""
+
+
+class JobTable:
+    """Jobs on one database. Safe to call from any thread and, on PostgreSQL, from several services.
+
+    `boot_id` names this start of the service: running rows of another boot are orphans. `on_event` is called after
+    the commit with each event that was written. `devices` is how many jobs run at a time, for the ETA. Every method
+    may raise DatabaseBusy, and the writing ones DiskFull; nothing is half-written then.
+    """
+
+    def __init__(
+        self,
+        database: Engine,
+        *,
+        boot_id: str,
+        max_queue: int = 10_000,
+        max_crashes: int = 3,
+        devices: int = 1,
+        now: Callable[[], float] = time.time,
+        on_event: OnEvent = _nobody_listens,
+    ) -> None:
+        self.boot_id = boot_id
+        self.shared = database.dialect.name != "sqlite"  # other services may work on the same table
+        self._database = database
+        self._max_queue = max_queue
+        self._max_crashes = max_crashes
+        self._devices = devices
+        self._now = now
+        self._on_event = on_event
+
+    # Submitting and looking
+
+    def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        origin: str,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+        priority: int = 0,
+    ) -> tuple[Job, bool]:
+        """Accept a resolved request: when this returns, the job survives a power cut. (job, True if it is new).
+
+        With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
+        characters) stands for the request as it was sent; without it the resolved request does. Raises
+        IdempotencyConflict for the same key with another fingerprint, QueueFull at `max_queue` queued jobs.
+        """
+        sent = fingerprint or hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        try:
+            with writing(self._database) as connection:
+                earlier = transitions.row_with_key(connection, idempotency_key)
+                if earlier is None:
+                    self._refuse_when_full(connection)
+                    job_id, written = transitions.accept(
+                        connection, request, origin=origin, idempotency_key=idempotency_key,
+                        fingerprint=sent, priority=priority, now=self._now(),
+                    )  # fmt: skip
+        except IntegrityError:  # another service accepted the same key between our look and our insert
+            with reading(self._database) as connection:
+                earlier = transitions.row_with_key(connection, idempotency_key)
+            if earlier is None:
+                raise
+        if earlier is None:
+            self._announce(job_id, written)
+            return self.get(job_id), True
+        if earlier.fingerprint != sent:
+            raise IdempotencyConflict
+        return self.get(earlier.id), False
+
+    def get(self, job_id: str) -> Job:
+        """The job with its images, its place in line and its ETA. Raises UnknownJob."""
+        with reading(self._database) as connection:
+            row = transitions.row_of(connection, job_id)
+            place = place_of(connection, row, now=self._now(), devices=self._devices)
+            refs = image_refs(connection, [job_id]).get(job_id, ())
+        return job_of(row, refs, place)
+
+    def list(
+        self,
+        *,
+        states: Collection[JobState] | None = None,
+        origin: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Job]:
+        """Jobs from the newest to the oldest. `cursor` is the `next` of the page before."""
+        wanted = select(jobs).order_by(jobs.c.seq.desc()).limit(limit + 1)
+        if states is not None:
+            wanted = wanted.where(jobs.c.state.in_(list(states)))
+        if origin is not None:
+            wanted = wanted.where(jobs.c.origin == origin)
+        if cursor is not None:
+            wanted = wanted.where(jobs.c.seq < int(cursor))
+        with reading(self._database) as connection:
+            rows = connection.execute(wanted).all()
+            found = self._jobs(connection, rows[:limit])
+        return Page(tuple(found), str(rows[limit - 1].seq) if len(rows) > limit else None)
+
+    def running_order(self, limit: int = 100) -> Jobs:
+        """What runs, then what is next: at most `limit` jobs in the order of their place in line."""
+        open_states = [JobState.RUNNING, JobState.QUEUED]
+        order = (jobs.c.state.desc(), jobs.c.priority.desc(), jobs.c.seq)  # "running" sorts after "queued"
+        with reading(self._database) as connection:
+            rows = connection.execute(select(jobs).where(jobs.c.state.in_(open_states)).order_by(*order).limit(limit))
+            return self._jobs(connection, rows.all())
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs there are in each state; every state is there."""
+        with reading(self._database) as connection:
+            rows = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)).all()
+        return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in rows}
+
+    def events_after(self, job_id: str, seq: int = 0) -> StoredEvents:
+        """The job's state events numbered above `seq`. Raises UnknownJob."""
+        with reading(self._database) as connection:
+            found = history.after(connection, job_id, seq)
+            if not found:
+                transitions.row_of(connection, job_id)
+        return found
+
+    # Working
+
+    def claim(self, *, loaded: Collection[str] = (), limit: int = 1, lease_s: float = 30) -> Jobs:
+        """Take up to `limit` queued jobs that share a batch key, now running under this boot; [] if there is none.
+
+        `loaded` are the models that the free engine has in memory. A job that an engine crashed under before runs
+        alone, so that it cannot take others with it.
+        """
+        now = self._now()
+        with writing(self._database) as connection:
+            picked = transitions.pick(connection, claim_order(loaded, now), limit)
+            rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
+        return [job_of(row) for row in rows]
+
+    def finish(self, job: Job, images: Sequence[SavedImage], seconds: float) -> bool:
+        """Commit the job's saved images and its success. False: discard the files, the job is somebody else's now.
+
+        Fenced by the attempt, so a slow engine cannot add a second set of images, and by cancelling: a job whose
+        cancel was acknowledged becomes cancelled here. Saying it twice is harmless.
+        """
+        now = self._now()
+        with writing(self._database) as connection:
+            row = transitions.row_held(connection, job)
+            if row is None:
+                return transitions.already_saved(connection, job, images)
+            if row.cancel_requested:
+                written = transitions.end(connection, row, JobState.CANCELLED, now)
+            else:
+                written = transitions.save(connection, job, images, now)
+                written += transitions.end(connection, row, JobState.SUCCEEDED, now, seconds=seconds)
+        self._announce(job.id, written)
+        return not row.cancel_requested
+
+    def fail(self, job: Job, error: JobError) -> bool:
+        """The job cannot be done, and says why. False if it is somebody else's now."""
+        return self._finish_held(job, JobState.FAILED, error)
+
+    def finish_cancelled(self, job: Job) -> bool:
+        """The engine let go of a cancelled job. False if it is somebody else's now."""
+        return self._finish_held(job, JobState.CANCELLED)
+
+    def requeue(self, job: Job, *, crashed: bool, reason: str | None = None) -> JobState:
+        """Put a running job back to its old place in line, and say what state it is in now.
+
+        `crashed`: the engine died under it, which counts; at `max_crashes` it is failed as `worker_crashed`. A job
+        that was to be cancelled is cancelled instead. A job that is somebody else's now is left as it is.
+        `reason` is shown in its `queued` event.
+        """
+        with writing(self._database) as connection:
+            row = transitions.row_held(connection, job)
+            if row is None:
+                return JobState(transitions.row_of(connection, job.id).state)
+            state, written = self._put_back(connection, row, crashed, reason or ("crashed" if crashed else "requeued"))
+        self._announce(job.id, written)
+        return state
+
+    def heartbeat(self, ids: Collection[str], lease_s: float = 30) -> None:
+        """This boot still works on these jobs: their leases last `lease_s` from now."""
+        with writing(self._database) as connection:
+            ours = (jobs.c.id.in_(list(ids)), jobs.c.owner == self.boot_id, jobs.c.state == JobState.RUNNING)
+            connection.execute(update(jobs).where(*ours).values(lease_until=self._now() + lease_s))
+
+    def recover(self) -> int:
+        """Put orphaned running jobs back into the line, and say how many there were. Costs no crash.
+
+        On SQLite one service has the table to itself, so every running row of another boot is an orphan. On
+        PostgreSQL those are whose lease has expired; call it every few seconds there.
+        """
+        now = self._now()
+        orphaned = (
+            jobs.c.lease_until < now if self.shared else or_(jobs.c.owner.is_(None), jobs.c.owner != self.boot_id)
+        )
+        with writing(self._database) as connection:
+            wanted = select(jobs).where(jobs.c.state == JobState.RUNNING, orphaned).order_by(jobs.c.seq)
+            rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
+            written = {row.id: self._put_back(connection, row, False, "recovered")[1] for row in rows}
+        for job_id, new in written.items():
+            self._announce(job_id, new)
+        return len(rows)
+
+    # Cancelling
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a queued job at once, or ask the engine to let go of a running one. Idempotent. Raises UnknownJob.
+
+        After this a running job commits no image any more. A finished job comes back unchanged.
+        """
+        written: Sequence[StoredEvent] = ()
+        with writing(self._database) as connection:
+            row = transitions.row_of(connection, job_id, lock=True)
+            if row.state == JobState.QUEUED:
+                written = transitions.end(connection, row, JobState.CANCELLED, self._now())
+            elif row.state == JobState.RUNNING and not row.cancel_requested:
+                connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(cancel_requested=True))
+        self._announce(job_id, written)
+        return self.get(job_id)
+
+    def cancel_requested(self, ids: Collection[str]) -> set[str]:
+        """Those of the running jobs `ids` that an engine should let go of: cancelled, or not this boot's any more."""
+        with reading(self._database) as connection:
+            ours = (jobs.c.id.in_(list(ids)), jobs.c.state == JobState.RUNNING, jobs.c.owner == self.boot_id)
+            kept = connection.scalars(select(jobs.c.id).where(*ours, jobs.c.cancel_requested.is_(False)))
+            return set(ids) - set(kept)
+
+    # Shared steps
+
+    def _finish_held(self, job: Job, state: JobState, error: JobError | None = None) -> bool:
+        with writing(self._database) as connection:
+            row = transitions.row_held(connection, job)
+            if row is None:
+                return False
+            written = transitions.end(connection, row, state, self._now(), error=error)
+        self._announce(job.id, written)
+        return True
+
+    def _put_back(
+        self, connection: Connection, row: Row[Any], crashed: bool, reason: str
+    ) -> tuple[JobState, StoredEvents]:
+        return transitions.put_back(
+            connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now()
+        )
+
+    def _refuse_when_full(self, connection: Connection) -> None:
+        queued = connection.scalar(select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED)) or 0
+        if queued >= self._max_queue:
+            raise QueueFull(f"The queue is full: {queued} jobs wait. Try again when some of them are done.")
+
+    def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
+        refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])
+        waits = any(row.state == JobState.QUEUED for row in rows)
+        line = places(connection, now=self._now(), devices=self._devices) if waits else {}
+        for row in rows:
+            if row.state == JobState.RUNNING:
+                place = place_of(connection, row, now=self._now(), devices=self._devices)
+                line |= {row.id: place} if place else {}
+        return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]
+
+    def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:
+        for event in written:
+            self._on_event(job_id, event.kind, event.data, seq=event.seq)

@@ -1,0 +1,167 @@
+"""The steps from state to state, inside a transaction that the caller opened. Fencing lives here."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+
+from app.core.batching import batch_key, megapixel_steps
+from app.core.errors import EngineCrashed, UnknownJob
+from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
+from app.database import images, jobs
+from app.image_rows import image_row
+from app.jobs.history import StoredEvent, append
+
+RELEASED = {"owner": None, "lease_until": None}
+
+
+def row_of(connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any]:
+    """The job's row, with `lock` held until the transaction ends. Raises UnknownJob."""
+    wanted = select(jobs).where(jobs.c.id == job_id)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+    if row is None:
+        raise UnknownJob(f"There is no job with the id {job_id!r}.")
+    return row
+
+
+def row_with_key(connection: Connection, idempotency_key: str | None) -> Row[Any] | None:
+    """The row that was submitted with this key, or None."""
+    if idempotency_key is None:
+        return None
+    return connection.execute(select(jobs).where(jobs.c.idempotency_key == idempotency_key)).one_or_none()
+
+
+def row_held(connection: Connection, job: Job) -> Row[Any] | None:
+    """The locked row if it still runs under the attempt that `job` was claimed with, else None. This is the fence."""
+    held = (jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == JobState.RUNNING)
+    return connection.execute(select(jobs).where(*held).with_for_update()).one_or_none()
+
+
+def accept(
+    connection: Connection,
+    request: GenerationRequest,
+    *,
+    origin: str,
+    idempotency_key: str | None,
+    fingerprint: str,
+    priority: int,
+    now: float,
+) -> tuple[str, list[StoredEvent]]:
+    """Write a new queued job; its id and its first event."""
+    job_id = str(uuid.uuid4())
+    values = {
+        "id": job_id,
+        "idempotency_key": idempotency_key,
+        "fingerprint": fingerprint,
+        "origin": origin,
+        "state": JobState.QUEUED,
+        "priority": priority,
+        "model": request.model,
+        "batch_key": batch_key(request),
+        "request": request.model_dump(mode="json"),
+        "num_images": request.num_images,
+        "megapixel_steps": megapixel_steps(request),
+        "created_at": now,
+    }
+    connection.execute(insert(jobs).values(**values))
+    return job_id, [append(connection, job_id, "queued", {"attempt": 0}, now)]
+
+
+def pick(connection: Connection, order: Sequence[ColumnElement[Any]], limit: int) -> list[int]:
+    """The seq of the queued jobs to run next: the first in `order`, then those that can share its run.
+
+    Rows that another service is taking at this moment are skipped. A job under which an engine crashed before
+    runs alone, so that it cannot take others with it.
+    """
+    queued = jobs.c.state == JobState.QUEUED
+    columns = (jobs.c.seq, jobs.c.batch_key, jobs.c.crashes)
+    best = select(*columns).where(queued).order_by(*order).limit(1).with_for_update(skip_locked=True)
+    first = connection.execute(best).one_or_none()
+    if first is None:
+        return []
+    if limit <= 1 or first.crashes:
+        return [first.seq]
+    alike = (queued, jobs.c.batch_key == first.batch_key, jobs.c.seq != first.seq, jobs.c.crashes == 0)
+    others = select(jobs.c.seq).where(*alike).order_by(*order).limit(limit - 1).with_for_update(skip_locked=True)
+    return [first.seq, *connection.scalars(others)]
+
+
+def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: float, now: float) -> list[Row[Any]]:
+    """Make these queued jobs run under `owner` with a new attempt; their rows in the order of `seqs`."""
+    if not seqs:
+        return []
+    claimed = (
+        update(jobs)
+        .where(jobs.c.seq.in_(seqs), jobs.c.state == JobState.QUEUED)
+        .values(
+            state=JobState.RUNNING,
+            attempt=jobs.c.attempt + 1,
+            owner=owner,
+            lease_until=lease_until,
+            started_at=now,
+        )
+        .returning(jobs)
+    )
+    return sorted(connection.execute(claimed).all(), key=lambda row: seqs.index(row.seq))
+
+
+def save(connection: Connection, job: Job, saved: Sequence[SavedImage], now: float) -> list[StoredEvent]:
+    """Write the rows of a job's saved images, and an event for each."""
+    written = []
+    for image in saved:
+        connection.execute(insert(images).values(**image_row(image)))
+        data = image.ref().model_dump(mode="json") | {"attempt": job.attempt}
+        written.append(append(connection, job.id, "image", data, now))
+    return written
+
+
+def already_saved(connection: Connection, job: Job, saved: Sequence[SavedImage]) -> bool:
+    """True if exactly this finish was committed before: its answer was lost, not its work."""
+    succeeded = (jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == JobState.SUCCEEDED)
+    if connection.scalar(select(func.count()).select_from(jobs).where(*succeeded)) == 0:
+        return False
+    ids = [image.id for image in saved]
+    return connection.scalar(select(func.count()).select_from(images).where(images.c.id.in_(ids))) == len(ids)
+
+
+def end(
+    connection: Connection,
+    row: Row[Any],
+    state: JobState,
+    now: float,
+    *,
+    seconds: float | None = None,
+    error: JobError | None = None,
+) -> list[StoredEvent]:
+    """Close a job for good; the event that says so."""
+    failure = error.model_dump() if error else None
+    closed = {"state": state, "finished_at": now, "seconds": seconds, "error": failure, **RELEASED}
+    connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(**closed))
+    data: dict[str, Any] = {"attempt": row.attempt}
+    if seconds is not None:
+        data["seconds"] = seconds
+    if failure is not None:
+        data["error"] = failure
+    return [append(connection, row.id, state.value, data, now)]
+
+
+def put_back(
+    connection: Connection, row: Row[Any], *, crashed: bool, max_crashes: int, reason: str, now: float
+) -> tuple[JobState, list[StoredEvent]]:
+    """A running job lost its attempt: queued again at its old place, or cancelled, or failed at `max_crashes`."""
+    crashes = row.crashes + int(crashed)
+    connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(crashes=crashes))
+    if row.cancel_requested:
+        return JobState.CANCELLED, end(connection, row, JobState.CANCELLED, now)
+    if crashes >= max_crashes:
+        error = JobError(
+            code=EngineCrashed.code,
+            message=f"The process that makes the pictures ended {crashes} times while it worked on this job.",
+            hint="Try a smaller size or fewer steps; logs/image_service.log says how the process ended.",
+        )
+        return JobState.FAILED, end(connection, row, JobState.FAILED, now, error=error)
+    back = {"state": JobState.QUEUED, "started_at": None, **RELEASED}
+    connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(**back))
+    data = {"attempt": row.attempt, "crashes": crashes, "reason": reason}
+    return JobState.QUEUED, [append(connection, row.id, "queued", data, now)]
