@@ -1,0 +1,155 @@
+r"""A1111's infotext: the text under the PNG keyword `parameters` that every other program reads.
+
+    <prompt, may be multi-line>
+    Negative prompt: <negative prompt, may be multi-line>
+    Steps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 1, Size: 512x768, Model: name, Version: …
+
+Written and read as A1111 1.10 does (`modules/infotext_utils.py`, `modules/processing.py:create_infotext`). The grammar
+cannot hold every prompt (a line that starts with `Negative prompt:`, spaces at the ends of lines): the exact request is
+in the recipe beside it, see `recipe.py`.
+"""
+
+import json
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from app import __version__
+from app.core.samplers import find_sampler, parse_scheduler
+from app.core.schema import GenerationRequest
+
+NEGATIVE = "Negative prompt:"
+MAX_PARAMETER_LINE_CHARS = 16 * 1024
+MIN_PARAMETERS = 3
+
+# A1111's pattern, with the key's length bounded so that a hostile line cannot cost quadratic time.
+_PARAMETER = re.compile(r'(\w[\w \-/]{1,100}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_SIZE = re.compile(r"^(\d+)x(\d+)$")
+
+
+def quote(value: object) -> str:
+    """The value as it stands in the parameter line: JSON-quoted if it has a comma, a colon or a line break."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(char in text for char in ",:\n") else text
+
+
+def unquote(text: str) -> str:
+    """The value that `quote` wrote; text that is no JSON string stays as it is."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> str:
+    """The infotext of one image: `index_seed` is that image's own seed, `how` is what its engine reported.
+
+    `Steps` comes first and `Sampler` second, the seed is not the job's but the image's, and `Version` is no number
+    of A1111's, because readers switch old behaviour on by it.
+    """
+    sampler, schedule_type = _sampler(request, how)
+    parameters = {
+        "Steps": request.num_inference_steps,
+        "Sampler": sampler,
+        "Schedule type": schedule_type,
+        "CFG scale": request.guidance_scale,
+        "Seed": index_seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": how.get("model_hash"),
+        "Model": request.model,
+        "RNG": "CPU",  # the noise comes from a CPU generator whatever the device
+        "Version": f"Atelier {__version__}",
+    }
+    line = ", ".join(f"{key}: {quote(value)}" for key, value in parameters.items() if value is not None)
+    negative = f"\n{NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
+    return f"{request.prompt}{negative}\n{line}".strip()
+
+
+def parse(text: str) -> dict[str, Any]:
+    """What an infotext says, under A1111's keys: `Prompt`, `Negative prompt`, `Steps`, `Size-1`, `Size-2`, …
+
+    All values are text. The last line counts as parameters only if it has at least three of them. Never raises.
+    """
+    *lines, last = text.strip().split("\n")
+    found = _PARAMETER.findall(last) if len(last) <= MAX_PARAMETER_LINE_CHARS else []
+    if len(found) < MIN_PARAMETERS:
+        lines.append(last)
+        found = []
+    prompt: list[str] = []
+    negative: list[str] = []
+    current = prompt
+    for line in (line.strip() for line in lines):
+        if line.startswith(NEGATIVE):
+            current = negative
+            line = line.removeprefix(NEGATIVE).strip()
+        if current or line:  # A1111 drops empty lines before the text begins
+            current.append(line)
+    values: dict[str, Any] = {"Prompt": "\n".join(prompt), "Negative prompt": "\n".join(negative)}
+    for key, raw in found:
+        value = unquote(raw)
+        if size := _SIZE.match(value):
+            values |= {f"{key}-1": size[1], f"{key}-2": size[2]}
+        else:
+            values[key] = value
+    return values
+
+
+def request_fields(parsed: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a GenerationRequest that `parse` found and that are valid, for a form to show.
+
+    A value that a request cannot hold is left out, never bent to fit. The model is left out too: names of models
+    mean different files to different programs.
+    """
+    sampler = " ".join(parsed[key] for key in ("Sampler", "Schedule type") if _named(parsed.get(key)))
+    raw = {
+        "prompt": parsed["Prompt"],
+        "negative_prompt": parsed["Negative prompt"],
+        "num_inference_steps": _number(parsed.get("Steps"), int),
+        "guidance_scale": _number(parsed.get("CFG scale"), float),
+        "width": _number(parsed.get("Size-1"), int),
+        "height": _number(parsed.get("Size-2"), int),
+        "seed": _number(parsed.get("Seed"), int),
+        "scheduler": sampler or None,
+    }
+    return {name: value for name, value in raw.items() if value is not None and _valid(name, value)}
+
+
+def _sampler(request: GenerationRequest, how: dict[str, Any]) -> tuple[str, str | None]:
+    """The A1111 sampler name and schedule type of what ran, or of what was wanted.
+
+    `how["sampler"]` (an A1111 name) wins, then the class in `how["scheduler"]`, then the request. Never empty, because
+    readers such as sd-parsers refuse an infotext without a sampler; a class that A1111 lacks keeps its own name.
+    """
+    ran = str(how.get("sampler") or how.get("scheduler") or request.scheduler or "default")
+    wanted = parse_scheduler(request.scheduler or "default")
+    schedule = wanted.schedule.label if wanted and wanted.schedule.name != "automatic" else None
+    choice = parse_scheduler(ran)
+    if choice and choice.sampler:
+        own = choice.schedule.label if choice.schedule.name != "automatic" else schedule
+        return choice.sampler.name, own
+    if wanted and wanted.sampler and not find_sampler(ran):
+        return wanted.sampler.name, schedule
+    return ran.removesuffix("Scheduler") or ran, schedule
+
+
+def _named(name: str | None) -> bool:
+    return bool(name) and name != "Automatic"
+
+
+def _number(text: str | None, kind: type) -> int | float | None:
+    try:
+        return None if text is None else kind(text)
+    except ValueError:
+        return None
+
+
+def _valid(name: str, value: object) -> bool:
+    try:
+        GenerationRequest.model_validate({"prompt": "", name: value})
+    except ValidationError:
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""Picture files: writing a PNG with its recipe and labels, and reading what any PNG, JPEG or WebP says about itself."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from PIL import ExifTags, Image, PngImagePlugin
+
+from app import __version__
+from app.core.errors import UnreadablePicture
+from app.picture import foreign, infotext, labels, recipe
+from app.picture.chunks import MAX_TEXTS, SIGNATURE, read_png
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS = 33_000_000  # of a picture from outside; larger ones are refused before a pixel is decoded
+MAX_SHOWN_BYTES = 16 * 1024  # of one field of a picture from outside
+# 6 is zlib's own default; 9 costs five times the time for 1 % of the size.
+COMPRESS_LEVEL = 6
+INFOTEXT = "parameters"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a picture file says about itself.
+
+    `kind` is `atelier`, `a1111`, `comfyui`, `invokeai`, `swarmui`, `fooocus`, `novelai`, `easydiffusion`,
+    `drawthings` or `none`, `made_by` the program's name for people. `recipe` is ours only; `request` are the fields
+    of a GenerationRequest that could be read (ours: all, a1111: the valid ones). `parameters` is the infotext,
+    `labels` what the XMP packet says, `texts` at most 64 fields of at most 16 KiB: text to show, never to run.
+    `cut` names the fields that were longer.
+    """
+
+    kind: str
+    width: int
+    height: int
+    made_by: str = ""
+    recipe: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
+    parameters: str | None = None
+    labels: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
+
+
+def encode(picture_rgb: bytes, width: int, height: int, made: Mapping[str, Any], *, image_id: str) -> bytes:
+    """The bytes of a PNG file with `parameters`, the recipe `made` and the XMP label.
+
+    `picture_rgb` is `width * height * 3` bytes, 8 bit sRGB, row by row. The same arguments give the same bytes.
+    Raises UnreadablePicture if the recipe is not complete, ValueError if the pixels do not fit the size.
+    """
+    values = dict(made)
+    how = values["how"]
+    request = recipe.request_of(values)
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text(INFOTEXT, infotext.build(request, values["seed"], how))
+    texts.add_itxt(recipe.KEYWORD, recipe.dump(values))
+    packet = labels.xmp_packet(
+        system=str(how.get("model") or request.model or ""),
+        version=__version__,
+        revision=str(how.get("revision") or ""),
+        created=datetime.fromisoformat(values["created_at"]),
+        image_id=image_id,
+        prompt=request.prompt,
+    )
+    texts.add_itxt(labels.KEYWORD, packet)
+    stream = BytesIO()
+    picture = Image.frombytes("RGB", (width, height), picture_rgb)
+    picture.save(stream, "PNG", pnginfo=texts, compress_level=COMPRESS_LEVEL)
+    return stream.getvalue()
+
+
+def inspect(data: bytes) -> Inspection:
+    """What the file `data` says about itself; no pixel is decoded.
+
+    Raises UnreadablePicture if it is no PNG, JPEG or WebP, is damaged, or has more than 33 million pixels.
+    """
+    width, height, texts, xmp, comment = _read(data)
+    if width * height > MAX_PIXELS:
+        raise UnreadablePicture(f"The picture has {width}x{height} pixels; allowed is at most {MAX_PIXELS} in all.")
+    said = labels.read_labels(xmp)
+    made = recipe.load(texts.get(recipe.KEYWORD, ""))
+    if made is not None:
+        request = recipe.request_of(made).model_dump(mode="json")
+        parameters = texts.get(INFOTEXT)
+        return Inspection("atelier", width, height, "Atelier", made, request, parameters, said)
+    kind, made_by = foreign.recognise(texts, comment, said)
+    text = foreign.infotext_of(texts, comment)
+    return Inspection(
+        kind,
+        width,
+        height,
+        made_by,
+        request=infotext.request_fields(infotext.parse(text)) if kind == "a1111" else None,
+        parameters=_cut(text) if kind == "a1111" else None,
+        labels=_cut_all(said),
+        **_shown(texts, comment),
+    )
+
+
+def _read(data: bytes) -> tuple[int, int, dict[str, str], str, str]:
+    """Width, height, texts by keyword, XMP packet and EXIF UserComment."""
+    if data.startswith(SIGNATURE):
+        png = read_png(data)
+        exif = Image.Exif()
+        if png.exif:
+            _guarded(exif.load, png.exif)
+        return png.width, png.height, png.texts, png.texts.get(labels.KEYWORD, ""), _user_comment(exif)
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as picture:
+            width, height = picture.size
+            xmp = picture.info.get("xmp", b"")
+            exif = _guarded(picture.getexif) or Image.Exif()
+    # SyntaxError is Pillow's word for a broken file; its bomb warning is an error under `python -W error`.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadablePicture from error
+    return width, height, {}, xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else "", _user_comment(exif)
+
+
+def _guarded(read: Any, *arguments: Any) -> Any:
+    """What `read` gives, or None where EXIF data is broken: a broken comment is no reason to refuse a picture."""
+    try:
+        return read(*arguments)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, OverflowError):
+        return None
+
+
+def _user_comment(exif: Image.Exif) -> str:
+    """EXIF UserComment as text: eight bytes name the character set, `UNICODE` is UTF-16 of either order."""
+    raw = (_guarded(exif.get_ifd, ExifTags.IFD.Exif) or {}).get(ExifTags.Base.UserComment, b"")
+    if isinstance(raw, str):
+        return raw.strip("\0 ")
+    if not isinstance(raw, bytes):
+        return ""
+    charset, body = raw[:8], raw[8:]
+    if charset == b"UNICODE\0":
+        big = body[0::2].count(0) >= body[1::2].count(0)
+        text = body.decode("utf-16-be" if big else "utf-16-le", "replace").lstrip("\ufeff")
+    else:
+        text = body.decode("utf-8", "replace") if charset in (b"ASCII\0\0\0", bytes(8)) else ""
+    return text.strip("\0 ")
+
+
+def _cut(text: str) -> str:
+    raw = text.encode("utf-8", "replace")
+    return text if len(raw) <= MAX_SHOWN_BYTES else raw[:MAX_SHOWN_BYTES].decode("utf-8", "ignore")
+
+
+def _cut_all(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _cut(value) if isinstance(value, str) else value for key, value in values.items()}
+
+
+def _shown(texts: Mapping[str, str], comment: str) -> dict[str, Any]:
+    fields = dict(texts) | ({"UserComment": comment} if comment else {})
+    fields.pop(labels.KEYWORD, None)
+    short = {_cut(key): _cut(value) for key, value in list(fields.items())[:MAX_TEXTS]}
+    return {"texts": short, "cut": tuple(key for key, value in short.items() if value != fields.get(key))}
