@@ -1,0 +1,94 @@
+"""`generate`: one prompt in, PNG files out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, shown
+from app.cli.pictures import check_free, planned_files, saved_files, write_files
+from app.cli.progress import JobProgress
+from app.client import ImageServiceClient
+from app.core.errors import CallerError, ServiceError
+from app.core.schema import Job, JobState
+
+INTERRUPTED = 130
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    negative_prompt: Annotated[str, typer.Option("--negative-prompt", help="What it must not show.")] = "",
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Catalog key; see `models list`.")] = None,
+    num_inference_steps: Annotated[
+        int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")
+    ] = None,
+    guidance_scale: Annotated[
+        float | None, typer.Option("--guidance-scale", "--cfg", help="How closely to follow the prompt.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
+    seed: Annotated[int, typer.Option(help="-1 = random; image i has seed + i.")] = -1,
+    num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out replace a file.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Make a picture and print where its file is. Ctrl-C cancels the job.
+
+    Without --out the file stays where the service saved it (a service on another machine: it is copied into this
+    folder). What is not given is as the model's catalog entry says.
+    """
+    values = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "model": model,
+        "num_inference_steps": num_inference_steps,
+        "guidance_scale": guidance_scale,
+        "width": width,
+        "height": height,
+        "seed": seed,
+        "num_images": num_images,
+        "scheduler": scheduler,
+    }
+    request = {name: value for name, value in values.items() if value is not None}
+    if out is not None and not overwrite:
+        check_free(planned_files(out, num_images))
+    with connect(url, key) as client:
+        job = _made(client, request, quiet=as_json)
+        files = saved_files(client, job) if out is None else write_files(client, job, out)
+    if as_json:
+        print_json(job.model_dump(mode="json") | {"files": [str(file) for file in files]})
+    else:
+        for file in files:
+            typer.echo(file)
+
+
+def _made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:
+    """The succeeded job. Raises what became of it otherwise."""
+    job = client.submit(request)
+    try:
+        with JobProgress(job, quiet=quiet) as progress:
+            job = client.wait(job.id, progress.show)
+    except KeyboardInterrupt:
+        _cancel(client, job.id)
+        raise typer.Exit(INTERRUPTED) from None
+    if job.state is JobState.FAILED and job.error is not None:
+        raise ServiceError(job.error.message, code=job.error.code, hint=job.error.hint)
+    if job.state is not JobState.SUCCEEDED:
+        raise CallerError(f"Job {job.id} was {job.state} by somebody else.")
+    return job
+
+
+def _cancel(client: ImageServiceClient, job_id: str) -> None:
+    typer.echo("Cancelling …", err=True)
+    job = client.cancel(job_id)
+    if job.state is JobState.SUCCEEDED:
+        typer.echo(f"It was already finished: {', '.join(image.url for image in job.images)}", err=True)
+    else:
+        typer.echo(f"Job {shown(job_id)} is cancelled.", err=True)

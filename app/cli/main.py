@@ -1,0 +1,54 @@
+"""All commands in one place, and what a person sees when one fails."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.cli import doctor, generate, jobs, library, models, settings_doc
+from app.cli.common import failure_lines
+from app.core.errors import AtelierError
+
+
+def build() -> typer.Typer:
+    """The whole command line. A new command is one line here."""
+    app = typer.Typer(
+        name="atelier",
+        help="Atelier, a self-hosted text-to-image studio.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_common)
+    app.command("generate")(generate.generate)
+    app.add_typer(jobs.build(), name="jobs")
+    app.add_typer(models.build(), name="models")
+    app.add_typer(library.build(), name="library")
+    app.command("doctor")(doctor.doctor)
+    app.command("settings-doc", hidden=True)(settings_doc.settings_doc)
+    app.command("port-owner", hidden=True)(doctor.port_owner)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0 = done, 1 = refused or failed, 2 = used wrongly, 130 = interrupted."""
+    try:
+        build()(args=None if arguments is None else list(arguments), prog_name="python -m app")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except AtelierError as error:
+        for line in failure_lines(error):
+            typer.echo(line, err=True)
+        return 1
+    except BrokenPipeError:
+        return 1  # `| head` has seen enough
+    return 0
+
+
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit

@@ -1,0 +1,69 @@
+"""Where the command line puts pictures: names, no silent overwriting, whole files only."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.client import ImageServiceClient
+from app.core.errors import CallerError
+from app.core.schema import ImageRef, Job
+from app.core.settings import Settings
+
+NAME_CHARS = 60
+
+
+def is_folder(out: Path | str) -> bool:
+    """True if `--out` means a folder: it exists as one, or its name does not end in `.png`."""
+    return Path(out).is_dir() or Path(out).suffix.lower() != ".png"
+
+
+def planned_files(out: Path, num_images: int) -> list[Path]:
+    """The files that `--out FILE.png` will write; none for a folder, whose names are always new."""
+    if is_folder(out):
+        return []
+    if num_images == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{index + 1}{out.suffix}") for index in range(num_images)]
+
+
+def check_free(files: Iterable[Path]) -> None:
+    """Raises CallerError, before anything is made, if a file is there already."""
+    for file in files:
+        if file.exists():
+            raise CallerError(f"{file} is there already. Choose another --out, or add --overwrite.")
+
+
+def write_files(client: ImageServiceClient, job: Job, out: Path) -> list[Path]:
+    """Download the job's images to `out`, each file at once or not at all; absolute paths."""
+    planned = planned_files(out, len(job.images))
+    folder = out if is_folder(out) else out.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    files = planned or [out / _name(job, image) for image in job.images]
+    for image, file in zip(job.images, files, strict=True):
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        unfinished.write_bytes(client.image_bytes(image.id))
+        unfinished.replace(file)
+    return [file.absolute() for file in files]
+
+
+def saved_files(client: ImageServiceClient, job: Job) -> list[Path]:
+    """The files where the service saved them, or copies in this folder if they are not on this machine."""
+    found = [_saved_file(client, image) for image in job.images]
+    if all(found):
+        return [file for file in found if file]
+    return write_files(client, job, Path.cwd())
+
+
+def _saved_file(client: ImageServiceClient, image: ImageRef) -> Path | None:
+    file = Settings().output_folder / client.image(image.id).path
+    # Another service may use the same names: the hash says whether this is really the picture.
+    if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == image.sha256:
+        return file.absolute()
+    return None
+
+
+def _name(job: Job, image: ImageRef) -> str:
+    words = re.sub(r"[^\w]+", "-", job.request.prompt).strip("-_").lower()[:NAME_CHARS].rstrip("-")
+    return f"{words or 'image'}-{image.seed}-{image.id[-8:]}.png"

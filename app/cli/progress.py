@@ -1,0 +1,80 @@
+"""A job's progress in the terminal: place in line, loading, step of steps, speed, time left."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from app.cli.common import shown_seconds
+from app.client import Event
+from app.core.schema import Job
+
+
+class _StepsColumn(ProgressColumn):
+    """`4/10 · 2.1 steps/s · 2.9 s left`, as far as it is known."""
+
+    def render(self, task: Task) -> Text:
+        if not task.total:
+            return Text("")
+        words = [f"{task.completed:.0f}/{task.total:.0f}"]
+        if task.speed:
+            words.append(f"{task.speed:.1f} steps/s")
+        if task.time_remaining is not None and not task.finished:
+            words.append(f"{shown_seconds(task.time_remaining)} left")
+        return Text(" · ".join(words))
+
+
+class JobProgress:
+    """Shows one job on standard error while it is open. Draws nothing where no person looks, or if `quiet`."""
+
+    def __init__(self, job: Job, *, quiet: bool = False, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            _StepsColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task(_waiting(job.model_dump()), total=None)
+        self._phase = ""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        if event.kind == "queued":
+            self._begin("queued", _waiting(event.data), None)
+        elif event.kind in ("loading", "step"):
+            phase = "loading" if event.kind == "loading" else str(event.data.get("phase") or "denoising")
+            of = event.data.get("of") or None
+            if phase != self._phase:
+                self._begin(phase, {"loading": "loading the model", "denoising": "drawing"}.get(phase, phase), of)
+            self._bar.update(self._task, completed=event.data.get("step") or 0, total=of)
+        elif event.ends_job:
+            self._bar.update(self._task, description=event.kind)
+
+    def _begin(self, phase: str, description: str, total: float | None) -> None:
+        # A new phase starts a new clock, or the speed of denoising would have the loading time in it.
+        self._phase = phase
+        self._bar.reset(self._task, description=description, total=total)
+
+
+def _waiting(job: dict[str, Any]) -> str:
+    words = ["waiting"]
+    if job.get("position"):
+        words.append(f"{job['position']} before it")
+    if job.get("eta_s"):
+        words.append(f"about {shown_seconds(job['eta_s'])}")
+    return ", ".join(words)
