@@ -1,5 +1,7 @@
 """`doctor`: what this machine is, what would run on it, whether the service is up, who holds its ports."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +24,7 @@ def doctor(as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = 
     machine = look_at_machine(settings.output_folder)
     with connect(url, key) as client:
         service = _service(client)
-        models = _models(client) if service["up"] else []
+        models = _models(client) if service["up"] else _listed(settings.models_folder)
     ports = [_port(name, port) for name, port in (("service", _port_of(client.url)), ("page", settings.ui_port))]
     verdicts = [(model["key"], state_of(model), verdict(model, machine)) for model in models]
     if as_json:
@@ -31,10 +33,7 @@ def doctor(as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = 
         return
     _print_machine(machine, service, ports)
     typer.echo("")
-    if verdicts:
-        print_table(("model", "state", "on this machine"), verdicts)
-    else:
-        typer.echo("Start the service (./quick_start.sh) to see which models would run here.")
+    print_table(("model", "state", "on this machine"), verdicts)
 
 
 def port_owner(port: int) -> None:
@@ -89,6 +88,19 @@ def _models(client: ImageServiceClient) -> list[dict[str, Any]]:
         return client.models()
     except ServiceError:
         return []  # an API key is missing, say: the rest of the report still helps
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
+    """What the catalog's file says, while no service can be asked."""
+    file = folder / "catalog.toml"
+    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return [{"key": key, "state": _on_disk(folder, values), **values} for key, values in table.items()]
+
+
+def _on_disk(folder: Path, values: dict[str, Any]) -> str:
+    if "path" not in values:
+        return "service is down"
+    return "installed" if (folder / values["path"]).exists() else "not installed"
 
 
 def _port(what: str, port: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`jobs`: what waits, what runs, what became of it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def show_job(
     if as_json:
         print_json(job)
         return
-    rows = [("state", f"{job.state.value} {_how_far(job)}".rstrip(" –")), ("from", job.origin)]
+    rows: list[tuple[str, Any]] = [("state", f"{job.state.value} {_how_far(job)}".rstrip(" –")), ("from", job.origin)]
     rows += [(name, value) for name, value in job.request if value not in (None, "", {})]
     rows += [("created", shown(job.created_at)), ("seconds", shown_seconds(job.seconds))]
     rows += [(f"image {image.index}", f"{client.url}{image.url}") for image in job.images]

@@ -75,9 +75,7 @@ def delete(
 def rebuild() -> None:
     """Restore the library's entries from the PNG files alone. The service must be stopped; on its machine only."""
     # The library is a room of the service; the command line only starts the service's own entry point.
-    own = PROJECT_FOLDER / ".venv-image" / "bin" / "python"
-    python = str(own) if own.exists() else sys.executable
-    done = subprocess.run(
-        [python, str(PROJECT_FOLDER / "image_generation_service.py"), "--rebuild-library"], check=False
-    )
+    own_python = PROJECT_FOLDER / ".venv-image" / "bin" / "python"
+    command = [own_python if own_python.exists() else sys.executable, PROJECT_FOLDER / "image_generation_service.py"]
+    done = subprocess.run([*command, "--rebuild-library"], check=False)
     raise typer.Exit(done.returncode)

@@ -29,14 +29,8 @@ def list_models(as_json: JsonOption = False, url: UrlOption = None, key: KeyOpti
         print_json(found)
         return
     rows = (
-        (
-            model["key"],
-            state_of(model),
-            shown_size(model.get("size_bytes")),
-            model.get("licence"),
-            model.get("best_for"),
-        )
-        for model in found
+        (item["key"], state_of(item), shown_size(item.get("size_bytes")), item.get("licence"), item.get("best_for"))
+        for item in found
     )
     print_table(("key", "state", "size", "licence", "best for"), rows)
 
@@ -71,7 +65,9 @@ def unload_model(
 
 
 def state_of(model: dict[str, Any]) -> str:
-    """How a model is, in one word."""
+    """How a model is, in a word or two."""
+    if model.get("installed") is False and model.get("state") == "unloaded":
+        return "not installed"
     return str(model.get("state") or "unknown")
 
 

@@ -1,6 +1,5 @@
 """A job's progress in the terminal: place in line, loading, step of steps, speed, time left."""
 
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
@@ -47,9 +46,7 @@ class JobProgress:
         self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def show(self, event: Event) -> None:
