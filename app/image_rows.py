@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from app.core.schema import SavedImage
 
 
@@ -13,7 +15,7 @@ def image_row(image: SavedImage) -> dict[str, Any]:
     return row | {"created_at": image.created_at.timestamp()}
 
 
-def image_of(row: Mapping[str, Any]) -> SavedImage:
+def image_of(row: Mapping[str, Any] | RowMapping) -> SavedImage:
     """The image of one row of `images` (`result.mappings()`); columns that an image does not have are left out."""
     values = {name: row[name] for name in SavedImage.model_fields}
     return SavedImage(**values | {"created_at": datetime.fromtimestamp(row["created_at"], UTC)})

@@ -1,0 +1,165 @@
+"""Saved images: file and row, thumbnails, search, favourites, delete, rebuild. One folder a day below `folder`."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, delete, select, update
+
+from app.core.errors import DiskFull, UnknownImage
+from app.core.pages import Page
+from app.core.schema import Job, SavedImage
+from app.database import images
+from app.engine.base import Picture
+from app.image_rows import image_of
+from app.library import files, upkeep
+from app.library import search as finding
+from app.picture import png
+from app.picture import thumbnail as small
+
+logger = logging.getLogger(__name__)
+
+
+class Library:
+    """All saved images. Every method may be called by any thread; no path ever comes from a caller.
+
+    Files are `folder/<day>/<job id>-<index>.png`, UTC days; `thumbnails` is a cache that may be deleted at any time.
+    """
+
+    def __init__(
+        self, database: Engine, folder: Path, thumbnails: Path, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._thumbnails = thumbnails
+        self._now = now
+
+    def write(self, job: Job, picture: Picture) -> SavedImage:
+        """The image of `picture`, its PNG durably on the disk. Its row is not: commit it with the job, or `discard`.
+
+        Raises DiskFull; no file is left then. A job that runs again writes under a new name, so an attempt that
+        comes too late can neither overwrite nor discard the file of the one that won.
+        """
+        now = datetime.fromtimestamp(self._now(), UTC)
+        image_id = str(uuid.uuid4())
+        made = {
+            "image_id": image_id,
+            "job_id": job.id,
+            "index": picture.index,
+            "seed": picture.seed,
+            "origin": job.origin,
+            "created_at": now.isoformat(),
+            "request": job.request.model_dump(mode="json"),
+            "how": picture.how,
+        }
+        data = png.encode(picture.rgb, picture.width, picture.height, made, image_id=image_id)
+        path = files.picture_path(now.date().isoformat(), job.id, picture.index, job.attempt)
+        files.write_durably(self._folder, path, data)
+        return upkeep.image_from(made, path=path, data=data, width=picture.width, height=picture.height)
+
+    def discard(self, image: SavedImage) -> None:
+        """Remove a written file whose row was not committed. Idempotent."""
+        files.remove(self._folder, image.path)
+
+    def get(self, id: str) -> SavedImage:
+        """The image of one id. Raises UnknownImage."""
+        with self._database.connect() as connection:
+            row = connection.execute(select(images).where(images.c.id == id)).mappings().first()
+        if row is None:
+            raise UnknownImage(f"There is no image {id!r}.")
+        return image_of(row)
+
+    def open(self, id: str) -> bytes:
+        """The bytes of the PNG file as it was saved. Raises UnknownImage, also if someone removed the file."""
+        return self._read(self.get(id))
+
+    def thumbnail(self, id: str, width: int) -> bytes:
+        """A WebP whose longer side is at most `width` (256 or 512). Raises UnknownImage, InvalidRequest."""
+        image = self.get(id)
+        path = _thumbnail_path(image.sha256, width)
+        try:
+            return files.read_regular(self._thumbnails, path)
+        except FileNotFoundError:
+            pass
+        data = small.thumbnail(self._read(image), width)
+        try:
+            files.write_durably(self._thumbnails, path, data)
+        except DiskFull:
+            logger.warning("no room to keep a thumbnail of image %s", id)
+        return data
+
+    def search(
+        self,
+        *,
+        q: str | None = None,
+        model: str | None = None,
+        seed: int | None = None,
+        favourite: bool | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[SavedImage]:
+        """One page of images, newest first. `q`: words that the prompt has, parts of words and Chinese included.
+
+        Raises InvalidRequest for a limit outside 1 to 200, a cursor that is none, a `q` that no prompt can hold.
+        """
+        return finding.search(self._database, finding.Filter(q, model, seed, favourite), limit, cursor)
+
+    def groups(
+        self,
+        *,
+        q: str | None = None,
+        model: str | None = None,
+        favourite: bool | None = None,
+        by: finding.GroupBy = "prompt",
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[finding.Group]:
+        """One page of groups, the one with the newest image first: a prompt and model's images, or a job's.
+
+        Only images that fit the filter count. Raises InvalidRequest as `search` does.
+        """
+        wanted = finding.Filter(q, model, None, favourite)
+        return finding.groups(self._database, wanted, by, limit, cursor)
+
+    def favourite(self, id: str, value: bool) -> SavedImage:
+        """Mark or unmark an image; the image as it is then. Raises UnknownImage."""
+        with self._database.begin() as connection:
+            connection.execute(update(images).where(images.c.id == id).values(favourite=value))
+        return self.get(id)
+
+    def delete(self, id: str) -> None:
+        """Remove row, file and thumbnails. Idempotent: an unknown id is no error.
+
+        The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
+        and never a row without a file.
+        """
+        with self._database.begin() as connection:
+            removed = delete(images).where(images.c.id == id).returning(images.c.path, images.c.sha256)
+            row = connection.execute(removed).first()
+        if row is None:
+            return
+        files.remove(self._folder, row.path)
+        for width in small.WIDTHS:
+            files.remove(self._thumbnails, _thumbnail_path(row.sha256, width))
+
+    def rebuild(self) -> upkeep.RebuildReport:
+        """Give every picture file without a row its row back. See `upkeep.rebuild`."""
+        return upkeep.rebuild(self._database, self._folder)
+
+    def collect_orphans(self, min_age_s: float = 3600) -> int:
+        """Remove what a crash left and is older than `min_age_s`; how many files. See `upkeep.collect_orphans`."""
+        before = self._now() - min_age_s
+        return upkeep.collect_orphans(self._database, self._folder, self._thumbnails, before=before)
+
+    def _read(self, image: SavedImage) -> bytes:
+        try:
+            return files.read_regular(self._folder, image.path)
+        except FileNotFoundError as error:
+            raise UnknownImage(f"The file of image {image.id!r} is gone: {image.path}.") from error
+
+
+def _thumbnail_path(sha256: str, width: int) -> str:
+    return f"{sha256[:2]}/{sha256}-{width}.webp"

@@ -1,0 +1,138 @@
+"""Finding images: pages of single images and of groups, newest first, by cursor."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, tuple_
+
+from app.core.errors import FieldError, InvalidRequest
+from app.core.pages import Page
+from app.core.schema import SavedImage
+from app.database import images
+from app.image_rows import image_of
+from app.library.full_text import prompt_has
+
+MAX_LIMIT = 200
+MAX_GROUP_IMAGES = 64  # shown of one group; `count` says how many there are
+GroupBy = Literal["prompt", "job"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which images: every condition that is not None must hold. `q` is words of the prompt."""
+
+    q: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    favourite: bool | None = None
+
+    def where(self, dialect: str) -> list[ColumnElement[bool]]:
+        """The conditions in SQL. Raises InvalidRequest for a `q` that no prompt can hold."""
+        conditions = [
+            images.c[name] == value
+            for name, value in (("model", self.model), ("seed", self.seed), ("favourite", self.favourite))
+            if value is not None
+        ]
+        if self.q and self.q.strip():
+            conditions.append(prompt_has(self.q, dialect))
+        return conditions
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images of one prompt and model (or of one job), newest first, at most 64 of `count`.
+
+    `seconds` is the working time of all `count` images together, None if no file says it; `created_at` and `job_id`
+    are the newest image's.
+    """
+
+    prompt: str
+    model: str
+    seconds: float | None
+    created_at: datetime
+    images: tuple[SavedImage, ...]
+    job_id: str
+    count: int
+
+
+def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> Page[SavedImage]:
+    """One page of single images, the newest first. Raises InvalidRequest for a wrong limit or cursor."""
+    _check_limit(limit)
+    query = select(images).where(*wanted.where(database.dialect.name))
+    if cursor is not None:
+        query = query.where(tuple_(images.c.created_at, images.c.seq) < tuple_(*_decode(cursor)))
+    query = query.order_by(images.c.created_at.desc(), images.c.seq.desc()).limit(limit + 1)
+    with database.connect() as connection:
+        rows = connection.execute(query).mappings().all()
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return Page(
+        tuple(image_of(row) for row in shown),
+        _encode(shown[-1]["created_at"], shown[-1]["seq"]) if more else None,
+    )
+
+
+def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: str | None) -> Page[Group]:
+    """One page of groups, the one with the newest image first. Raises InvalidRequest for a wrong limit or cursor."""
+    _check_limit(limit)
+    where = wanted.where(database.dialect.name)
+    key = (images.c.job_id,) if by == "job" else (images.c.prompt, images.c.model)
+    newest, last = func.max(images.c.created_at), func.max(images.c.seq)
+    query = (
+        select(*key, newest.label("newest"), last.label("last"), func.count().label("count"))
+        .add_columns(func.sum(images.c.seconds).label("total_seconds"))
+        .where(*where)
+        .group_by(*key)
+        .order_by(newest.desc(), last.desc())
+        .limit(limit + 1)
+    )
+    if cursor is not None:
+        query = query.having(tuple_(newest, last) < tuple_(*_decode(cursor)))
+    names = [column.name for column in key]
+    with database.connect() as connection:
+        rows = connection.execute(query).mappings().all()
+        shown = rows[:limit]
+        numbered = select(
+            images,
+            func.row_number()
+            .over(partition_by=key, order_by=(images.c.created_at.desc(), images.c.seq.desc()))
+            .label("place"),
+        )
+        same = or_(*(and_(*(images.c[name] == row[name] for name in names)) for row in shown))
+        ranked = numbered.where(same, *where).subquery()
+        members = select(ranked).where(ranked.c.place <= MAX_GROUP_IMAGES).order_by(ranked.c.place)
+        found: dict[tuple[Any, ...], list[SavedImage]] = {}
+        for row in connection.execute(members).mappings() if shown else ():
+            found.setdefault(tuple(row[name] for name in names), []).append(image_of(row))
+    items = tuple(_group(row, found[tuple(row[name] for name in names)]) for row in shown)
+    return Page(items, _encode(shown[-1]["newest"], shown[-1]["last"]) if len(rows) > limit else None)
+
+
+def _group(row: Any, members: list[SavedImage]) -> Group:
+    first = members[0]
+    newest = datetime.fromtimestamp(row["newest"], UTC)
+    return Group(first.prompt, first.model, row["total_seconds"], newest, tuple(members), first.job_id, row["count"])
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest([FieldError("limit", limit, f"allowed is 1 to {MAX_LIMIT}")])
+
+
+def _encode(at: float, seq: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([at, seq]).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[float, int]:
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        at, seq = values
+        if isinstance(at, float) and type(seq) is int and abs(seq) < 2**63 and at == at:
+            return at, seq
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        pass
+    raise InvalidRequest([FieldError("cursor", cursor, "allowed is the `next` of a page before")])

@@ -1,0 +1,95 @@
+"""A real library on a real SQLite file, and jobs to fill it with."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from app.core.schema import GenerationRequest, Job, JobState, SavedImage
+from app.database import images, jobs, metadata, open_database
+from app.engine.base import Picture
+from app.image_rows import image_row
+from app.library import Library
+from app.library.full_text import create_index
+
+
+@dataclass
+class Shelf:
+    """A library with its folders and a clock that only moves when told to."""
+
+    database: Engine
+    folder: Path
+    thumbnails: Path
+    time: float = 1_800_000_000.0
+    library: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.database, self.folder, self.thumbnails, now=lambda: self.time)
+
+    def job(self, prompt: str = "a red apple", *, attempt: int = 1, job_id: str | None = None, **request) -> Job:
+        """A running job whose request is fully resolved."""
+        values = {"model": "pocket", "num_inference_steps": 4, "guidance_scale": 4.0, "width": 16, "height": 16}
+        values |= {"seed": 7, "scheduler": "default"} | request
+        return Job(
+            id=job_id or str(uuid.uuid4()),
+            state=JobState.RUNNING,
+            origin="ui",
+            request=GenerationRequest(prompt=prompt, **values),
+            attempt=attempt,
+            created_at=datetime.fromtimestamp(self.time, UTC),
+        )
+
+    def picture(self, job: Job, index: int = 0) -> Picture:
+        """Pixels that differ by seed."""
+        seed = job.request.seed + index
+        rgb = bytes((seed + place) % 256 for place in range(16 * 16 * 3))
+        how = {"model": job.request.model, "scheduler": "EulerDiscreteScheduler", "seconds": 1.5}
+        return Picture(index=index, seed=seed, width=16, height=16, rgb=rgb, how=how)
+
+    def commit(self, image: SavedImage) -> SavedImage:
+        """Insert the row, as finishing a job does."""
+        with self.database.begin() as connection:
+            connection.execute(insert(images).values(**image_row(image)))
+        return image
+
+    def save(self, prompt: str = "a red apple", *, count: int = 1, **request) -> list[SavedImage]:
+        """A job's images, written and committed; each job one second later than the one before."""
+        self.time += 1
+        job = self.job(prompt, num_images=count, **request)
+        return [self.commit(self.library.write(job, self.picture(job, index))) for index in range(count)]
+
+    def add_job_row(self, job: Job, state: JobState) -> None:
+        """The job's row, so that the library knows that the job is this database's."""
+        values = {"batch_key": "b", "num_images": 1, "megapixel_steps": 1.0, "created_at": self.time}
+        with self.database.begin() as connection:
+            request = job.request.model_dump(mode="json")
+            row = {"id": job.id, "origin": "ui", "state": state, "priority": 0, "model": "pocket", "request": request}
+            connection.execute(insert(jobs).values(**row, **values))
+
+
+@pytest.fixture
+def new_shelf(tmp_path: Path) -> Iterator[Callable[..., Shelf]]:
+    """Makes a shelf on `tmp_path`; another `name` is another database on the same files."""
+    opened: list[Engine] = []
+
+    def make(name: str = "atelier.db") -> Shelf:
+        database = open_database(f"sqlite:///{tmp_path / name}")
+        opened.append(database)
+        with database.begin() as connection:
+            metadata.create_all(connection)
+            create_index(connection)
+        return Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
+
+    yield make
+    for database in opened:
+        database.dispose()
+
+
+@pytest.fixture
+def shelf(new_shelf: Callable[..., Shelf]) -> Shelf:
+    """An empty library."""
+    return new_shelf()
