@@ -1,26 +1,13 @@
 """The contract of an engine: it takes jobs that share a batch key and gives pixels. It knows no queue and no files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
+from app.core.picture import Picture
 from app.core.schema import Job, JobError
 
-
-@dataclass(frozen=True)
-class Picture:
-    """One finished picture: raw pixels and how they were made.
-
-    `rgb` is `width * height * 3` bytes, 8 bit sRGB, row by row from the top left. `how` is JSON-able: model,
-    revision, scheduler, device, dtype, batch_size, versions, seconds, notes.
-    """
-
-    index: int
-    seed: int
-    width: int
-    height: int
-    rgb: bytes
-    how: dict[str, Any] = field(default_factory=dict)
+__all__ = ["Engine", "EngineEvent", "EngineStatus", "ModelEvent", "Outcome", "Picture"]
 
 
 @dataclass(frozen=True)

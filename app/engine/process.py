@@ -1,0 +1,154 @@
+"""One child process as its parent sees it: started, heard, ended, and never left behind."""
+
+import logging
+import queue
+import socket
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from app.core.errors import EngineCrashed
+from app.core.settings import PROJECT_FOLDER
+from app.engine.frames import Channel, Frame, FrameError
+
+KEPT_LOG_LINES = 20
+MAX_LOG_LINE_BYTES = 4096
+JOIN_S = 2.0  # a grandchild may hold the output open for longer; the threads are daemons
+
+logger = logging.getLogger(__name__)
+
+
+class ChildProcess:
+    """Starts `command FD` with one end of a socket pair as its only inherited file, and listens to it.
+
+    Start it from a thread that lives as long as the child shall: on Linux the child dies with that thread.
+    `status` frames go to `on_status` (in the listening thread), all others to `next_frame`. What the child
+    prints goes to the log. Frames that are none end the child.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        name: str,
+        send_timeout_s: float,
+        on_status: Callable[[Frame], None],
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [*command, str(theirs.fileno())],
+                    cwd=PROJECT_FOLDER,
+                    env=dict(environment),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
+            except OSError:
+                ours.close()
+                raise
+        self._channel = Channel(ours, send_timeout_s=send_timeout_s)
+        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._on_status = on_status
+        self._lines: deque[str] = deque(maxlen=KEPT_LOG_LINES)
+        self._name = name
+        self._threads = (
+            threading.Thread(target=self._listen, name=f"{name}-frames", daemon=True),
+            threading.Thread(target=self._log, name=f"{name}-log", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """False once it has ended."""
+        return self._process.poll() is None
+
+    @property
+    def last_lines(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self._lines)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Send it a frame. Raises EngineCrashed if it cannot take it; it is ended then."""
+        try:
+            self._channel.send(kind, **fields)
+        except OSError as error:
+            self.kill()
+            raise EngineCrashed(self.obituary()) from error
+
+    def next_frame(self, timeout_s: float) -> Frame | None:
+        """Its next frame, or None if none came in time. Raises EngineCrashed if it has ended."""
+        try:
+            frame = self._frames.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if frame is None:
+            self._frames.put(None)  # for whoever asks next
+            self.kill()
+            raise EngineCrashed(self.obituary())
+        return frame
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask it to end, and end it if it has not by then."""
+        with suppress(OSError):  # it may be gone already
+            self._channel.send("exit")
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            logger.warning("%s did not end by itself", self._name)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it now and leave nothing of it behind. Idempotent; any thread."""
+        self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
+
+    def obituary(self) -> str:
+        """How it ended, in a sentence."""
+        code = self._process.poll()
+        if code is None:
+            return "The process that makes the pictures does not listen."
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"The process that makes the pictures {how}."
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                frame = self._channel.receive()
+                if frame.kind == "status":
+                    self._on_status(frame)
+                else:
+                    self._frames.put(frame)
+        except EOFError:
+            pass
+        except FrameError as error:
+            logger.warning("%s is ended: %s", self._name, error)
+        finally:
+            # Without its frames it is of no use, and a parent that waits for them must not wait in vain.
+            self._process.kill()
+            self._channel.close()
+            self._frames.put(None)
+
+    def _log(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101  (stdout=PIPE above)
+        with self._process.stdout as stream:
+            while line := stream.readline(MAX_LOG_LINE_BYTES):
+                text = line.decode(errors="replace").rstrip()
+                if text:
+                    self._lines.append(text)
+                    logger.info("%s: %s", self._name, text)

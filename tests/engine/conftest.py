@@ -1,0 +1,76 @@
+"""A LocalEngine with the fast test maker, on a models folder that lists one model."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app.catalog import Catalog
+from app.core.schema import GenerationRequest, Job, JobState
+from app.core.settings import Settings
+from app.engine.local import LocalEngine
+
+CATALOG = """
+[one]
+title = "One"
+path = "one"
+[two]
+title = "Two"
+path = "two"
+"""
+
+MakeEngine = Callable[..., LocalEngine]
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
+    """Engines with the fast maker; keywords are settings. All are closed at the end."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "catalog.toml").write_text(CATALOG)
+    engines: list[LocalEngine] = []
+
+    def make(command: list[str] | None = None, **values: object) -> LocalEngine:
+        settings = Settings(engine="test", models_folder=tmp_path / "models", default_model="one", **values)
+        engines.append(LocalEngine("cpu", settings=settings, catalog=Catalog(settings), command=command))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make_engine: MakeEngine) -> LocalEngine:
+    """An engine with the fast maker."""
+    return make_engine()
+
+
+def a_job(prompt: str = "a red apple", **values: object) -> Job:
+    """A running job whose request is resolved."""
+    fields = {
+        "model": "one",
+        "num_inference_steps": 4,
+        "guidance_scale": 1.0,
+        "width": 64,
+        "height": 64,
+        "seed": 7,
+        "scheduler": "default",
+    } | values
+    return Job(
+        id=str(uuid4()),
+        state=JobState.RUNNING,
+        origin="api",
+        request=GenerationRequest(prompt=prompt, **fields),
+        created_at=datetime.now(UTC),
+    )
+
+
+def ignore(_event: object) -> None:
+    """For runs whose events do not matter."""
+
+
+def nobody(_job_id: str) -> bool:
+    """For runs that nobody cancels."""
+    return False

@@ -1,0 +1,227 @@
+"""What happens when the child dies, hangs, talks nonsense or does not hear a cancel."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.core.errors import EngineCrashed, EngineHung, ShuttingDown
+from app.core.schema import Job
+from app.engine.base import EngineEvent, Outcome
+from app.engine.local import LocalEngine
+from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
+
+GARBAGE = """
+import socket, sys, time
+end = socket.socket(fileno=int(sys.argv[-1]))
+end.sendall({bytes!r})
+time.sleep({seconds})
+"""
+
+
+def works(engine: LocalEngine) -> bool:
+    """True if a plain job gets its picture."""
+    return len(engine.run([a_job()], ignore, nobody)[0].pictures) == 1
+
+
+def at_step(number: int, action: Callable[[], None]) -> Callable[[EngineEvent], None]:
+    """A listener that acts once, at a step."""
+    steps: list[int] = []
+
+    def emit(event: EngineEvent) -> None:
+        if event.kind == "step":
+            steps.append(event.step)
+            if len(steps) == number:
+                action()
+
+    return emit
+
+
+def test_a_killed_child_costs_its_run_and_the_next_one_works(engine: LocalEngine) -> None:
+    engine.start()
+    pid = engine.status().pid
+    with pytest.raises(EngineCrashed, match="signal 9"):
+        engine.run([a_job("!slow")], at_step(2, lambda: os.kill(pid, signal.SIGKILL)), nobody)
+    assert engine.status().alive is False
+    started = time.monotonic()
+    assert works(engine)
+    assert time.monotonic() - started < 5
+    assert engine.status().restarts == 1
+
+
+def test_a_child_killed_between_two_runs_is_not_noticed_by_the_next(engine: LocalEngine) -> None:
+    assert works(engine)
+    pid = engine.status().pid
+    os.kill(pid, signal.SIGKILL)
+    while engine.status().alive:
+        time.sleep(0.01)
+    assert works(engine)
+    assert engine.status().pid != pid
+
+
+def test_a_poison_job_crashes_each_time_and_harms_nobody_else(engine: LocalEngine) -> None:
+    for _ in range(3):
+        with pytest.raises(EngineCrashed):
+            engine.run([a_job("apple !crash")], ignore, nobody)
+    assert works(engine)
+
+
+def test_a_child_that_falls_silent_is_replaced(make_engine: MakeEngine) -> None:
+    engine = make_engine(denoise_timeout_s=0.5)
+    with pytest.raises(EngineHung, match=r"said nothing for 0\.5 s"):
+        engine.run([a_job("!hang")], ignore, nobody)
+    assert works(engine)
+
+
+def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: MakeEngine) -> None:
+    engine = make_engine(load_timeout_s=2)
+    engine.start()
+    os.kill(engine.status().pid, signal.SIGSTOP)
+    with pytest.raises(EngineHung):
+        engine.run([a_job()], ignore, nobody)
+    assert works(engine)
+
+
+def test_steps_that_all_take_long_are_no_hang(make_engine: MakeEngine) -> None:
+    [outcome] = make_engine(denoise_timeout_s=0.15).run([a_job("!slow")], ignore, nobody)
+    assert len(outcome.pictures) == 1
+
+
+def run_and_cancel(engine: LocalEngine, jobs: list[Job], cancel: Job, step: int = 2) -> tuple[list[Outcome], float]:
+    """Cancel one job when `step` events of kind step have come. Gives the outcomes and the seconds since then."""
+    asked: list[float] = []
+    outcomes = engine.run(
+        jobs,
+        at_step(step, lambda: asked.append(time.monotonic())),
+        lambda job_id: bool(asked) and job_id == cancel.id,
+    )
+    return outcomes, time.monotonic() - asked[0]
+
+
+def test_a_cancelled_job_is_gone_within_a_step(engine: LocalEngine) -> None:
+    job = a_job("!slow", num_inference_steps=100)
+    engine.start()
+    pid = engine.status().pid
+    [outcome], seconds = run_and_cancel(engine, [job], job)
+    assert outcome.cancelled
+    assert outcome.pictures == ()
+    assert seconds < 0.1 + 0.1 + 0.1  # the question, the step, the answer
+    assert engine.status().pid == pid
+
+
+def test_a_cancel_leaves_the_neighbour_untouched(engine: LocalEngine) -> None:
+    first, second = a_job("one", num_inference_steps=40), a_job("two", num_inference_steps=40)
+    [gone, stays], _ = run_and_cancel(engine, [first, second], first, step=4)
+    assert gone.cancelled
+    assert not stays.cancelled
+    [alone] = engine.run([second], ignore, nobody)
+    assert stays.pictures[0].rgb == alone.pictures[0].rgb
+
+
+def test_a_job_cancelled_before_its_run_begins_makes_nothing(engine: LocalEngine) -> None:
+    job = a_job("!slow", num_inference_steps=100)
+    [outcome] = engine.run([job], ignore, lambda job_id: job_id == job.id)
+    assert outcome.cancelled
+
+
+def test_a_job_that_hears_no_cancel_is_ended_with_its_child(make_engine: MakeEngine) -> None:
+    engine = make_engine(cancel_timeout_s=0.3)
+    job = a_job("!hang")
+    [outcome], seconds = run_and_cancel(engine, [job], job, step=1)
+    assert outcome.cancelled
+    assert 0.3 < seconds < 1.5
+    assert works(engine)
+
+
+def test_the_neighbour_of_a_job_that_hears_no_cancel_still_gets_its_picture(make_engine: MakeEngine) -> None:
+    engine = make_engine(cancel_timeout_s=0.3)
+    deaf, other = a_job("!hang"), a_job("two")
+    [gone, stays], _ = run_and_cancel(engine, [deaf, other], deaf, step=2)
+    assert gone.cancelled
+    assert len(stays.pictures) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\xff" * 64,  # a length beyond every limit
+        b"\x7f\xff\xff\xff",
+        b"\x00\x00\x00\x05hello",
+        b"\x00\x00\x00\x02[]",
+        b'\x00\x00\x00\x0c{"kind":"x"}',
+        b'\x00\x00\x00\x1c{"kind":"done","raw":99999999',  # cut inside
+    ],
+    ids=["length", "huge", "text", "list", "sizeless", "cut"],
+)
+def test_garbage_on_the_socket_ends_the_child_and_not_the_service(make_engine: MakeEngine, sent: bytes) -> None:
+    hello = b'\x00\x00\x00\x18{"kind":"hello","raw":0}'
+    script = GARBAGE.format(bytes=hello + sent, seconds=5)
+    engine = make_engine(command=[sys.executable, "-c", script], load_timeout_s=1)
+    started = time.monotonic()
+    with pytest.raises(EngineCrashed):
+        engine.run([a_job()], ignore, nobody)
+    assert time.monotonic() - started < 4
+
+
+def test_a_frame_of_another_job_ends_the_run(make_engine: MakeEngine) -> None:
+    frames = [b'{"kind":"hello","raw":0}', b'{"kind":"step","raw":0,"job":"x","step":1,"of":2}']
+    sent = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
+    engine = make_engine(command=[sys.executable, "-c", GARBAGE.format(bytes=sent, seconds=5)])
+    with pytest.raises(EngineCrashed, match="not running"):
+        engine.run([a_job()], ignore, nobody)
+
+
+def test_close_ends_a_run_of_another_thread(engine: LocalEngine) -> None:
+    engine.start()
+    closer = threading.Timer(0.3, engine.close)
+    closer.start()
+    with pytest.raises(ShuttingDown):
+        engine.run([a_job("!slow", num_inference_steps=1000)], ignore, nobody)
+    closer.join()
+    assert engine.status().alive is False
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from app.catalog import Catalog
+from app.core.settings import Settings
+from app.engine.local import LocalEngine
+settings = Settings(engine="test", models_folder=Path(sys.argv[1]))
+engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
+engine.start()
+print(engine.status().pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        gone, alive = psutil.wait_procs([child], timeout=1)
+        zombie = bool(alive) and child.status() == psutil.STATUS_ZOMBIE  # where process 1 does not reap
+    assert gone or zombie
+
+
+def test_twenty_restarts_leave_no_files_threads_or_processes(engine: LocalEngine) -> None:
+    def restart() -> None:
+        with pytest.raises(EngineCrashed):
+            engine.run([a_job("!crash", num_inference_steps=1)], ignore, nobody)
+
+    this = psutil.Process()
+    restart()
+    files, threads = this.num_fds(), this.num_threads()
+    for _ in range(20):
+        restart()
+    assert this.num_fds() == files
+    assert this.num_threads() <= threads
+    assert this.children() == []

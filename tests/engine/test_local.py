@@ -1,0 +1,173 @@
+"""What an engine gives: pictures, errors of their own job, events, and its state."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import EngineUnavailable, ShuttingDown
+from app.engine.base import EngineEvent, ModelEvent
+from app.engine.launch import child_environment
+from app.engine.local import LocalEngine
+from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
+
+
+def test_a_job_gives_its_pictures_with_their_own_seeds(engine: LocalEngine) -> None:
+    job = a_job(num_images=3, seed=40)
+    [outcome] = engine.run([job], ignore, nobody)
+    assert outcome.job_id == job.id
+    assert outcome.error is None
+    assert [(picture.index, picture.seed) for picture in outcome.pictures] == [(0, 40), (1, 41), (2, 42)]
+    assert {len(picture.rgb) for picture in outcome.pictures} == {64 * 64 * 3}
+    assert outcome.pictures[0].how["model"] == "one"
+    assert outcome.seconds > 0.016
+
+
+def test_picture_i_of_a_job_equals_the_single_picture_of_seed_plus_i(engine: LocalEngine) -> None:
+    [many] = engine.run([a_job(num_images=3, seed=40)], ignore, nobody)
+    [single] = engine.run([a_job(seed=42)], ignore, nobody)
+    assert many.pictures[2].rgb == single.pictures[0].rgb
+    assert many.pictures[1].rgb != single.pictures[0].rgb
+
+
+def test_the_outcomes_of_a_batch_come_in_the_order_of_its_jobs(engine: LocalEngine) -> None:
+    jobs = [a_job(f"picture {number}") for number in range(5)]
+    outcomes = engine.run(jobs, ignore, nobody)
+    assert [outcome.job_id for outcome in outcomes] == [job.id for job in jobs]
+    assert len({outcome.pictures[0].rgb for outcome in outcomes}) == 5
+
+
+def test_a_run_tells_of_its_loading_and_of_every_step(engine: LocalEngine) -> None:
+    job, events = a_job(), list[EngineEvent]()
+    engine.run([job], events.append, nobody)
+    assert {event.job_id for event in events} == {job.id}
+    assert [event.kind for event in events[:3]] == ["loading"] * 3
+    assert [(event.step, event.of) for event in events if event.kind == "step"] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_previews_are_small_pictures_and_no_more_than_asked_for(make_engine: MakeEngine) -> None:
+    few, none = list[EngineEvent](), list[EngineEvent]()
+    make_engine(previews_per_s=10).run([a_job(num_inference_steps=100)], few.append, nobody)
+    make_engine(previews_per_s=0).run([a_job(num_inference_steps=100)], none.append, nobody)
+    previews = [event.preview for event in few if event.preview]
+    assert 3 <= len(previews) <= 12
+    assert all(preview.startswith(b"\xff\xd8") and len(preview) <= 2**16 for preview in previews)
+    assert not any(event.preview for event in none)
+
+
+@pytest.mark.parametrize(("word", "code"), [("!oom", "out_of_memory"), ("!error", "generation_failed")])
+def test_an_error_of_one_job_spares_its_neighbour_and_the_child(engine: LocalEngine, word: str, code: str) -> None:
+    engine.start()
+    pid = engine.status().pid
+    bad, good = engine.run([a_job(f"apple {word}"), a_job()], ignore, nobody)
+    assert bad.error is not None
+    assert bad.error.code == code
+    assert bad.pictures == ()
+    assert len(good.pictures) == 1
+    assert engine.status().pid == pid
+
+
+def test_a_job_whose_model_is_gone_fails_and_says_which_there_are(engine: LocalEngine) -> None:
+    [outcome] = engine.run([a_job(model="three")], ignore, nobody)
+    assert outcome.error is not None
+    assert outcome.error.code == "unknown_model"
+    assert "one, two" in outcome.error.message
+
+
+def test_models_are_loaded_shown_and_freed(engine: LocalEngine) -> None:
+    events = list[ModelEvent]()
+    engine.load("two", events.append)
+    assert [event.phase for event in events] == ["reading", "reading", "reading", "loaded"]
+    assert engine.status().loaded_models == ("two",)
+    assert engine.unload("two") is True
+    assert engine.unload("two") is False
+    assert engine.status().loaded_models == ()
+
+
+def test_nothing_is_started_before_it_is_needed(engine: LocalEngine) -> None:
+    assert engine.unload("one") is False
+    status = engine.status()
+    assert (status.alive, status.pid, status.restarts) == (False, None, 0)
+
+
+def test_the_status_knows_the_process_and_its_memory(engine: LocalEngine) -> None:
+    engine.run([a_job()], ignore, nobody)
+    status = engine.status()
+    assert status.alive
+    assert not status.busy
+    assert status.memory_used_bytes is not None
+    assert 10**6 < status.memory_used_bytes < status.memory_total_bytes
+    assert "app.engine.testing" in Path(f"/proc/{status.pid}/cmdline").read_text()
+
+
+def test_a_picture_of_forty_megabytes_comes_through(engine: LocalEngine) -> None:
+    [outcome] = engine.run([a_job(width=4096, height=3328, num_inference_steps=1)], ignore, nobody)
+    assert len(outcome.pictures[0].rgb) == 4096 * 3328 * 3 > 40_000_000
+
+
+def test_a_long_prompt_and_a_large_extra_do_no_harm(engine: LocalEngine) -> None:
+    job = a_job("蘋" * 20_000, extra={"blob": "x" * 10**7})
+    [outcome] = engine.run([job], ignore, nobody)
+    assert len(outcome.pictures) == 1
+
+
+def test_a_child_that_cannot_start_says_why(make_engine: MakeEngine) -> None:
+    engine = make_engine(command=[sys.executable, "-c", "raise SystemExit('no driver found')"])
+    with pytest.raises(EngineUnavailable) as caught:
+        engine.run([a_job()], ignore, nobody)
+    assert caught.value.hint == "no driver found"
+    assert engine.status().restarts == 2
+
+
+def test_a_closed_engine_makes_nothing(engine: LocalEngine) -> None:
+    engine.start()
+    pid = engine.status().pid
+    engine.close()
+    engine.close()
+    assert not Path(f"/proc/{pid}").exists()
+    with pytest.raises(ShuttingDown):
+        engine.run([a_job()], ignore, nobody)
+
+
+def test_an_exception_of_the_listener_comes_through_and_the_next_run_is_clean(engine: LocalEngine) -> None:
+    def refuse(_event: EngineEvent) -> None:
+        raise LookupError("the caller's own fault")
+
+    with pytest.raises(LookupError):
+        engine.run([a_job()], refuse, nobody)
+    job = a_job()
+    assert engine.run([job], ignore, nobody)[0].job_id == job.id
+
+
+def test_the_child_of_the_test_engine_never_sees_torch() -> None:
+    code = "import sys; import app.engine.testing; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_child_gets_no_secrets_and_no_network() -> None:
+    own = {"PATH": "/bin", "ATELIER_API_KEY": "s", "HF_TOKEN": "s", "ATELIER_DATABASE_URL": "s", "MACHINE_SIZE": "tiny"}
+    assert child_environment(own) == {
+        "PATH": "/bin",
+        "MACHINE_SIZE": "tiny",
+        "HF_HUB_OFFLINE": "1",
+        "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+    }
+
+
+def test_the_child_inherits_no_files_but_its_socket(engine: LocalEngine, tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        engine.start()
+        files = Path(f"/proc/{engine.status().pid}/fd").iterdir()
+        opened = [os.readlink(file) for file in files]
+    assert str(tmp_path / "secret") not in opened
+    assert sum(name.startswith("socket:") for name in opened) == 1
+
+
+def test_the_child_leaves_no_core_file(engine: LocalEngine) -> None:
+    engine.start()
+    limits = Path(f"/proc/{engine.status().pid}/limits").read_text()
+    [line] = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert line.split()[4:6] == ["0", "0"]
