@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from app.core.batching import batch_key, megapixel_steps
 from app.core.errors import EngineCrashed, UnknownJob
@@ -107,7 +107,11 @@ def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: fl
 
 
 def save(connection: Connection, job: Job, saved: Sequence[SavedImage], now: float) -> list[StoredEvent]:
-    """Write the rows of a job's saved images, and an event for each."""
+    """Write the rows of a job's saved images, and an event for each.
+
+    Rows that are there already were restored from files of an attempt that never committed: the new ones replace them.
+    """
+    connection.execute(delete(images).where(images.c.job_id == job.id))
     written = []
     for image in saved:
         connection.execute(insert(images).values(**image_row(image)))

@@ -1,0 +1,197 @@
+"""Brings queued jobs to engines: one thread for each engine, and one that watches over leases and cancelling."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from app.catalog import Catalog
+from app.core.errors import AtelierError, ModelBusy
+from app.core.schema import JobError
+from app.core.settings import Settings
+from app.engine.base import Engine, EngineStatus
+from app.jobs.live import LiveEvents
+from app.jobs.models import ModelState
+from app.jobs.policy import BatchPolicy, OneAtATime
+from app.jobs.saver import PictureStore
+from app.jobs.signals import Bell, Held, Stopping
+from app.jobs.table import JobTable
+from app.jobs.worker import IDLE_S, LEASE_S, EngineWorker, Shared
+
+logger = logging.getLogger(__name__)
+HEARTBEAT_S = LEASE_S / 3
+CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring, such as through another service
+END_S = 5.0
+
+
+class Dispatcher:
+    """The engines of this service at work. All methods are safe from any thread.
+
+    The table is the only truth: everything in here can be killed at any moment, and `start` of the next one goes on.
+    """
+
+    def __init__(
+        self,
+        table: JobTable,
+        library: PictureStore,
+        engines: Sequence[Engine],
+        live: LiveEvents,
+        catalog: Catalog,
+        settings: Settings,
+        *,
+        policy: BatchPolicy | None = None,
+    ) -> None:
+        self._table = table
+        self._catalog = catalog
+        self._settings = settings
+        self._bell = Bell()
+        self._held = Held()
+        self._stopping = Stopping()
+        self._paused = threading.Event()
+        if settings.start_paused:
+            self._paused.set()
+        shared = Shared(
+            table=table,
+            store=library,
+            live=live,
+            policy=policy or OneAtATime(),
+            output_folder=settings.output_folder,
+            bell=self._bell,
+            held=self._held,
+            stopping=self._stopping,
+            paused=self._paused,
+        )
+        self._workers = [EngineWorker(engine, shared) for engine in engines]
+        self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)
+        self._ended = threading.Event()
+
+    # Starting and stopping
+
+    def start(self) -> None:
+        """Recover the jobs of a service that died, then begin to work. Preloads the default model if so set."""
+        recovered = self._table.recover()
+        if recovered:
+            logger.info("%d job(s) were running when the service ended; they are run again", recovered)
+        for worker in self._workers:
+            if self._settings.preload:
+                worker.models.ask("load", self._catalog.default_key)
+            worker.start()
+        self._watch.start()
+
+    def stop(self, drain_s: float) -> None:
+        """Claim no more and end all engines. Idempotent.
+
+        Running jobs may finish for `drain_s` seconds; then they are let go within `cancel_timeout_s` and stand in
+        the queue again, not failed. An engine that does not let go is ended.
+        """
+        self._stopping.asked.set()
+        self._bell.ring()
+        if not self._join(drain_s):
+            self._stopping.letting_go.set()
+            busy = any(worker.running for worker in self._workers)
+            if not self._join(self._settings.cancel_timeout_s if busy else 0.0):
+                self._stopping.giving_up.set()
+                for worker in self._workers:
+                    worker.engine.close()
+                if not self._join(END_S):
+                    logger.error("An engine does not end; its job is recovered at the next start")
+        self._ended.set()
+        self._bell.ring()
+        if self._watch.ident is not None:
+            self._watch.join(END_S)
+
+    def wake(self) -> None:
+        """There may be something to do: a job was submitted or cancelled."""
+        self._bell.ring()
+
+    def pause(self) -> None:
+        """Start no further job; running ones go on."""
+        self._paused.set()
+
+    def resume(self) -> None:
+        """Start jobs again."""
+        self._paused.clear()
+        self._bell.ring()
+
+    @property
+    def paused(self) -> bool:
+        """True while no job is started."""
+        return self._paused.is_set()
+
+    # How it is
+
+    def status(self) -> list[EngineStatus]:
+        """Every engine's device, in the order they were given."""
+        return [worker.engine.status() for worker in self._workers]
+
+    def problems(self) -> list[JobError]:
+        """Why engines take no jobs right now (disk full, no engine, database busy …); [] if all is well."""
+        found = [worker.hold.problem for worker in self._workers]
+        return list(dict.fromkeys(problem for problem in found if problem is not None))
+
+    # Models
+
+    def load_model(self, key: str) -> ModelState:
+        """Have a model loaded on the engine with the least to do. Returns at once; news on topic `model:KEY`.
+
+        Raises UnknownModel.
+        """
+        self._catalog.get(key)
+        state = self.model_states().get(key)
+        if state is not None and state.state in ("waiting", "loading", "loaded"):
+            return state
+        worker = min(self._workers, key=lambda worker: (worker.models.length(), len(worker.running)))
+        worker.models.ask("load", key)
+        self._bell.ring()
+        return ModelState("waiting")
+
+    def unload_model(self, key: str) -> ModelState:
+        """Have a model's memory freed on every engine. Returns at once; news on topic `model:KEY`.
+
+        Raises UnknownModel, and ModelBusy while a job runs with it.
+        """
+        self._catalog.get(key)
+        if any(job.request.model == key for worker in self._workers for job in worker.running):
+            raise ModelBusy(f"The model {key!r} is being used by a running job.")
+        for worker in self._workers:
+            worker.models.ask("unload", key)
+        self._bell.ring()
+        return ModelState("unloading")
+
+    def model_states(self) -> dict[str, ModelState]:
+        """What is known of each model; one that is absent is neither loaded nor being loaded."""
+        states = {key: ModelState("loaded", "loaded") for status in self.status() for key in status.loaded_models}
+        for worker in self._workers:
+            states |= worker.models.states()
+        return states
+
+    # Inside
+
+    def _join(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        return all(worker.join(max(0.0, deadline - time.monotonic())) for worker in self._workers)
+
+    def _watch_loop(self) -> None:
+        beat = time.monotonic()
+        while not self._ended.is_set():
+            rings = self._bell.rings()
+            try:
+                ids = [job.id for job in self._held.jobs()]
+                if ids:
+                    self._held.cancel(self._table.cancel_requested(ids))
+                if time.monotonic() >= beat:
+                    beat = time.monotonic() + HEARTBEAT_S
+                    self._beat(ids)
+            except AtelierError as error:
+                logger.warning("Leases and cancelling have to wait: %s", error.message)
+                self._ended.wait(IDLE_S)
+            except Exception:
+                logger.exception("The watch goes on after an error")
+                self._ended.wait(IDLE_S)
+            self._bell.wait(rings, CANCEL_CHECK_S)
+
+    def _beat(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._table.heartbeat(ids, LEASE_S)
+        if self._table.shared and self._table.recover():
+            self._bell.ring()

@@ -1,0 +1,181 @@
+"""One engine's thread: claim, run, hand over to the saver; and between jobs what was asked about models."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app.core.errors import (
+    AtelierError,
+    DatabaseBusy,
+    DiskFull,
+    EngineCrashed,
+    EngineUnavailable,
+    GenerationFailed,
+)
+from app.core.schema import Job, JobError
+from app.engine.base import Engine, EngineEvent, Outcome
+from app.jobs.live import LiveEvents
+from app.jobs.models import ModelDesk
+from app.jobs.policy import BatchPolicy
+from app.jobs.saver import PictureStore, Saver
+from app.jobs.signals import Bell, Held, Hold, Stopping, insist, job_error
+from app.jobs.table import JobTable
+
+logger = logging.getLogger(__name__)
+IDLE_S = 1.0  # how long a thread sleeps without a ring; another service on the same table does not ring our bell
+LEASE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all engines of one dispatcher have in common. `paused` is set while no job may start."""
+
+    table: JobTable
+    store: PictureStore
+    live: LiveEvents
+    policy: BatchPolicy
+    output_folder: Path
+    bell: Bell
+    held: Held
+    stopping: Stopping
+    paused: threading.Event
+
+
+class EngineWorker:
+    """Drives one engine from one thread until it is told to stop; no error of a job ends it."""
+
+    def __init__(self, engine: Engine, shared: Shared) -> None:
+        self.engine = engine
+        self.hold = Hold()
+        self.models = ModelDesk(engine, shared.live)
+        self.running: tuple[Job, ...] = ()
+        self._shared = shared
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin to claim."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for its end; True if it has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        shared = self._shared
+        saver = Saver(shared.table, shared.store, shared.live, shared.held, self.hold, shared.stopping)
+        try:
+            while not shared.stopping.asked.is_set():
+                rings = shared.bell.rings()
+                if not self._turn(saver):
+                    shared.bell.wait(rings, min(IDLE_S, self.hold.left_s() or IDLE_S))
+        finally:
+            saver.close()
+            self.engine.close()
+
+    def _turn(self, saver: Saver) -> bool:
+        """Do one thing; False if there is nothing to do now."""
+        try:
+            if self.models.serve_one():
+                return True
+            if self._shared.paused.is_set() or self.hold.left_s() > 0 or self._no_room():
+                return False
+            jobs = self._claim()
+            if jobs:
+                self._run(jobs, saver)
+            return bool(jobs)
+        except (DatabaseBusy, DiskFull) as error:
+            logger.warning("No job can be claimed: %s", error.message)
+            self.hold.set(error)
+        except Exception as error:
+            logger.exception("The engine's thread goes on after an error")
+            self.hold.set(AtelierError(str(error) or type(error).__name__))
+        return False
+
+    def _claim(self) -> list[Job]:
+        shared, status = self._shared, self.engine.status()
+        jobs = shared.table.claim(
+            loaded=status.loaded_models, limit=max(1, shared.policy.limit(status)), lease_s=LEASE_S
+        )
+        if not jobs and not shared.held.jobs():
+            self.hold.clear()
+        shared.held.add(jobs)
+        return jobs
+
+    def _no_room(self) -> bool:
+        """True if the disk was full and still has less room than the lost pictures take: running would be in vain."""
+        problem = self.hold.problem
+        if problem is None or problem.code != DiskFull.code or not self.hold.needed_bytes:
+            return False
+        try:
+            free = shutil.disk_usage(self._shared.output_folder).free
+        except OSError:
+            return False
+        if free >= self.hold.needed_bytes:
+            return False
+        self.hold.set(DiskFull(), needed_bytes=self.hold.needed_bytes)
+        return True
+
+    def _run(self, jobs: Sequence[Job], saver: Saver) -> None:
+        shared = self._shared
+        self.running = tuple(jobs)
+        for job in jobs:
+            steps = job.request.num_inference_steps or 0
+            shared.live.step(EngineEvent(job.id, "loading", 0, steps, "loading"))
+        try:
+            outcomes = {outcome.job_id: outcome for outcome in self.engine.run(jobs, shared.live.step, self._let_go)}
+        except EngineCrashed as error:
+            # Ended by our own stopping: that is no crash of the job's making.
+            crashed = not shared.stopping.letting_go.is_set()
+            logger.warning("The engine ended under %d job(s): %s", len(jobs), error.message)
+            self._put_back(jobs, crashed=crashed, reason=error.code)
+        except EngineUnavailable as error:
+            logger.warning("No engine: %s", error.message)
+            self.hold.set(error)
+            self._put_back(jobs, crashed=False, reason=error.code)
+        except AtelierError as error:
+            self._fail(jobs, job_error(error))
+        except Exception as error:
+            logger.exception("The engine failed")
+            self._fail(jobs, JobError(code=GenerationFailed.code, message=str(error) or type(error).__name__))
+        else:
+            for job in jobs:
+                self._take(job, outcomes.get(job.id), saver)
+        finally:
+            self.running = ()
+
+    def _take(self, job: Job, outcome: Outcome | None, saver: Saver) -> None:
+        if outcome is None:
+            self._fail([job], JobError(code=GenerationFailed.code, message="The engine gave no answer for this job."))
+        elif outcome.cancelled and self._shared.stopping.letting_go.is_set():
+            self._put_back([job], crashed=False, reason="stopping")
+        elif outcome.cancelled:
+            self._settle(job, partial(self._shared.table.finish_cancelled, job))
+        elif outcome.error is not None:
+            self._fail([job], outcome.error)
+        elif len(outcome.pictures) != job.request.num_images:
+            counts = f"{len(outcome.pictures)} of {job.request.num_images}"
+            self._fail([job], JobError(code=GenerationFailed.code, message=f"The engine made {counts} images."))
+        else:
+            saver.put(job, outcome)
+
+    def _let_go(self, job_id: str) -> bool:
+        return self._shared.stopping.letting_go.is_set() or self._shared.held.is_cancelled(job_id)
+
+    def _put_back(self, jobs: Sequence[Job], *, crashed: bool, reason: str) -> None:
+        table = self._shared.table
+        for job in jobs:
+            self._settle(job, partial(table.requeue, job, crashed=crashed, reason=reason))
+
+    def _fail(self, jobs: Sequence[Job], error: JobError) -> None:
+        for job in jobs:
+            self._settle(job, partial(self._shared.table.fail, job, error))
+
+    def _settle(self, job: Job, action: Callable[[], object]) -> None:
+        insist(action, self.hold, self._shared.stopping)
+        self._shared.held.drop(job)
