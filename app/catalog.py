@@ -3,6 +3,7 @@
 Never loads weights and never asks the network: it reads a table and looks at file names and sizes.
 """
 
+import json
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,18 @@ from app.core.settings import Settings
 
 CATALOG_FILE = "catalog.toml"
 OUTPUT_PREFIX = "generated_images"
+
+# Defaults for a user's own folder, by its pipeline class; what is absent is Stable Diffusion's.
+FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "StableDiffusionXLPipeline": {"num_inference_steps": 30, "guidance_scale": 7.0, "width": 1024, "height": 1024},
+    "StableDiffusion3Pipeline": {"num_inference_steps": 28, "guidance_scale": 4.5, "width": 1024, "height": 1024},
+    "FluxPipeline": {"num_inference_steps": 28, "guidance_scale": 3.5, "width": 1024, "height": 1024},
+    "QwenImagePipeline": {"num_inference_steps": 50, "guidance_scale": 4.0, "width": 1024, "height": 1024},
+    "ZImagePipeline": {"num_inference_steps": 9, "guidance_scale": 0.0, "width": 1024, "height": 1024},
+    "SanaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
+    "PixArtSigmaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
+    "PixArtAlphaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
+}
 
 
 class Span(Value):
@@ -105,6 +118,10 @@ class Catalog:
         except UnknownModel as error:
             known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
             raise InvalidRequest([FieldError("model", request.model, known)]) from error
+        return self.resolve_for(request, entry)
+
+    def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
+        """`resolve` for a model that need not be in the catalog."""
         filled = request.model_copy(update=dict(_filled(request, entry)))
         errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
         if errors:
@@ -152,6 +169,17 @@ def _read_table(file: Path) -> list[ModelEntry]:
     return [ModelEntry.model_validate({"key": key, **values}) for key, values in table.items()]
 
 
+def folder_entry(path: Path) -> ModelEntry:
+    """An entry for a diffusers folder anywhere on the disk, with the defaults of its pipeline class."""
+    size = sum(part.stat().st_size for part in path.rglob("*.safetensors"))
+    return _own_entry(path.name, str(path), size, _pipeline_of(path))
+
+
+def hub_entry(repository: str) -> ModelEntry:
+    """An entry for a hub id that the catalog does not list. What kind of pipeline it is shows when it is loaded."""
+    return ModelEntry(key=repository, title=repository, repository=repository, own=True)
+
+
 def _own_models(folder: Path, taken: set[str]) -> list[ModelEntry]:
     """The user's diffusers folders (they have a `model_index.json`) and single `.safetensors` files."""
     if not folder.is_dir():
@@ -161,9 +189,21 @@ def _own_models(folder: Path, taken: set[str]) -> list[ModelEntry]:
         if path.name in taken or path.name.startswith((".", OUTPUT_PREFIX)):
             continue
         if path.is_dir() and (path / "model_index.json").is_file():
-            size = sum(part.stat().st_size for part in path.rglob("*.safetensors"))
-            found.append(ModelEntry(key=path.name, title=path.name, path=path.name, size_bytes=size, own=True))
+            found.append(folder_entry(path).model_copy(update={"path": path.name}))
         elif path.is_file() and path.suffix == ".safetensors":
-            size = path.stat().st_size
-            found.append(ModelEntry(key=path.stem, title=path.stem, path=path.name, size_bytes=size, own=True))
+            found.append(_own_entry(path.stem, path.name, path.stat().st_size, "StableDiffusionPipeline"))
     return found
+
+
+def _own_entry(name: str, path: str, size: int, pipeline: str) -> ModelEntry:
+    values = FAMILY_DEFAULTS.get(pipeline, {})
+    return ModelEntry(key=name, title=name, path=path, size_bytes=size, pipeline=pipeline, own=True, **values)
+
+
+def _pipeline_of(folder: Path) -> str:
+    """The pipeline class that a folder names. A damaged index gives the usual class: loading it says what is wrong."""
+    try:
+        name = json.loads((folder / "model_index.json").read_bytes())["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "StableDiffusionPipeline"
+    return name if isinstance(name, str) else "StableDiffusionPipeline"

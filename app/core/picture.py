@@ -1,0 +1,20 @@
+"""A finished picture before it is a file: what the diffusion room makes, an engine hands on and the library saves."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One finished picture: raw pixels and how they were made.
+
+    `rgb` is `width * height * 3` bytes, 8 bit sRGB, row by row from the top left. `how` is JSON-able: model,
+    revision, scheduler, device, dtype, batch_size, versions, seconds, notes.
+    """
+
+    index: int
+    seed: int
+    width: int
+    height: int
+    rgb: bytes
+    how: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,164 @@
+"""Is this model folder safe to open, and can we run it? Answered from names, sizes and JSON, before any loader runs.
+
+Only safetensors weights, only classes of diffusers and transformers, no code that comes with a model.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import transformers
+from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+from app.core.errors import ModelRefused
+
+MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
+MAX_JSON_BYTES = 32 * 2**20
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WEIGHT_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5", ".onnx")
+_CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")
+_DTYPE_BYTES = {
+    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "I8": 1, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CheckedFolder:
+    """A folder that passed. `components` are the names of those with weights; `weight_bytes` their files' size."""
+
+    folder: Path
+    pipeline: str
+    components: tuple[str, ...]
+    weight_bytes: int
+    parameters: int
+
+
+def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
+    """Look through a diffusers folder. Raises ModelRefused with the file and the reason.
+
+    `.bin` and `.ckpt` files beside safetensors of the same component are not opened and do not matter; a component
+    that has nothing else is refused.
+    """
+    index = _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")
+    name = index.get("_class_name")
+    if not isinstance(name, str) or name not in allowed_pipelines():
+        raise ModelRefused(f"{folder.name}: pipeline class {name!r} is not a text-to-image pipeline of diffusers.")
+    _refuse_code(folder)
+    components = []
+    total = parameters = 0
+    for part, value in index.items():
+        if part.startswith("_") or not isinstance(value, list) or value[0] is None or part == "safety_checker":
+            continue
+        _check_class(folder, part, value)
+        files = _weight_files(folder / part, variant)
+        if files:
+            components.append(part)
+            total += sum(file.stat().st_size for file in files)
+            parameters += sum(check_safetensors(file) for file in files)
+    return CheckedFolder(folder, name, tuple(components), total, parameters)
+
+
+def allowed_pipelines() -> dict[str, Any]:
+    """Pipeline class names that turn a prompt alone into a picture."""
+    classes = AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()
+    return {cls.__name__: cls for cls in classes if "Control" not in cls.__name__}
+
+
+def check_safetensors(file: Path) -> int:
+    """Check that a file is whole and really safetensors; gives its number of parameters. Reads only the header.
+
+    Raises ModelRefused for a pickle under that name, a cut file, or offsets that do not fit.
+    Format: https://github.com/huggingface/safetensors (8 bytes length, JSON header, tensors without gaps).
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            raise ModelRefused(f"{file.name} is not a safetensors file, or it is cut off ({size} bytes).")
+        try:
+            header = json.loads(stream.read(length))
+        except ValueError as error:
+            raise ModelRefused(f"{file.name} is not a safetensors file: its header is not JSON.") from error
+    if not isinstance(header, dict):
+        raise ModelRefused(f"{file.name} is not a safetensors file: its header is not a table.")
+    end = parameters = 0
+    for tensor, entry in header.items():
+        if tensor == "__metadata__":
+            continue
+        stop, count = _tensor_extent(file, tensor, entry)
+        end, parameters = max(end, stop), parameters + count
+    if end + length + 8 != size:
+        raise ModelRefused(f"{file.name} is damaged: it has {size} bytes and its header tells of {end + length + 8}.")
+    return parameters
+
+
+def _tensor_extent(file: Path, tensor: str, entry: Any) -> tuple[int, int]:
+    try:
+        start, stop = entry["data_offsets"]
+        count = 1
+        for side in entry["shape"]:
+            count *= side
+        bytes_each = _DTYPE_BYTES.get(entry["dtype"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelRefused(f"{file.name} is damaged: tensor {tensor!r} is not described.") from error
+    if not 0 <= start <= stop or (bytes_each is not None and stop - start != count * bytes_each):
+        raise ModelRefused(f"{file.name} is damaged: tensor {tensor!r} does not fit its place.")
+    return stop, count
+
+
+def _read_json(file: Path, missing: str) -> dict[str, Any]:
+    if not file.is_file():
+        raise ModelRefused(f"{file.parent.name} {missing}.")
+    try:
+        if file.stat().st_size > MAX_JSON_BYTES:
+            raise ModelRefused(f"{file.name} is too large for a configuration ({file.stat().st_size} bytes).")
+        value = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ModelRefused(f"{file.parent.name}/{file.name} is not readable JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelRefused(f"{file.parent.name}/{file.name} is not a JSON object.")
+    return value
+
+
+def _refuse_code(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.suffix.lower() in _CODE_SUFFIXES:
+            raise ModelRefused(f"{folder.name} brings code of its own ({file.relative_to(folder)}); that is never run.")
+        if file.name in ("config.json", "tokenizer_config.json", "preprocessor_config.json", "model_index.json"):
+            config = _read_json(file, "")
+            for word in ("auto_map", "custom_pipeline", "custom_code"):
+                if config.get(word):
+                    where = file.relative_to(folder)
+                    raise ModelRefused(f"{folder.name}: {where} asks for code of its own ({word}); that is never run.")
+
+
+def _check_class(folder: Path, part: str, value: list[Any]) -> None:
+    library, name = (value[0], value[1]) if len(value) == 2 else (None, None)
+    module = {"diffusers": diffusers, "transformers": transformers}.get(str(library))
+    if (
+        module is None
+        or not isinstance(name, str)
+        or not _IDENTIFIER.fullmatch(name)
+        or not _IDENTIFIER.fullmatch(part)
+    ):
+        raise ModelRefused(f"{folder.name}: component {part} wants {value!r}; only diffusers and transformers classes.")
+    cls = getattr(module, name, None)
+    if not isinstance(cls, type) or not hasattr(cls, "from_pretrained"):
+        raise ModelRefused(f"{folder.name}: component {part} wants {library}.{name}, which is not a model class here.")
+
+
+def _weight_files(folder: Path, variant: str | None) -> list[Path]:
+    """The safetensors files that a loader would open for one component: the variant's if there are any."""
+    if not folder.is_dir():
+        return []
+    found = sorted(folder.glob("*.safetensors"))
+    other = [file for file in folder.iterdir() if file.suffix.lower() in _WEIGHT_SUFFIXES]
+    if not found and other:
+        raise ModelRefused(f"{folder.name}/{other[0].name} is a pickle; only safetensors weights are loaded.")
+    wanted = [file for file in found if variant and f".{variant}" in file.name]
+    plain = [file for file in found if ".fp16" not in file.name and ".non_ema" not in file.name]
+    return wanted or plain or found

@@ -1,0 +1,122 @@
+"""Requests to pixels: the core that both the library class and the engine's child process call.
+
+Every image has a CPU generator of its own, seeded `seed + i`, and every run a scheduler of its own, so a picture does
+not depend on its neighbours or on what ran before. On a CPU images are made one by one: batching is slower there,
+and it changes the last bits (2e-6, enough to flip a pixel value now and then).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.core.errors import AtelierError, GenerationCancelled
+from app.core.picture import Picture
+from app.core.schema import GenerationRequest
+from app.diffusion.pipelines import LoadedModel
+from app.diffusion.rows import Row, RunWatch, run_rows
+
+GPU_BATCH_PIXELS = 4 * 1024 * 1024  # rows of one GPU pass, in pixels of all of them
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one request: its pictures, or the error that stopped it. `seconds` is working time."""
+
+    pictures: tuple[Picture, ...] = ()
+    error: AtelierError | None = None
+    seconds: float = 0.0
+
+
+def generate(
+    loaded: LoadedModel,
+    request: GenerationRequest,
+    *,
+    on_step: Callable[[int, int, bytes | None], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    wants_preview: Callable[[], bool] | None = None,
+) -> list[Picture]:
+    """All images of one resolved request, in order. The arguments are those of `generate_batch` for one request.
+
+    Raises GenerationCancelled within one step after `cancelled()` became true (nothing is decoded then), OutOfMemory,
+    GenerationFailed, InvalidRequest. The model is ready for the next call in every case.
+    """
+    [made] = generate_batch(
+        loaded,
+        [request],
+        on_step=(lambda _, step, of, preview: on_step(step, of, preview)) if on_step else None,
+        cancelled=(lambda _: cancelled()) if cancelled else None,
+        wants_preview=(lambda _: wants_preview()) if wants_preview else None,
+    )
+    if made.error is not None:
+        raise made.error
+    return list(made.pictures)
+
+
+def generate_batch(
+    loaded: LoadedModel,
+    requests: Sequence[GenerationRequest],
+    *,
+    on_step: Callable[[int, int, int, bytes | None], None] | None = None,
+    cancelled: Callable[[int], bool] | None = None,
+    wants_preview: Callable[[int], bool] | None = None,
+) -> list[Made]:
+    """One result for each request, in order. The requests are resolved and share a batch key.
+
+    `on_step(index, step, of, preview)` is called after each denoising step for every request it served; `of` counts
+    all steps of the request, `preview` is a JPEG or None. `wants_preview(index)` is asked first: absent, no previews
+    are made. `cancelled(index)` is asked at each step; a cancelled request leaves its neighbours undisturbed.
+    Errors are in the results; only bugs are raised.
+    """
+    rows = [
+        Row(index, image, request.seed + image, request)
+        for index, request in enumerate(requests)
+        for image in range(request.num_images)
+    ]
+    chunks = _chunks(rows, _chunk_size(loaded, requests[0]) if requests else 1)
+    pictures: dict[int, list[Picture]] = {index: [] for index in range(len(requests))}
+    errors: dict[int, AtelierError] = {}
+    seconds = dict.fromkeys(range(len(requests)), 0.0)
+    for number, chunk in enumerate(chunks):
+        for index in {row.request_index for row in chunk} - set(errors):
+            if cancelled and cancelled(index):
+                errors[index] = GenerationCancelled()
+        open_rows = [row for row in chunk if row.request_index not in errors]
+        if not open_rows:
+            continue
+        watch = RunWatch(open_rows, _places(chunks, number), on_step, cancelled, wants_preview)
+        started = time.monotonic()
+        try:
+            made = run_rows(loaded, open_rows, watch)
+        except AtelierError as error:
+            errors |= {row.request_index: error for row in open_rows}
+            made = {}
+        share = (time.monotonic() - started) / len(open_rows)
+        for row in open_rows:
+            seconds[row.request_index] += share
+            if row in made:
+                pictures[row.request_index].append(made[row])
+        errors |= {index: GenerationCancelled() for index in watch.dropped}
+    return [_made(pictures[i], errors.get(i), seconds[i]) for i in range(len(requests))]
+
+
+def _made(pictures: list[Picture], error: AtelierError | None, seconds: float) -> Made:
+    return Made((), error, seconds) if error else Made(tuple(pictures), None, seconds)
+
+
+def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
+    if loaded.device.type != "cuda":
+        return 1
+    return max(1, GPU_BATCH_PIXELS // ((request.width or 512) * (request.height or 512)))
+
+
+def _chunks(rows: list[Row], size: int) -> list[list[Row]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _places(chunks: list[list[Row]], number: int) -> dict[int, tuple[int, int]]:
+    """For each request of a chunk: how many chunks of it come before, and how many it has in all."""
+    members = [{row.request_index for row in chunk} for chunk in chunks]
+    return {
+        index: (sum(index in m for m in members[:number]), sum(index in m for m in members))
+        for index in members[number]
+    }  # fmt: skip

@@ -1,0 +1,131 @@
+"""Build a diffusers pipeline from a checked folder, lay it out in memory, and take it apart again."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from app.catalog import ModelEntry
+from app.core.errors import ModelRefused, OutOfMemory
+from app.core.settings import MachineSize
+from app.diffusion.checkpoints import CheckedFolder, allowed_pipelines, check_folder
+from app.diffusion.hub import require_folder
+from app.diffusion.kinds import Pipeline
+from app.diffusion.machine import choose_dtype
+from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
+from app.diffusion.previews import PreviewFit, fit_previews
+
+OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "loaded"), bytes done, bytes in all
+
+
+@dataclass
+class LoadedModel:
+    """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time."""
+
+    entry: ModelEntry
+    pipe: Pipeline
+    device: torch.device
+    dtype: torch.dtype
+    plan: MemoryPlan
+    weight_bytes: int
+    revision: str | None = None
+    preview_fit: PreviewFit | None = None
+    load_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+def locate(entry: ModelEntry, models_folder: Path, *, download: bool = False) -> Path:
+    """Where a model's files are. Raises ModelNotInstalled, ModelRefused; fetches only if `download`."""
+    if entry.path is None:
+        return require_folder(entry, download=download)
+    path = models_folder / entry.path
+    if path.is_file():
+        raise ModelRefused(f"{path.name} is a single file; a diffusers folder is needed.")
+    if not path.is_dir():
+        raise ModelRefused(f"{entry.title} should be in {path}, but there is no such folder.")
+    return path
+
+
+def load_pipeline(
+    entry: ModelEntry,
+    folder: Path,
+    device: torch.device,
+    *,
+    machine_size: MachineSize | None = None,
+    on_event: OnEvent | None = None,
+) -> LoadedModel:
+    """Load a diffusers folder onto a device. Runs no code of the model's and opens no pickle.
+
+    Raises ModelRefused for files that are unsafe, damaged or of a class we do not run; OutOfMemory.
+    """
+    started = time.monotonic()
+    tell = on_event or (lambda phase, done, of: None)
+    checked = check_folder(folder, variant=entry.variant)
+    tell("loading", 0, checked.weight_bytes)
+    dtype = choose_dtype(device, checked.parameters)
+    pipe = _read(checked, dtype, entry.variant)
+    fit = fit_previews(getattr(pipe, "vae", None))
+    weights = module_bytes(pipe)
+    plan = plan_for(device, weights, machine_size)
+    _place(pipe, plan, device)
+    tell("loaded", checked.weight_bytes, checked.weight_bytes)
+    return LoadedModel(
+        entry, pipe, device, dtype, plan, weights, _revision(entry, folder), fit, time.monotonic() - started
+    )  # fmt: skip
+
+
+def _read(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pipeline:
+    # Bars and advice of the libraries would end up in the owner's terminal; our events say it better.
+    diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    cls = allowed_pipelines()[checked.pipeline]
+    options: dict[str, Any] = {"variant": variant} if variant else {}
+    if "safety_checker" in cls._optional_components:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    problem: str
+    try:
+        pipe = cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
+    except (MemoryError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
+    else:
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+    # Outside the except block: the traceback's frames would keep half a loaded model alive.
+    free_caches()
+    if memory_ran_out:
+        raise OutOfMemory(f"There is not enough memory to load {checked.folder.name}.", hint=problem)
+    raise ModelRefused(f"{checked.folder.name} could not be loaded: {problem}")
+
+
+def _place(pipe: Pipeline, plan: MemoryPlan, device: torch.device) -> None:
+    try:
+        apply_plan(pipe, plan, device)
+        return
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = str(error)
+    pipe.to("cpu")
+    free_caches()
+    raise OutOfMemory(f"The model does not fit on {device}.", hint=problem)
+
+
+def release(loaded: LoadedModel) -> None:
+    """Free a pipeline's memory. The object must not be used afterwards."""
+    loaded.pipe.remove_all_hooks()
+    for name in list(loaded.pipe.components):
+        setattr(loaded.pipe, name, None)
+    loaded.preview_fit = None
+    free_caches()
+
+
+def _revision(entry: ModelEntry, folder: Path) -> str | None:
+    # A hub snapshot's folder is named by its commit.
+    return folder.name if entry.repository and folder.parent.name == "snapshots" else entry.revision

@@ -1,0 +1,182 @@
+"""One pass of a pipeline over rows that share everything but prompt and seed, watched step by step."""
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed, OutOfMemory
+from app.core.picture import Picture
+from app.core.schema import GenerationRequest
+from app.diffusion.machine import dtype_name
+from app.diffusion.memory import free_caches, is_out_of_memory
+from app.diffusion.pipelines import LoadedModel
+from app.diffusion.previews import PredictionTap
+from app.diffusion.prompts import prompt_notes, text_arguments
+from app.diffusion.samplers import make_scheduler, sampler_label
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image to make: which request it belongs to, which image of it, and its seed."""
+
+    request_index: int
+    image: int
+    seed: int
+    request: GenerationRequest
+
+    def __hash__(self) -> int:
+        return hash((self.request_index, self.image))
+
+
+class RunWatch:
+    """The callback at the end of each step: tells progress, makes previews, stops when nobody waits any more."""
+
+    def __init__(
+        self,
+        rows: list[Row],
+        places: dict[int, tuple[int, int]],
+        on_step: Callable[[int, int, int, bytes | None], None] | None,
+        cancelled: Callable[[int], bool] | None,
+        wants_preview: Callable[[int], bool] | None,
+    ) -> None:
+        self._rows = rows
+        self._places = places
+        self._on_step = on_step
+        self._cancelled = cancelled
+        self._wants_preview = wants_preview
+        self._tap: PredictionTap | None = None
+        self._loaded: LoadedModel | None = None
+        self.dropped: set[int] = set()
+
+    def attach(self, loaded: LoadedModel, tap: PredictionTap) -> None:
+        """Say which model runs and where its predictions can be read."""
+        self._loaded, self._tap = loaded, tap
+
+    def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
+        indices = list(dict.fromkeys(row.request_index for row in self._rows))
+        if self._cancelled:
+            self.dropped |= {index for index in indices if index not in self.dropped and self._cancelled(index)}
+        if self.dropped.issuperset(indices):
+            raise GenerationCancelled
+        if self._on_step:
+            for index in indices:
+                if index not in self.dropped:
+                    before, chunks = self._places[index]
+                    preview = self._preview(index, tensors.get("latents"))
+                    self._on_step(index, before * pipe.num_timesteps + step + 1, chunks * pipe.num_timesteps, preview)
+        return {}
+
+    def _preview(self, index: int, latents: torch.Tensor | None) -> bytes | None:
+        fit = self._loaded.preview_fit if self._loaded else None
+        if fit is None or latents is None or not self._wants_preview or not self._wants_preview(index):
+            return None
+        predicted = self._tap.predicted() if self._tap else None
+        source = latents if predicted is None or predicted.shape != latents.shape else predicted
+        at = next(i for i, row in enumerate(self._rows) if row.request_index == index)
+        request = self._rows[at].request
+        return fit.jpeg(source[at], request.width or 512, request.height or 512)
+
+
+def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row, Picture]:
+    """Make all rows in one pass; rows of requests that were cancelled meanwhile are left out of the result.
+
+    Raises GenerationCancelled if all were, OutOfMemory, GenerationFailed, InvalidRequest. The pipeline's own scheduler
+    and hooks are back in place whatever happens.
+    """
+    started = time.monotonic()
+    pixels, scheduler = _run(loaded, rows, watch)
+    seconds = (time.monotonic() - started) / len(rows)
+    height, width = int(pixels.shape[1]), int(pixels.shape[2])
+    made = {}
+    for i, row in enumerate(rows):
+        if row.request_index in watch.dropped:
+            continue
+        how = _how(loaded, row, scheduler, len(rows), seconds)
+        made[row] = Picture(row.image, row.seed, width, height, pixels[i].numpy().tobytes(), how)
+    return made
+
+
+def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> tuple[torch.Tensor, Any]:
+    pipe, own_scheduler = loaded.pipe, loaded.pipe.scheduler
+    scheduler = make_scheduler(own_scheduler, rows[0].request.scheduler)
+    watch.attach(loaded, PredictionTap(scheduler))
+    problem: AtelierError
+    try:
+        pipe.scheduler = scheduler
+        images = pipe(**_arguments(loaded, rows), callback_on_step_end=watch).images
+        return _to_pixels(images, rows[0].request), scheduler
+    except AtelierError as error:
+        problem = error
+    except (MemoryError, RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        problem = _as_ours(error, rows[0].request)
+    finally:
+        pipe.scheduler = own_scheduler
+    # Here and not inside `except`: the traceback's frames would keep the pass's tensors alive.
+    pipe.maybe_free_model_hooks()
+    if isinstance(problem, OutOfMemory):
+        free_caches()
+    raise problem.with_traceback(None)
+
+
+def _arguments(loaded: LoadedModel, rows: list[Row]) -> dict[str, Any]:
+    request = rows[0].request
+    guidance = request.guidance_scale or 0.0
+    prompts, negatives = [row.request.prompt for row in rows], [row.request.negative_prompt for row in rows]
+    arguments: dict[str, Any] = {
+        **text_arguments(loaded.pipe, prompts, negatives, guidance),
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": guidance,
+        "width": request.width,
+        "height": request.height,
+        "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in rows],
+        "output_type": "pt",
+    }
+    known = inspect.signature(loaded.pipe.__call__).parameters
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def _to_pixels(images: torch.Tensor, request: GenerationRequest) -> torch.Tensor:
+    """[n, 3, h, w] in 0 to 1 → uint8 [n, h, w, 3], rounded as diffusers does for PIL."""
+    images = images.float().cpu()
+    if not bool(torch.isfinite(images).all()):
+        raise GenerationFailed("The model made numbers that are not a picture (NaN).", hint="Try another sampler.")
+    if tuple(images.shape[2:]) != (request.height, request.width):
+        made = f"{images.shape[3]}x{images.shape[2]}"
+        raise GenerationFailed(f"The model made {made} pixels instead of {request.width}x{request.height}.")
+    return images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _as_ours(error: BaseException, request: GenerationRequest) -> AtelierError:
+    if is_out_of_memory(error):
+        return OutOfMemory(
+            f"There was not enough memory for {request.width}x{request.height} pixels.",
+            hint="Try a smaller size or fewer images.",
+        )
+    return GenerationFailed(f"The pipeline failed: {type(error).__name__}: {error}")
+
+
+def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
+    request = row.request
+    notes = prompt_notes(loaded.pipe, request.prompt, request.negative_prompt, request.guidance_scale or 0.0)
+    return {
+        "model": loaded.entry.key,
+        "repository": loaded.entry.repository,
+        "revision": loaded.revision,
+        "pipeline": type(loaded.pipe).__name__,
+        "scheduler": type(scheduler).__name__,
+        "sampler": sampler_label(scheduler),
+        "device": str(loaded.device),
+        "dtype": dtype_name(loaded.dtype),
+        "batch_size": batch,
+        "memory": loaded.plan.words(),
+        "safety_checker": False,
+        "seconds": round(seconds, 3),
+        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        "notes": [*loaded.notes, *notes],
+    }

@@ -1,0 +1,224 @@
+"""DiffusionService: the whole of Atelier's picture making as one class, usable alone as a library."""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import ValidationError
+
+from app.catalog import Catalog, ModelEntry, folder_entry, hub_entry
+from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
+from app.core.picture import Picture
+from app.core.schema import RANDOM_SEED, GenerationRequest
+from app.core.settings import Settings
+from app.diffusion.cache import ModelCache
+from app.diffusion.generate import generate
+from app.diffusion.pipelines import LoadedModel
+from app.picture.png import encode
+
+OnStep = Callable[[int, int, bytes | None], None]
+
+
+class DiffusionService:
+    """Load models, turn prompts into pictures, save them as PNGs that carry their recipe, remember what was made.
+
+    Nothing is downloaded unless `load_model(..., download=True)` says so, only safetensors are opened, and no code
+    that comes with a model is run. A model's safety checker is not loaded: what may be drawn is for the owner of
+    the machine to decide, and every picture's metadata says `"safety_checker": false`.
+
+    Methods may be called from any thread; one picture is made at a time. Faults that a caller can meet come back as
+    `success: False` with a message, never as a traceback.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str] = "models/generated_images",
+        *,
+        device: str | None = None,
+        models_folder: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        if models_folder is not None:
+            settings = settings.model_copy(update={"models_folder": Path(models_folder)})
+        self.output_dir = Path(output_dir)
+        self._settings = settings
+        self._catalog = Catalog(settings)
+        self._cache = ModelCache(device or settings.device, machine_size=settings.machine_size)
+        self._own_entries: dict[str, ModelEntry] = {}
+        self._current: str | None = None
+        self._history: list[dict[str, Any]] = []
+        self._lock = threading.RLock()
+
+    def load_model(
+        self,
+        model: str,
+        *,
+        download: bool = False,
+        on_event: Callable[[str, int, int], None] | None = None,
+    ) -> tuple[bool, str]:
+        """Load a catalog key, a diffusers folder or a hub id, and use it from now on: (True, what) or (False, why).
+
+        Free if it is loaded. A hub model that is not on this machine is fetched only with `download=True`.
+        `on_event(phase, done, of)` tells of downloading and loading, in bytes.
+        """
+        with self._lock:
+            try:
+                loaded = self._load(model, download=download, on_event=on_event)
+            except AtelierError as error:
+                return False, _sentence(error)
+            self._current = loaded.entry.key
+            size = loaded.weight_bytes / 2**20
+            return True, f"{loaded.entry.title} is loaded on {loaded.device} ({loaded.dtype}, {size:.0f} MiB)."
+
+    def unload_model(self, key: str) -> bool:
+        """Free a model's memory. False if it was not loaded."""
+        with self._lock:
+            if self._current == key:
+                self._current = None
+            return self._cache.unload(key)
+
+    def loaded_models(self) -> tuple[str, ...]:
+        """Keys of the models in memory, the least recently used first."""
+        return self._cache.loaded()
+
+    def generate_image(
+        self,
+        prompt: str,
+        negative_prompt: str = "",
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        seed: int = RANDOM_SEED,
+        num_images: int = 1,
+        scheduler: str | None = None,
+        model: str | None = None,
+        on_step: OnStep | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> dict[str, Any]:
+        """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
+
+        Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
+        `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
+        a single image with that seed. `on_step(step, of, preview)` hears of each step, `preview` being a small JPEG or
+        None; setting `cancelled` ends the run within one step. `model` is a catalog key, folder or hub id; absent, the
+        model loaded last, or the default one.
+        """
+        fields = {
+            "prompt": prompt, "negative_prompt": negative_prompt, "num_inference_steps": num_inference_steps,
+            "guidance_scale": guidance_scale, "width": width, "height": height, "seed": seed,
+            "num_images": num_images, "scheduler": scheduler,
+        }  # fmt: skip
+        with self._lock:
+            try:
+                loaded = self._load(model or self._current or self._catalog.default_key)
+                request = self._catalog.resolve_for(_validated(fields), loaded.entry)
+                pictures = generate(
+                    loaded,
+                    request,
+                    on_step=on_step,
+                    cancelled=cancelled.is_set if cancelled else None,
+                    wants_preview=_throttle(self._settings.previews_per_s) if on_step else None,
+                )
+                return self._result(request, pictures)
+            except AtelierError as error:
+                return {"success": False, "message": _sentence(error), "error": error.as_dict()}
+
+    def history(self) -> list[dict[str, Any]]:
+        """What this object made, newest first: each picture's recipe and its `path`."""
+        with self._lock:
+            return [dict(item) for item in reversed(self._history)]
+
+    def _load(
+        self, model: str, *, download: bool = False, on_event: Callable[[str, int, int], None] | None = None
+    ) -> LoadedModel:
+        entry = self._own_entries.get(model) or self._entry(model)
+        return self._cache.load(entry, self._settings.models_folder, on_event, download=download)
+
+    def _entry(self, model: str) -> ModelEntry:
+        try:
+            return self._catalog.get(model)
+        except UnknownModel:
+            if Path(model).is_dir():
+                entry = folder_entry(Path(model).resolve())
+            elif model.count("/") == 1 and not model.startswith((".", "/")):
+                entry = hub_entry(model)
+            else:
+                raise
+        self._own_entries[model] = self._own_entries[entry.key] = entry
+        return entry
+
+    def _result(self, request: GenerationRequest, pictures: list[Picture]) -> dict[str, Any]:
+        job_id, created = secrets.token_hex(8), datetime.now(UTC)
+        recipes = [_recipe(request, picture, job_id, created) for picture in pictures]
+        paths = [self._save(picture, recipe, created) for picture, recipe in zip(pictures, recipes, strict=True)]
+        self._history += [{**recipe, "path": path} for recipe, path in zip(recipes, paths, strict=True)]
+        seconds = sum(picture.how["seconds"] for picture in pictures)
+        plural = "picture" if len(pictures) == 1 else "pictures"
+        return {
+            "success": True,
+            "images": [Image.frombytes("RGB", (p.width, p.height), p.rgb) for p in pictures],
+            "paths": paths,
+            "seeds": [picture.seed for picture in pictures],
+            "metadata": recipes,
+            "message": f"{len(pictures)} {plural} in {seconds:.1f} s.",
+        }
+
+    def _save(self, picture: Picture, recipe: dict[str, Any], created: datetime) -> str:
+        data = encode(picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"])
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        path = self.output_dir / f"{created:%Y%m%d-%H%M%S}-{recipe['image_id']}.png"
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_bytes(data)
+        unfinished.replace(path)  # a reader never sees half a picture
+        return str(path)
+
+
+def _recipe(request: GenerationRequest, picture: Picture, job_id: str, created: datetime) -> dict[str, Any]:
+    return {
+        "image_id": f"{job_id}-{picture.index}",
+        "job_id": job_id,
+        "index": picture.index,
+        "seed": picture.seed,
+        "origin": "library",
+        "created_at": created.isoformat(),
+        "request": request.model_dump(mode="json"),
+        "how": picture.how,
+    }
+
+
+def _validated(fields: dict[str, Any]) -> GenerationRequest:
+    try:
+        return GenerationRequest.model_validate(fields)
+    except ValidationError as error:
+        wrong = [
+            FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), item["msg"])
+            for item in error.errors()
+        ]
+        raise InvalidRequest(wrong) from None
+
+
+def _sentence(error: AtelierError) -> str:
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+def _throttle(per_second: float) -> Callable[[], bool]:
+    """A question that is answered yes at most so often."""
+    last = -1e9
+
+    def due() -> bool:
+        nonlocal last
+        now = time.monotonic()
+        if not per_second or now - last < 1 / per_second:
+            return False
+        last = now
+        return True
+
+    return due
