@@ -1,0 +1,25 @@
+"""The AUTOMATIC1111 door: its routes put together."""
+
+from flask import Blueprint, Flask
+
+from app.service.automatic1111 import Callers, Model, add_generation, error_answer
+from app.service.automatic1111_lists import add_extras, add_lists, add_options
+from app.service.parts import Parts
+from app.service.problems import answer_errors_with
+
+
+def create_blueprint(parts: Parts) -> Blueprint:
+    """All routes of `/sdapi/v1` and the two `/internal` ones that its clients use."""
+    blueprint = Blueprint("automatic1111", __name__)
+    model = Model(parts.catalog.default_key)
+    add_generation(blueprint, parts, Callers(), model)
+    add_lists(blueprint, parts)
+    add_options(blueprint, parts, model)
+    add_extras(blueprint)
+    answer_errors_with(blueprint, error_answer)
+    return blueprint
+
+
+def register(app: Flask, parts: Parts) -> None:
+    """Open the door."""
+    app.register_blueprint(create_blueprint(parts))

@@ -1,0 +1,125 @@
+"""A finished or running job as OpenAI's images answer or event stream."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+
+from app.core.errors import AtelierError, ShuttingDown
+from app.core.schema import Job
+from app.picture.convert import convert
+from app.picture.preview import enlarged
+from app.service.failures import failure_of
+from app.service.job_events import follow
+from app.service.outcomes import succeeded
+from app.service.parts import Parts
+
+USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "total_tokens": 0,
+}  # a local model bills nobody; the SDK's type wants the fields
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the caller wants the answer. `response_format` None = both, as servers differ in their default."""
+
+    output_format: str
+    response_format: str | None
+    compression: int
+    partial_images: int
+    stream: bool
+
+
+def completed(parts: Parts, job: Job, wanted: Wanted, base_url: str) -> dict[str, Any]:
+    """The answer to a generations call. URLs are of the saved PNG, below `base_url`."""
+    data = []
+    for image in job.images:
+        one = {}
+        if wanted.response_format != "url":
+            one["b64_json"] = _encoded(parts, image.id, wanted)
+        if wanted.response_format != "b64_json":
+            one["url"] = base_url.rstrip("/") + image.url
+        data.append(one)
+    return {"created": int(job.created_at.timestamp()), "data": data, **_shape(job, wanted), "usage": USAGE}
+
+
+def events(parts: Parts, job: Job, wanted: Wanted) -> Iterator[bytes]:
+    """The event stream: up to `partial_images` previews spread over the steps, then the completed image.
+
+    An error after the start is the event `error`, whose `error` object makes the SDK raise.
+    """
+    sent = 0
+    try:
+        for event in follow(parts, job.id):
+            if event is None:
+                yield b": still here\n\n"
+            elif event.kind == "step" and sent < wanted.partial_images and _is_due(event.data, sent, wanted):
+                yield _partial(job, event.data["preview"], sent, wanted)
+                sent += 1
+        done = parts.jobs.get(job.id)
+        if not done.state.finished:
+            raise ShuttingDown
+        yield _completed(parts, succeeded(done), wanted)
+    except AtelierError as error:
+        failure = failure_of(error)
+        body = {"message": failure.detail, "type": "server_error", "param": None, "code": failure.code}
+        yield _event("error", {"type": "error", "error": body})
+    yield b"data: [DONE]\n\n"
+
+
+def stream(parts: Parts, job: Job, wanted: Wanted) -> Response:
+    """The job as an event stream. Takes a seat; raises TooManyStreams if there is none."""
+    parts.seats.take()
+    response = Response(events(parts, job, wanted), mimetype="text/event-stream")
+    response.call_on_close(parts.seats.leave)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _is_due(step: Any, sent: int, wanted: Wanted) -> bool:
+    return bool(step.get("preview")) and step["step"] * (wanted.partial_images + 1) >= (sent + 1) * step["of"]
+
+
+def _partial(job: Job, preview: str, index: int, wanted: Wanted) -> bytes:
+    size = (job.request.width or 0, job.request.height or 0)
+    picture = enlarged(base64.b64decode(preview), size, wanted.output_format)
+    body = {
+        "type": "image_generation.partial_image",
+        "b64_json": base64.b64encode(picture).decode(),
+        "partial_image_index": index,
+        "created_at": int(job.created_at.timestamp()),
+        **_shape(job, wanted),
+    }
+    return _event(str(body["type"]), body)
+
+
+def _completed(parts: Parts, job: Job, wanted: Wanted) -> bytes:
+    body = {
+        "type": "image_generation.completed",
+        "b64_json": _encoded(parts, job.images[0].id, wanted),
+        "created_at": int(job.created_at.timestamp()),
+        **_shape(job, wanted),
+        "usage": USAGE,
+    }
+    return _event(str(body["type"]), body)
+
+
+def _shape(job: Job, wanted: Wanted) -> dict[str, Any]:
+    size = f"{job.request.width}x{job.request.height}"
+    return {"size": size, "quality": "auto", "background": "opaque", "output_format": wanted.output_format}
+
+
+def _encoded(parts: Parts, image_id: str, wanted: Wanted) -> str:
+    picture = convert(parts.library.open(image_id), wanted.output_format, wanted.compression)
+    return base64.b64encode(picture).decode()
+
+
+def _event(kind: str, body: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
