@@ -1,48 +1,16 @@
-"""The index behind the search by prompt text.
+"""The condition behind the search by prompt text.
 
-SQLite: an FTS5 table with the trigram tokenizer, because it finds parts of words and Chinese, which has no spaces
-(https://sqlite.org/fts5.html#the_trigram_tokenizer). It keeps no text; triggers hold it in step with `images`.
-PostgreSQL needs nothing: its ILIKE is asked directly.
+SQLite asks the trigram index `images_text`, which a migration made: it finds parts of words, and Chinese, which has no
+spaces. PostgreSQL needs no index of ours: its ILIKE is asked directly.
 """
 
-from sqlalchemy import ColumnElement, Connection, and_, column, func, select, table, text
+from sqlalchemy import ColumnElement, and_, column, func, select, table, text
 
 from app.core.errors import FieldError, InvalidRequest
 from app.database import images
 
 MAX_QUERY_CHARS = 1000
 MIN_TRIGRAM_CHARS = 3
-
-_CREATE = (
-    "CREATE VIRTUAL TABLE images_text USING fts5(prompt, content='images', content_rowid='seq', tokenize='trigram')",
-    """CREATE TRIGGER images_text_insert AFTER INSERT ON images BEGIN
-        INSERT INTO images_text (rowid, prompt) VALUES (new.seq, new.prompt);
-    END""",
-    """CREATE TRIGGER images_text_delete AFTER DELETE ON images BEGIN
-        INSERT INTO images_text (images_text, rowid, prompt) VALUES ('delete', old.seq, old.prompt);
-    END""",
-    """CREATE TRIGGER images_text_update AFTER UPDATE OF prompt ON images BEGIN
-        INSERT INTO images_text (images_text, rowid, prompt) VALUES ('delete', old.seq, old.prompt);
-        INSERT INTO images_text (rowid, prompt) VALUES (new.seq, new.prompt);
-    END""",
-    "INSERT INTO images_text (images_text) VALUES ('rebuild')",
-)
-_DROP = (
-    "DROP TRIGGER images_text_insert",
-    "DROP TRIGGER images_text_delete",
-    "DROP TRIGGER images_text_update",
-    "DROP TABLE images_text",
-)
-
-
-def create_index(connection: Connection) -> None:
-    """Make the index over the images there are. Nothing to do but on SQLite. Called by a migration, once."""
-    _execute(connection, _CREATE)
-
-
-def drop_index(connection: Connection) -> None:
-    """Undo `create_index`."""
-    _execute(connection, _DROP)
 
 
 def prompt_has(words: str, dialect: str) -> ColumnElement[bool]:
@@ -64,9 +32,3 @@ def prompt_has(words: str, dialect: str) -> ColumnElement[bool]:
         found = select(index.c.rowid).where(text("images_text MATCH :match").bindparams(match=match))
         conditions.append(images.c.seq.in_(found))
     return and_(*conditions) if conditions else func.length(images.c.prompt) >= 0
-
-
-def _execute(connection: Connection, statements: tuple[str, ...]) -> None:
-    if connection.dialect.name == "sqlite":
-        for statement in statements:
-            connection.exec_driver_sql(statement)

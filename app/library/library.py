@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete, select, update
 from app.core.errors import DiskFull, UnknownImage
 from app.core.pages import Page
 from app.core.schema import Job, SavedImage
-from app.database import images
+from app.database import images, reading, writing
 from app.engine.base import Picture
 from app.image_rows import image_of
 from app.library import files, upkeep
@@ -66,7 +66,7 @@ class Library:
 
     def get(self, id: str) -> SavedImage:
         """The image of one id. Raises UnknownImage."""
-        with self._database.connect() as connection:
+        with reading(self._database) as connection:
             row = connection.execute(select(images).where(images.c.id == id)).mappings().first()
         if row is None:
             raise UnknownImage(f"There is no image {id!r}.")
@@ -126,7 +126,7 @@ class Library:
 
     def favourite(self, id: str, value: bool) -> SavedImage:
         """Mark or unmark an image; the image as it is then. Raises UnknownImage."""
-        with self._database.begin() as connection:
+        with writing(self._database) as connection:
             connection.execute(update(images).where(images.c.id == id).values(favourite=value))
         return self.get(id)
 
@@ -136,7 +136,7 @@ class Library:
         The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
         and never a row without a file.
         """
-        with self._database.begin() as connection:
+        with writing(self._database) as connection:
             removed = delete(images).where(images.c.id == id).returning(images.c.path, images.c.sha256)
             row = connection.execute(removed).first()
         if row is None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, tuple_
 from app.core.errors import FieldError, InvalidRequest
 from app.core.pages import Page
 from app.core.schema import SavedImage
-from app.database import images
+from app.database import images, reading
 from app.image_rows import image_of
 from app.library.full_text import prompt_has
 
@@ -66,7 +66,7 @@ def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> 
     if cursor is not None:
         query = query.where(tuple_(images.c.created_at, images.c.seq) < tuple_(*_decode(cursor)))
     query = query.order_by(images.c.created_at.desc(), images.c.seq.desc()).limit(limit + 1)
-    with database.connect() as connection:
+    with reading(database) as connection:
         rows = connection.execute(query).mappings().all()
     shown = rows[:limit]
     more = len(rows) > limit
@@ -93,7 +93,7 @@ def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: st
     if cursor is not None:
         query = query.having(tuple_(newest, last) < tuple_(*_decode(cursor)))
     names = [column.name for column in key]
-    with database.connect() as connection:
+    with reading(database) as connection:
         rows = connection.execute(query).mappings().all()
         shown = rows[:limit]
         numbered = select(

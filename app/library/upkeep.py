@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.errors import UnreadablePicture
 from app.core.schema import JobState, SavedImage
-from app.database import images, jobs
+from app.database import images, jobs, reading, writing
 from app.image_rows import image_row
 from app.library import files
 from app.picture import png, recipe
@@ -43,7 +43,7 @@ def rebuild(database: Engine, root: Path) -> RebuildReport:
     Rows that are there are not touched, so favourites stay; a favourite whose row is lost is lost, because files
     are never written again. Safe to run at any time and to run again after a crash: each row is its own commit.
     """
-    with database.connect() as connection:
+    with reading(database) as connection:
         known = set(connection.execute(select(images.c.path)).scalars())
     counts = {"files": 0, "restored": 0, "kept": 0, "doubled": 0}
     unreadable: list[str] = []
@@ -81,7 +81,7 @@ def collect_orphans(database: Engine, root: Path, thumbnails: Path, *, before: f
 def _without_row(database: Engine, batch: list[files.Found]) -> Iterator[str]:
     paths = [found.path for found in batch]
     job_ids = {found.job_id for found in batch}
-    with database.connect() as connection:
+    with reading(database) as connection:
         ended = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.state != JobState.RUNNING)
         ours = set(connection.execute(ended).scalars())
         known = set(connection.execute(select(images.c.path).where(images.c.path.in_(paths))).scalars())
@@ -93,7 +93,7 @@ def _collect_thumbnails(database: Engine, folder: Path, before: float) -> int:
     cached = (file for file in folder.glob("??/*") if not file.is_symlink() and file.stat().st_mtime < before)
     while batch := list(islice(cached, _BATCH)):
         hashes = {file.name[:64] for file in batch}
-        with database.connect() as connection:
+        with reading(database) as connection:
             alive = set(connection.execute(select(images.c.sha256).where(images.c.sha256.in_(hashes))).scalars())
         for file in batch:
             if file.name[:64] not in alive:
@@ -139,10 +139,10 @@ def image_from(made: dict, *, path: str, data: bytes, width: int, height: int) -
 def _restore(database: Engine, root: Path, image: SavedImage) -> bool:
     """Insert the row; False if the image has one already under another file that is still there."""
     try:
-        with database.begin() as connection:
+        with writing(database) as connection:
             connection.execute(insert(images).values(**image_row(image)))
     except IntegrityError:
-        with database.begin() as connection:
+        with writing(database) as connection:
             path = connection.execute(select(images.c.path).where(images.c.id == image.id)).scalar()
             if path is None or (root / path).exists():
                 return False

@@ -1,5 +1,6 @@
 """A real library on a real SQLite file, and jobs to fill it with."""
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from app.core.schema import GenerationRequest, Job, JobState, SavedImage
-from app.database import images, jobs, metadata, open_database
+from app.database import images, jobs, open_database, writing
 from app.engine.base import Picture
 from app.image_rows import image_row
 from app.library import Library
-from app.library.full_text import create_index
+from app.migrations import upgrade
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Shelf:
 
     def commit(self, image: SavedImage) -> SavedImage:
         """Insert the row, as finishing a job does."""
-        with self.database.begin() as connection:
+        with writing(self.database) as connection:
             connection.execute(insert(images).values(**image_row(image)))
         return image
 
@@ -64,24 +65,38 @@ class Shelf:
 
     def add_job_row(self, job: Job, state: JobState) -> None:
         """The job's row, so that the library knows that the job is this database's."""
-        values = {"batch_key": "b", "num_images": 1, "megapixel_steps": 1.0, "created_at": self.time}
-        with self.database.begin() as connection:
+        values = {
+            "batch_key": "b",
+            "fingerprint": "f",
+            "num_images": 1,
+            "megapixel_steps": 1.0,
+            "created_at": self.time,
+        }
+        with writing(self.database) as connection:
             request = job.request.model_dump(mode="json")
             row = {"id": job.id, "origin": "ui", "state": state, "priority": 0, "model": "pocket", "request": request}
             connection.execute(insert(jobs).values(**row, **values))
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and no row: a copy is quicker than running the steps for each test."""
+    file = tmp_path_factory.mktemp("schema") / "empty.db"
+    database = open_database(f"sqlite:///{file}")
+    upgrade(database)
+    database.dispose()
+    return file
+
+
 @pytest.fixture
-def new_shelf(tmp_path: Path) -> Iterator[Callable[..., Shelf]]:
+def new_shelf(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Shelf]]:
     """Makes a shelf on `tmp_path`; another `name` is another database on the same files."""
     opened: list[Engine] = []
 
     def make(name: str = "atelier.db") -> Shelf:
+        shutil.copyfile(empty_database, tmp_path / name)
         database = open_database(f"sqlite:///{tmp_path / name}")
         opened.append(database)
-        with database.begin() as connection:
-            metadata.create_all(connection)
-            create_index(connection)
         return Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
 
     yield make

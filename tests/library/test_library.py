@@ -133,8 +133,8 @@ def test_a_crash_in_the_middle_of_a_delete_leaves_no_row_without_a_file(shelf: S
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("app.library.files.remove", crash)
+    monkeypatch.setattr("app.library.files.remove", crash)
+    with pytest.raises(KeyboardInterrupt):
         shelf.library.delete(image.id)
     with pytest.raises(UnknownImage):
         shelf.library.get(image.id)

@@ -1,0 +1,181 @@
+"""Finding images: by words, model, seed and favourite; page by page; in groups."""
+
+import pytest
+
+from app.core.errors import InvalidRequest
+from tests.library.conftest import Shelf
+
+
+def found(shelf: Shelf, **wanted) -> list[str]:
+    return [image.prompt for image in shelf.library.search(**wanted).items]
+
+
+def test_words_are_found_inside_prompts_in_any_order_and_case(shelf: Shelf) -> None:
+    shelf.save("A red apple on a white table")
+    shelf.save("a green pear")
+    assert found(shelf, q="TABLE appl") == ["A red apple on a white table"]
+    assert found(shelf, q="a") == ["a green pear", "A red apple on a white table"]
+    assert found(shelf, q="apple pear") == []
+    assert len(found(shelf, q="   ")) == 2
+
+
+@pytest.mark.parametrize("words", ["苹果", "红", "白色的", "红色的苹果"])
+def test_chinese_is_found_by_one_two_and_more_characters(shelf: Shelf, words: str) -> None:
+    shelf.save("白色的桌子上有一个红色的苹果")
+    shelf.save("a red apple")
+    assert found(shelf, q=words) == ["白色的桌子上有一个红色的苹果"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"',
+        "''",
+        "50%",
+        "a_b",
+        "*",
+        "apple*",
+        "NEAR(apple",
+        "prompt:apple",
+        "-apple",
+        "(",
+        "AND",
+        "OR apple",
+        "\\",
+        "😀",
+    ],
+)
+def test_signs_that_mean_something_to_the_database_are_only_text(shelf: Shelf, words: str) -> None:
+    shelf.save("a red apple")
+    assert found(shelf, q=words) == []
+    shelf.save(f"so {words} it is")
+    assert found(shelf, q=words) == [f"so {words} it is"]
+
+
+def test_a_percent_sign_and_an_underscore_match_themselves_only(shelf: Shelf) -> None:
+    shelf.save("50% grey")
+    shelf.save("500 grey")
+    assert found(shelf, q="0%") == ["50% grey"]
+    assert found(shelf, q="_g") == []
+
+
+@pytest.mark.parametrize("words", ["a\0b", "\ud800", "x" * 1001])
+def test_words_that_no_prompt_can_hold_are_refused(shelf: Shelf, words: str) -> None:
+    with pytest.raises(InvalidRequest, match="q: "):
+        shelf.library.search(q=words)
+    with pytest.raises(InvalidRequest, match="q: "):
+        shelf.library.groups(q=words)
+
+
+def test_very_many_words_are_only_slow(shelf: Shelf) -> None:
+    shelf.save("a red apple")
+    assert found(shelf, q="apple " * 166) == ["a red apple"]
+    assert found(shelf, q="a " * 500) == ["a red apple"]
+
+
+def test_model_seed_and_favourite_narrow_the_search_together(shelf: Shelf) -> None:
+    (one,) = shelf.save("one", seed=1)
+    shelf.save("two", seed=2**32)
+    shelf.save("three", seed=1, model="other")
+    shelf.library.favourite(one.id, True)
+    assert found(shelf, seed=1) == ["three", "one"]
+    assert found(shelf, seed=2**32) == ["two"]
+    assert found(shelf, seed=1, model="pocket") == ["one"]
+    assert found(shelf, favourite=True) == ["one"]
+    assert found(shelf, favourite=False) == ["three", "two"]
+
+
+def test_pages_give_every_image_once_even_when_images_come_and_go(shelf: Shelf) -> None:
+    for number in range(7):
+        shelf.save(f"prompt {number}", count=2)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = shelf.library.search(limit=3, cursor=cursor)
+        seen += [f"{image.prompt}/{image.index}" for image in page.items]
+        if page.next is None:
+            break
+        cursor = page.next
+        shelf.save("newer than the cursor")
+        shelf.library.delete(page.items[-1].id)
+    assert seen == [f"prompt {number}/{index}" for number in (6, 5, 4, 3, 2, 1, 0) for index in (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "bnVsbA", "WzEsMl0", "WyJhIiwxXQ", "[1.0, 2]", "WzEuMCwgMWUzMDBd", "é", "\ud800"]
+)
+def test_a_cursor_that_is_none_is_refused(shelf: Shelf, cursor: str) -> None:
+    for call in (shelf.library.search, shelf.library.groups):
+        with pytest.raises(InvalidRequest, match="cursor: "):
+            call(cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 201])
+def test_a_limit_out_of_range_is_refused(shelf: Shelf, limit: int) -> None:
+    for call in (shelf.library.search, shelf.library.groups):
+        with pytest.raises(InvalidRequest, match=r"limit: .* allowed is 1 to 200"):
+            call(limit=limit)
+
+
+def test_images_of_one_prompt_and_model_are_one_group_with_their_time(shelf: Shelf) -> None:
+    first = shelf.save("apple", count=2, seed=1)
+    shelf.save("pear")
+    shelf.save("apple", model="other")
+    again = shelf.save("apple", seed=9)
+    groups = shelf.library.groups().items
+    assert [(group.prompt, group.model, group.count) for group in groups] == [
+        ("apple", "pocket", 3),
+        ("apple", "other", 1),
+        ("pear", "pocket", 1),
+    ]
+    assert groups[0].images == (*again, *reversed(first))
+    assert groups[0].seconds == pytest.approx(4.5)
+    assert groups[0].job_id == again[0].job_id
+    assert groups[0].created_at == again[0].created_at
+
+
+def test_groups_by_job_are_one_for_each_job(shelf: Shelf) -> None:
+    first = shelf.save("apple", count=2)
+    second = shelf.save("apple", count=3)
+    groups = shelf.library.groups(by="job").items
+    assert [group.job_id for group in groups] == [second[0].job_id, first[0].job_id]
+    assert [group.seconds for group in groups] == [pytest.approx(4.5), pytest.approx(3.0)]
+
+
+def test_groups_count_only_what_fits_the_search(shelf: Shelf) -> None:
+    one, _ = shelf.save("apple", count=2)
+    shelf.save("pear")
+    shelf.library.favourite(one.id, True)
+    (group,) = shelf.library.groups(favourite=True).items
+    assert [image.id for image in group.images] == [one.id]
+    assert group.count == 1
+    assert [group.prompt for group in shelf.library.groups(q="pea").items] == ["pear"]
+
+
+def test_pages_of_groups_give_every_group_once(shelf: Shelf) -> None:
+    for number in range(7):
+        shelf.save(f"prompt {number}")
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = shelf.library.groups(limit=2, cursor=cursor)
+        seen += [group.prompt for group in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == [f"prompt {number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+
+
+def test_a_group_shows_at_most_64_images_and_says_how_many_there_are(shelf: Shelf) -> None:
+    images = shelf.save("apple", count=66)
+    (group,) = shelf.library.groups().items
+    assert group.count == 66
+    assert group.images == tuple(reversed(images[2:]))
+
+
+def test_a_changed_or_deleted_prompt_is_not_found_any_more(shelf: Shelf) -> None:
+    (image,) = shelf.save("a red apple")
+    shelf.library.delete(image.id)
+    shelf.save("a green pear")
+    assert found(shelf, q="apple") == []
+    assert found(shelf, q="pear") == ["a green pear"]
