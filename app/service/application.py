@@ -1,0 +1,65 @@
+"""create_app: the Flask app of the image service, put together from its doors."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask.json.provider import DefaultJSONProvider
+from flask_openapi3 import Info, OpenAPI
+
+from app import __version__
+from app.service import docs_page, metrics, native, request_ids, security
+from app.service.inputs import refuse_invalid
+from app.service.keys import ApiKeys
+from app.service.parts import EXTENSION, Parts
+from app.service.problems import Problem, answer_errors_with, problem
+
+# A door is one dialect: it opens its addresses in a top-level blueprint whose name is its `door` in the metrics.
+# The checks of security.py stand in front of every door. A door whose clients expect another shape of errors calls
+# problems.answer_errors_with(its blueprint, its own renderer).
+Door = Callable[[OpenAPI, Parts], None]
+DOORS: tuple[Door, ...] = (native.register,)
+
+DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Errors are `application/problem+json`
+(RFC 9457) with a stable `code`. Times are UTC (ISO 8601), durations seconds, sizes pixels or bytes."""
+
+
+class _StrictJson(DefaultJSONProvider):
+    """JSON as RFC 8259 has it: NaN and Infinity, which Python's reader takes, are no JSON."""
+
+    def loads(self, text: str | bytes, **options: Any) -> Any:
+        try:
+            return json.loads(text, parse_constant=_refuse_constant, **options)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
+def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] = DOORS) -> OpenAPI:
+    """The WSGI app over `parts`. Without `keys` whoever reaches it may do everything."""
+    app = docs_page.DocumentedApi(
+        __name__,
+        info=Info(title="Atelier image service", version=__version__, description=DESCRIPTION),
+        security_schemes={
+            "key": {"type": "http", "scheme": "bearer", "description": "Needed where the service has API keys."},
+        },
+        validation_error_model=Problem,
+        validation_error_callback=refuse_invalid,
+        doc_ui=False,
+        static_folder=None,
+        openapi_extensions={"security": [{}, {"key": []}]},
+    )
+    app.json = _StrictJson(app)
+    app.extensions[EXTENSION] = parts
+    # Order matters: an id for the request first, so that whatever is refused after it carries one.
+    request_ids.register(app)
+    app.extensions[metrics.EXTENSION] = metrics.register(app, parts)
+    security.register(app, parts.settings, keys or ApiKeys())
+    answer_errors_with(app, problem)
+    docs_page.register(app)
+    for door in doors:
+        door(app, parts)
+    return app
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

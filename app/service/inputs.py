@@ -1,0 +1,124 @@
+"""Parameters that several addresses share, and how a body is read."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from flask import Response, current_app, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.core.errors import FieldError, InvalidRequest
+
+MAX_JSON_BYTES = 2**20  # two prompts of 20,000 characters are at most 480 kB of JSON
+MAX_PAGE = 200
+_BODY_LIMIT = "_atelier_body_limit"
+View = TypeVar("View", bound=Callable[..., object])
+Origin = Literal["api", "ui", "cli", "drop"]
+
+
+class Query(BaseModel):
+    """Base of query parameters: an unknown one is an error, so a typing mistake is not silently without effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Query):
+    """Where in a list, and how much of it."""
+
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="Most items of the page.")
+
+
+class JobPath(BaseModel):
+    """A job's id."""
+
+    job_id: str = Field(max_length=64, description="The job's id.")
+
+
+class ImagePath(BaseModel):
+    """An image's id."""
+
+    image_id: str = Field(max_length=64, description="The image's id.")
+
+
+class ModelPath(BaseModel):
+    """A model's key."""
+
+    key: str = Field(max_length=200, description="The model's key in the catalog.")
+
+
+class SubmitHeaders(BaseModel):
+    """What a submit may say beside its body."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="The same key again gives the same job, so a lost answer can be asked for again.",
+    )
+    origin: Origin = Field("api", alias="X-Atelier-Origin", description="Which door the request came through.")
+
+
+def whole_body(limit: int) -> Callable[[View], View]:
+    """Mark a view that takes bodies of up to `limit` bytes instead of 1 MiB of JSON."""
+
+    def mark(view: View) -> View:
+        setattr(view, _BODY_LIMIT, limit)
+        return view
+
+    return mark
+
+
+def check_body() -> Response | None:
+    """Before a view with a JSON body: 413 if it is too long, 415 for another type, 400 if it is not JSON."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    settings_limit: int = current_app.config["MAX_CONTENT_LENGTH"]
+    request.max_content_length = min(getattr(view, _BODY_LIMIT, MAX_JSON_BYTES), settings_limit)
+    if "body" in getattr(view, "__annotations__", {}):
+        body = request.get_json()
+        if not isinstance(body, dict):
+            raise InvalidRequest([FieldError("body", body, "allowed is a JSON object")])
+    return None
+
+
+def refuse_invalid(error: ValidationError) -> Response:
+    """flask-openapi3 calls this for wrong parameters and bodies. Raises InvalidRequest naming every wrong field."""
+    models = _models_of_view()
+    raise InvalidRequest([_field_error(dict(item), models) for item in error.errors(include_url=False)])
+
+
+def _models_of_view() -> list[type[BaseModel]]:
+    view = current_app.view_functions.get(request.endpoint or "")
+    found = [getattr(view, "__annotations__", {}).get(name) for name in ("body", "query", "path", "header")]
+    return [model for model in found if isinstance(model, type) and issubclass(model, BaseModel)]
+
+
+def _field_error(error: dict[str, Any], models: list[type[BaseModel]]) -> FieldError:
+    name = ".".join(str(part) for part in error["loc"]) or "body"
+    if error["type"] == "missing":
+        return FieldError(name, None, "it is required")
+    if error["type"] == "extra_forbidden":
+        known = next((", ".join(model.model_fields) for model in models if _forbids(model)), "")
+        return FieldError(name, error["input"], f"there is no such field; allowed are: {known}")
+    words = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    span = next((span for model in models if (span := _span(model, name))), None)
+    if error["type"] in ("greater_than_equal", "less_than_equal") and span:
+        words = span
+    return FieldError(name, error["input"], f"allowed is {words}" if not words.startswith("must") else f"it {words}")
+
+
+def _forbids(model: type[BaseModel]) -> bool:
+    return model.model_config.get("extra") == "forbid"
+
+
+def _span(model: type[BaseModel], name: str) -> str | None:
+    """`1 to 1000` from the bounds of a field."""
+    if name not in model.model_fields:
+        return None
+    bounds = {key: value for item in model.model_fields[name].metadata for key, value in vars_of(item).items()}
+    return f"{bounds['ge']} to {bounds['le']}" if {"ge", "le"} <= bounds.keys() else None
+
+
+def vars_of(item: object) -> dict[str, Any]:
+    """`ge` and `le` of one annotation of a field, where it has them."""
+    return {key: getattr(item, key) for key in ("ge", "le") if getattr(item, key, None) is not None}

@@ -1,0 +1,16 @@
+"""The native API: one blueprint made of one file for each resource. Its errors are problem+json."""
+
+from flask_openapi3 import APIBlueprint, OpenAPI
+
+from app.service import events, images, jobs, models, operations
+from app.service.inputs import check_body
+from app.service.parts import Parts
+
+
+def register(app: OpenAPI, parts: Parts) -> None:
+    """Open this door."""
+    native = APIBlueprint("native", __name__)
+    native.before_request(check_body)
+    for resource in (jobs, events, images, models, operations):
+        native.register_api(resource.blueprint())
+    app.register_api(native)

@@ -1,0 +1,153 @@
+"""For whoever runs the service: alive, ready, how it is, pause and resume, metrics."""
+
+import time
+from typing import Any
+
+from flask import Response, current_app
+from flask_openapi3 import APIBlueprint, Tag
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+
+from app import __version__
+from app.core.errors import ShuttingDown
+from app.core.schema import Job, JobError, JobState
+from app.service import metrics
+from app.service.answers import answers, media
+from app.service.job_events import with_progress
+from app.service.keys import Scope
+from app.service.parts import current_parts
+from app.service.replies import reply
+from app.service.security import needs
+
+TAG = Tag(name="operations", description="How the service is.")
+SHOWN_RUNNING = 64
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+    version: str = __version__
+
+
+class Ready(BaseModel):
+    """Work is taken."""
+
+    ready: bool = True
+
+
+class Queue(BaseModel):
+    """The line."""
+
+    paused: bool
+    queued: int
+    running: int
+
+
+class Device(BaseModel):
+    """One device and the process that works on it. Memory in bytes, null = unknown."""
+
+    device: str
+    name: str
+    pid: int | None
+    alive: bool
+    busy: bool
+    loaded_models: tuple[str, ...]
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
+    restarts: int
+
+
+class Status(BaseModel):
+    """How the service is."""
+
+    version: str
+    uptime_s: float
+    stopping: bool
+    queue: Queue
+    running: tuple[Job, ...] = Field(description="With step, of and eta.")
+    devices: tuple[Device, ...]
+    loaded_models: tuple[str, ...]
+    waiting_calls: int = Field(description="Open event streams and waiting calls.")
+    problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
+
+
+class Paused(BaseModel):
+    """Whether the queue is paused."""
+
+    paused: bool
+
+
+@needs(None)
+def health() -> Response:
+    """Alive? Asks neither database nor engine"""
+    return reply(Health())
+
+
+@needs(None)
+def ready() -> Response:
+    """Able to take work? 503 while it stops or when the job table cannot be read"""
+    parts = current_parts()
+    if parts.lifecycle.draining.is_set():
+        raise ShuttingDown()
+    parts.jobs.counts()
+    return reply(Ready())
+
+
+def status() -> Response:
+    """Queue, running jobs, devices, memory, loaded models"""
+    parts = current_parts()
+    counts = parts.jobs.counts()
+    running = parts.jobs.list(states=[JobState.RUNNING], limit=SHOWN_RUNNING).items
+    engines: Any = parts.dispatcher.status()
+    devices = tuple(Device.model_validate(engine, from_attributes=True) for engine in engines)
+    return reply(
+        Status(
+            version=__version__,
+            uptime_s=round(time.time() - parts.started, 3),
+            stopping=parts.lifecycle.draining.is_set(),
+            queue=Queue(
+                paused=parts.dispatcher.paused,
+                queued=counts.get(JobState.QUEUED, 0),
+                running=counts.get(JobState.RUNNING, 0),
+            ),
+            running=tuple(with_progress(parts, job) for job in running),
+            devices=devices,
+            loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
+            waiting_calls=parts.seats.taken,
+            problems=tuple(parts.dispatcher.problems()),
+        )
+    )
+
+
+@needs(Scope.ADMIN)
+def pause() -> Response:
+    """Start nothing new; what runs goes on"""
+    current_parts().dispatcher.pause()
+    return reply(Paused(paused=True))
+
+
+@needs(Scope.ADMIN)
+def resume() -> Response:
+    """Start queued jobs again"""
+    current_parts().dispatcher.resume()
+    return reply(Paused(paused=False))
+
+
+@needs(Scope.ADMIN)
+def show_metrics() -> Response:
+    """Prometheus metrics"""
+    registry = current_app.extensions[metrics.EXTENSION]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def blueprint() -> APIBlueprint:
+    """The addresses of this file."""
+    api = APIBlueprint("operations", __name__, abp_tags=[TAG])
+    api.get("/health", responses=answers({200: Health}))(health)
+    api.get("/ready", responses=answers({200: Ready}))(ready)
+    api.get("/api/status", responses=answers({200: Status}))(status)
+    api.post("/api/queue/pause", responses=answers({200: Paused}))(pause)
+    api.post("/api/queue/resume", responses=answers({200: Paused}))(resume)
+    api.get("/metrics", responses=answers({200: media("text/plain", "Prometheus text.")}))(show_metrics)
+    return api

@@ -1,0 +1,137 @@
+"""Who may call: known host names only (DNS rebinding), no foreign web pages (CSRF), API keys where there are any."""
+
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import psutil
+from flask import Flask, Response, current_app, request
+
+from app.core.errors import NotAllowed, NotAuthenticated
+from app.core.settings import LOOPBACK_HOSTS, Settings
+from app.service.keys import ApiKeys, Scope
+
+View = TypeVar("View", bound=Callable[..., object])
+ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never bound here
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CORS_METHODS = "GET, POST, PATCH, DELETE"
+CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Atelier-Origin, X-Request-Id"
+_SCOPE = "_atelier_scope"
+_SAME_ORIGIN = "_atelier_same_origin"
+
+
+def needs(scope: Scope | None) -> Callable[[View], View]:
+    """Mark a view: it needs a key of this scope, or none at all (`None`).
+
+    Unmarked views need `read` for GET and `generate` for everything else.
+    """
+
+    def mark(view: View) -> View:
+        setattr(view, _SCOPE, scope)
+        return view
+
+    return mark
+
+
+def same_origin_only(view: View) -> View:
+    """Mark a GET view that a foreign web page must not even start, because it holds a thread."""
+    setattr(view, _SAME_ORIGIN, True)
+    return view
+
+
+def trusted_hosts(settings: Settings) -> list[str]:
+    """The names in `Host` under which the service may be called; a foreign name is a DNS rebinding attack.
+
+    Behind the any-address these are the machine's own names and addresses.
+    """
+    names = {*LOOPBACK_HOSTS, "[::1]", *settings.trusted_hosts}
+    if settings.host in ANY_ADDRESS:
+        addresses = (item.address for items in psutil.net_if_addrs().values() for item in items)
+        own = [address.partition("%")[0] for address in addresses]
+        names |= {socket.gethostname(), *own, *(f"[{address}]" for address in own if ":" in address)}
+    else:
+        names |= {settings.host, f"[{settings.host}]"} if ":" in settings.host else {settings.host}
+    return sorted(name for name in names if name)
+
+
+def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
+    """Put the checks in front of every address of the app, and the protecting headers onto every answer."""
+    app.config["TRUSTED_HOSTS"] = trusted_hosts(settings)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.config["MAX_FORM_PARTS"] = 100
+    cors = frozenset(settings.cors_origins)
+
+    def check() -> None:
+        _check_origin(cors)
+        _check_key(keys)
+
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        response.headers.setdefault("Referrer-Policy", "no-referrer")
+        response.headers.setdefault("Cache-Control", "no-store")
+        if cors:
+            _allow_cors(response, cors)
+        return response
+
+    app.before_request(check)
+    app.after_request(protect)
+
+
+def _check_origin(cors: frozenset[str]) -> None:
+    """Refuse what a browser sends on behalf of a foreign page. Programs send neither header and pass."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.method in SAFE_METHODS and not hasattr(view, _SAME_ORIGIN):
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and origin in cors:
+        return
+    host = request.host  # raises for a host that is not trusted
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in ("same-origin", "none") or (origin is not None and urlsplit_netloc(origin) != host.lower()):
+        raise NotAllowed(
+            "A web page of another origin may not do this.",
+            hint="Add its exact origin to ATELIER_CORS_ORIGINS if you trust it.",
+        )
+
+
+def urlsplit_netloc(origin: str) -> str | None:
+    """`host:port` of an Origin header in lower case, or None for `null` and other things that are no address."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
+
+
+def _check_key(keys: ApiKeys) -> None:
+    if not keys or request.method == "OPTIONS" or request.endpoint is None:
+        return
+    view = current_app.view_functions[request.endpoint]
+    usual = Scope.READ if request.method in SAFE_METHODS else Scope.GENERATE
+    needed: Scope | None = getattr(view, _SCOPE, usual)
+    if needed is None:
+        return
+    given = request.authorization
+    if given is None:
+        raise NotAuthenticated()
+    # A1111 clients send HTTP Basic: the key is the password, the user name is theirs to choose.
+    key = given.token if given.type == "bearer" else given.password if given.type == "basic" else None
+    scope = keys.scope_of(key or "")
+    if scope is None:
+        raise NotAuthenticated("This API key is not known here.")
+    if not scope.includes(needed):
+        raise NotAllowed(f"This API key has the scope `{scope}`; `{needed}` is needed.")
+
+
+def _allow_cors(response: Response, cors: frozenset[str]) -> None:
+    response.vary.add("Origin")
+    origin = request.headers.get("Origin")
+    if origin not in cors:
+        return
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = "Location, Retry-After, X-Request-Id"
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = CORS_METHODS
+        response.headers["Access-Control-Allow-Headers"] = CORS_HEADERS

@@ -1,0 +1,173 @@
+"""The image service: `python image_generation_service.py`. Builds all parts by hand, starts and stops them.
+
+Exit codes: 0 stopped as asked, 2 refused by the settings, 3 another service has the data folder (or the parts could
+not be built), 4 the port is taken.
+"""
+
+import argparse
+import logging
+import sys
+import threading
+import uuid
+from collections.abc import Sequence
+
+from flask import Flask
+from sqlalchemy import Engine as Database
+
+from app.catalog import Catalog
+from app.core.errors import AtelierError
+from app.core.logs import configure_logs
+from app.core.settings import Settings
+from app.database import open_database
+from app.engine.devices import build_engines
+from app.jobs.dispatcher import Dispatcher
+from app.jobs.live import LiveEvents
+from app.jobs.table import JobTable
+from app.library import Library
+from app.migrations import upgrade
+from app.service import Parts, addresses, create_app, data_lock
+from app.service.gunicorn_server import GunicornServer
+from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
+
+EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
+JANITOR_EVERY_S = 3600.0
+RESTART_PATIENCE_S = 35.0  # an ending worker holds the data folder until it has drained
+LOG_FILE = "image_service.log"
+_logger = logging.getLogger("atelier")
+
+
+class Service:
+    """All parts of one service process."""
+
+    def __init__(self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: ApiKeys) -> None:
+        self.parts = parts
+        self.app: Flask = create_app(parts, keys)
+        self._dispatcher = dispatcher
+        self._database = database
+        self._janitor = threading.Thread(target=self._clean, name="janitor", daemon=True)
+
+    def start(self) -> None:
+        """Take up the jobs that were left, and begin to work."""
+        self._dispatcher.start()
+        self._janitor.start()
+
+    def refuse_work(self) -> None:
+        """Answer 503 to submits from now on."""
+        self.parts.lifecycle.draining.set()
+
+    def stop(self, drain_s: float) -> None:
+        """Running jobs may finish for `drain_s` seconds or go back into the queue; then every waiting call ends."""
+        self.refuse_work()
+        self._dispatcher.stop(drain_s)
+        self.parts.lifecycle.stopped.set()
+        self.parts.live.stop()
+        self._database.dispose()
+
+    def _clean(self) -> None:
+        while True:
+            try:
+                removed = self.parts.library.collect_orphans()
+                if removed:
+                    _logger.info("Removed %d files that a crash had left", removed)
+            except Exception:
+                _logger.exception("Cleaning up went wrong; tried again in an hour")
+            if self.parts.lifecycle.stopped.wait(JANITOR_EVERY_S):
+                return
+
+
+def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
+    """Every part, wired by hand and not yet started. Raises AtelierError if the database cannot be used."""
+    database = open_database(settings.resolved_database_url)
+    upgrade(database)
+    catalog = Catalog(settings)
+    engines = build_engines(settings, catalog)
+    live = LiveEvents()
+    table = JobTable(
+        database,
+        boot_id=str(uuid.uuid4()),
+        max_queue=settings.max_queue,
+        max_crashes=settings.max_crashes,
+        devices=len(engines),
+        on_event=live.publish,
+    )
+    library = Library(database, settings.output_folder, settings.data_folder / "thumbnails")
+    dispatcher = Dispatcher(table, library, engines, live, catalog, settings)
+    parts = Parts(settings, catalog, table, live, library, dispatcher)
+    return Service(parts, dispatcher, database, keys or ApiKeys())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the service until it is told to stop; the exit code."""
+    options = _parser().parse_args(arguments)
+    chosen = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    settings = Settings(**chosen)
+    try:
+        if options.new_key is not None:
+            return _tell_new_key(settings, Scope(options.new_key))
+        configure_logs(settings.log_level)
+        keys = _checked_keys(settings)
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        data_lock.check(settings.data_folder)
+        addresses.check(settings.host, settings.port)
+    except AtelierError as error:
+        sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")
+        return {data_lock.DataFolderTaken: EXIT_DATA_TAKEN, addresses.PortTaken: EXIT_PORT_TAKEN}.get(
+            type(error), EXIT_REFUSED
+        )
+
+    def build(owner: int) -> Service:
+        configure_logs(settings.log_level, settings.logs_folder / LOG_FILE)
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
+        # Held by this process until it ends; a restarted worker waits for the one before it.
+        data_lock.DataLock(settings.data_folder).acquire(owner, RESTART_PATIENCE_S)
+        return build_service(settings, keys)
+
+    GunicornServer(settings, build).run()
+    return 0
+
+
+class Refused(AtelierError):
+    """The settings do not allow this."""
+
+    code = "refused"
+
+
+def _checked_keys(settings: Settings) -> ApiKeys:
+    keys = read_keys(settings)
+    if settings.binds_beyond_loopback and not keys:
+        raise Refused(
+            f"It would listen on {settings.host}, where other machines can reach it, without API keys.",
+            hint=f"Make one with `python {sys.argv[0]} --new-key admin` (its hash goes to {keys_file(settings)}), "
+            "or listen on 127.0.0.1.",
+        )
+    return keys
+
+
+def _tell_new_key(settings: Settings, scope: Scope) -> int:
+    key = new_key(settings, scope)
+    sys.stderr.write(
+        f"A key with the scope `{scope}`. It is shown this once; its hash is in {keys_file(settings)}.\n"
+        "From its next start on the service answers only to callers with a key: give clients of this machine\n"
+        "theirs in ATELIER_API_KEY.\n"
+    )
+    sys.stdout.write(f"{key}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="The image service of Atelier. More settings: docs/settings.md.")
+    parser.add_argument("--host", help="address to listen on (ATELIER_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (ATELIER_PORT, 5001)")
+    parser.add_argument(
+        "--new-key",
+        metavar="SCOPE",
+        nargs="?",
+        const=Scope.GENERATE.value,
+        choices=[scope.value for scope in Scope],
+        help="print a new API key (read, generate or admin; generate if absent), store its hash, and end",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
