@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import doctor, generate, jobs, library, models, settings_doc
+from app.cli import doctor, generate, jobs, library, models, settings_doc, watch
 from app.cli.common import failure_lines
 from app.core.errors import AtelierError
 
@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")
     app.add_typer(library.build(), name="library")
+    app.command("watch")(watch.watch)
     app.command("doctor")(doctor.doctor)
     app.command("settings-doc", hidden=True)(settings_doc.settings_doc)
     app.command("port-owner", hidden=True)(doctor.port_owner)
@@ -46,9 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""

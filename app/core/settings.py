@@ -60,6 +60,8 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL of the job table; SQLite in the data folder if absent, PostgreSQL by URL."
     )
 
+    drop_folder: Path | None = Field(None, description="Folder whose prompt files quick_start.sh has answered.")
+
     # The queue
     max_queue: int = Field(10_000, ge=1, le=100_000, description="Queued jobs before a submit is answered 429.")
     max_images: int = Field(8, ge=1, le=64, description="Most images of one job.")

@@ -1,0 +1,75 @@
+"""Several watchers on one folder: who has which file."""
+
+import os
+import time
+from pathlib import Path
+
+from app.dropfolder.claims import Claims
+
+USER = "0b5c2c4e-6f8e-4e0e-9a53-0a7c9a8a3a11"
+
+
+def drop(folder: Path, message: str) -> Path:
+    file = folder / f"{USER}-{message}-64x64.txt"
+    file.write_text("a cat")
+    return file
+
+
+def test_of_two_watchers_one_gets_the_file(tmp_path: Path) -> None:
+    one, two = Claims(tmp_path, dead_after_s=30), Claims(tmp_path, dead_after_s=30)
+    drop(tmp_path, "1")
+    [name] = one.waiting()
+    assert two.waiting() == [name]
+    claimed = one.take(name)
+    assert claimed is not None
+    assert one.claimant in claimed.name
+    assert two.take(name) is None
+    assert two.waiting() == []
+
+
+def test_the_oldest_file_comes_first(tmp_path: Path) -> None:
+    for age, message in ((1, "young"), (9, "old"), (5, "middle")):
+        os.utime(drop(tmp_path, message), (time.time() - age,) * 2)
+    waiting = Claims(tmp_path, dead_after_s=30).waiting()
+    assert [name.stem.split("-")[5] for name in waiting] == ["old", "middle", "young"]
+
+
+def test_a_living_watcher_keeps_its_claims(tmp_path: Path) -> None:
+    one, two = Claims(tmp_path, dead_after_s=30), Claims(tmp_path, dead_after_s=30)
+    one.beat()
+    drop(tmp_path, "1")
+    one.take(one.waiting()[0])
+    assert two.take_over_from_the_dead() == []
+
+
+def test_a_dead_watchers_claim_is_taken_over_once(tmp_path: Path) -> None:
+    dead, one, two = (Claims(tmp_path, dead_after_s=30) for _ in range(3))
+    dead.beat()
+    file = drop(tmp_path, "1")
+    written_at = file.stat().st_mtime_ns
+    dead.take(dead.waiting()[0])
+    os.utime(tmp_path / f".watcher-{dead.claimant}", (time.time() - 60,) * 2)
+    [(name, path)] = one.take_over_from_the_dead()
+    assert name.prompt == file.name
+    assert path.stat().st_mtime_ns == written_at
+    assert two.take_over_from_the_dead() == []
+
+
+def test_a_watcher_that_ended_properly_frees_its_claims_at_once(tmp_path: Path) -> None:
+    gone, one = Claims(tmp_path, dead_after_s=30), Claims(tmp_path, dead_after_s=30)
+    gone.beat()
+    drop(tmp_path, "1")
+    gone.take(gone.waiting()[0])
+    gone.stop()
+    assert len(one.take_over_from_the_dead()) == 1
+
+
+def test_what_long_dead_watchers_left_is_swept_away(tmp_path: Path) -> None:
+    old = time.time() - 1000
+    for name in (".watcher-gone-1234", ".atelier-gone-1234-99"):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (old, old))
+    (tmp_path / "notes.txt").write_text("mine")
+    one = Claims(tmp_path, dead_after_s=30)
+    one.take_over_from_the_dead()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".watcher-{one.claimant}", "notes.txt"]

@@ -1,0 +1,77 @@
+"""Names and texts of prompt files."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.dropfolder.prompt_file import MAX_FILE_BYTES, RefusedPrompt, parse_claim, parse_name, read_prompt
+
+USER = "0b5c2c4e-6f8e-4e0e-9a53-0a7c9a8a3a11"
+
+
+def written(folder: Path, data: bytes) -> Path:
+    file = folder / "prompt.txt"
+    file.write_bytes(data)
+    return file
+
+
+def test_a_name_gives_its_size_and_the_names_of_its_answers() -> None:
+    name = parse_name(f"{USER}-msg-17-640x480.txt")
+    assert name is not None
+    assert (name.width, name.height) == (640, 480)
+    assert name.picture == f"{USER}-msg-17-640x480.png"
+    assert name.error == f"{USER}-msg-17-640x480-error.txt"
+    assert parse_claim(name.claim("host-1")) == (name, "host-1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        f"{USER}-1-640x480-error.txt",
+        f"{USER}-1-640x480.png",
+        f"{USER}-1-640x480.txt.claimed-by-host",
+        f"{USER}-1-640X480.txt",
+        f"{USER}--640x480.txt",
+        f"{USER}-1-640x.txt",
+        f"../{USER}-1-640x480.txt",
+        f"{USER}-../../x-640x480.txt",
+        f"{USER}-a\nb-640x480.txt",
+        "not-a-uuid-1-640x480.txt",
+        f".{USER}-1-640x480.txt",
+    ],
+)
+def test_any_other_name_is_left_alone(name: str) -> None:
+    assert parse_name(name) is None
+
+
+def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+    assert read_prompt(written(tmp_path, b"\xef\xbb\xbfa red apple\r\n")) == "a red apple"
+    assert read_prompt(written(tmp_path, "一只猫".encode("utf-16"))) == "一只猫"
+
+
+def test_control_characters_become_spaces_and_line_ends_stay(tmp_path: Path) -> None:
+    assert read_prompt(written(tmp_path, b"a\x00red\x1b[31m\r\napple\x07")) == "a red [31m\napple"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b" \r\n\t", "empty"),
+        (b"a \xff\xfe cat", "not valid UTF-8"),
+        (b"x" * 20_001, "20001 characters"),
+        (b"x" * (MAX_FILE_BYTES + 1), "bytes"),
+    ],
+)
+def test_a_text_that_cannot_be_a_prompt_is_refused_with_the_reason(tmp_path: Path, data: bytes, reason: str) -> None:
+    with pytest.raises(RefusedPrompt, match=reason):
+        read_prompt(written(tmp_path, data))
+
+
+@given(st.text())
+def test_every_name_is_either_taken_apart_or_left_alone(text: str) -> None:
+    name = parse_name(text)
+    assert name is None or name.prompt == text
