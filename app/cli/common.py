@@ -26,7 +26,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 
 
 def connect(url: str | None, key: str | None) -> ImageServiceClient:
-    """A client of the chosen service."""
+    """A client of the chosen service. Raises ServiceUnreachable at once, without the client's further tries."""
+    client = client_of(url, key)
+    client.health()
+    return client
+
+
+def client_of(url: str | None, key: str | None) -> ImageServiceClient:
+    """A client of the chosen service, whether it runs or not."""
     settings = Settings()
     own_key = settings.api_key.get_secret_value() if settings.api_key else None
     return ImageServiceClient(url or settings.service_url, key or own_key, origin="cli")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, print_table, shown_size
+from app.cli.common import JsonOption, KeyOption, UrlOption, client_of, print_json, print_table, shown_size
 from app.cli.machine import Machine, listener, look_at_machine
 from app.cli.models import state_of
 from app.client import ImageServiceClient
@@ -22,7 +22,7 @@ def doctor(as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = 
     """Say what this machine is, what would run on it, and whether the service is up."""
     settings = Settings()
     machine = look_at_machine(settings.output_folder)
-    with connect(url, key) as client:
+    with client_of(url, key) as client:
         service = _service(client)
         models = _models(client) if service["up"] else _listed(settings.models_folder)
     ports = [_port(name, port) for name, port in (("service", _port_of(client.url)), ("page", settings.ui_port))]

@@ -9,7 +9,7 @@ import pytest
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import GenerationRequest, JobState
-from tests.client.conftest import JOB, FakeService, send_json
+from tests.client.fake_service import JOB, FakeService, send_json
 
 IMAGE = {
     "id": "i1", "job_id": "j1", "index": 0, "seed": 42, "width": 64, "height": 64, "path": "2026-11-20/i1.png",

@@ -14,7 +14,7 @@ from app.client import Event, ImageServiceClient
 from app.client_stream import Backoff, read_events, read_lines
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import JobState
-from tests.client.conftest import JOB, Call, FakeService, send_events, send_json
+from tests.client.fake_service import JOB, Call, FakeService, send_events, send_json
 
 QUEUED = "id: 1\nevent: queued\ndata: {}\n\n"
 STEP = ': still here\n\nevent: step\ndata: {"step": 1, "of": 4}\n\n'

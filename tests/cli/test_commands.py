@@ -1,0 +1,142 @@
+"""jobs, models, library, doctor and the settings page."""
+
+import json
+import socket
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from app import __version__
+from app.cli.doctor import verdict
+from app.cli.machine import Gpu, Machine
+from app.cli.main import main
+from tests.cli.conftest import IMAGE, answer_well
+from tests.client.fake_service import Call, FakeService, send_json
+
+GIB = 2**30
+MODEL = {"key": "pocket", "size_bytes": 40_000_000, "licence": "Apache-2.0", "best_for": "a first picture"}
+
+
+def machine(memory_gib: int, *gpus_gib: int) -> Machine:
+    gpus = tuple(Gpu("GPU", size * GIB) for size in gpus_gib)
+    return Machine("Linux", "3.11", "CPU", 2, False, memory_gib * GIB, memory_gib * GIB, GIB, gpus)
+
+
+def with_models(*states: str):
+    left = list(states)
+
+    def answer(call: Call, handler: BaseHTTPRequestHandler) -> None:
+        if call.path == "/api/models":
+            send_json(handler, {"items": [MODEL | {"state": left[0]}], "next": None})
+        elif call.path.startswith("/api/models/pocket"):
+            send_json(handler, MODEL | {"state": left.pop(0) if len(left) > 1 else left[0]})
+        elif call.path in ("/health", "/ready"):
+            send_json(handler, {"status": "ok"})
+        else:
+            answer_well(call, handler)
+
+    return answer
+
+
+def test_jobs_are_listed_shown_and_cancelled(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs", "list", "--state", "succeeded", "--limit", "3"]) == 0
+    assert "state=succeeded" in service.calls[1].path
+    assert "a red apple" in capsys.readouterr().out
+    assert main(["jobs", "show", "j1"]) == 0
+    assert f"{service.url}{IMAGE['url']}" in capsys.readouterr().out
+    assert main(["jobs", "cancel", "j1"]) == 0
+    assert capsys.readouterr().out == "j1: cancelled\n"
+    assert main(["jobs", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["id"] == "j1"
+
+
+def test_an_unknown_job_is_an_error_without_a_traceback(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["jobs", "show", "nothing"]) == 1
+    assert capsys.readouterr().err.startswith("Error: no /api/jobs/nothing")
+
+
+def test_pictures_are_found_marked_and_deleted(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["library", "search", "apple", "--seed", "42", "--favourites"]) == 0
+    assert service.calls[1].path == "/api/images?q=apple&favourite=true&limit=20&seed=42"
+    captured = capsys.readouterr()
+    assert IMAGE["id"] in captured.out
+    assert "more than these 20" in captured.err
+    assert main(["library", "favourite", IMAGE["id"], "--off"]) == 0
+    assert json.loads(service.calls[-1].body) == {"favourite": False}
+    assert main(["library", "delete", IMAGE["id"], "--yes"]) == 0
+    assert (service.calls[-1].method, service.calls[-1].path) == ("DELETE", f"/api/images/{IMAGE['id']}")
+
+
+def test_loading_waits_until_the_model_is_there(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answer = with_models("loading", "loading", "loaded")
+    assert main(["models", "load", "pocket"]) == 0
+    assert capsys.readouterr().out == "pocket is loaded.\n"
+    assert main(["models", "list"]) == 0
+    assert "loaded" in capsys.readouterr().out
+    assert main(["models", "unload", "pocket"]) == 0
+
+
+def test_a_model_that_cannot_be_loaded_is_an_error(service: FakeService) -> None:
+    service.answer = with_models("loading", "failed")
+    assert main(["models", "load", "pocket"]) == 1
+
+
+def test_doctor_tells_machine_service_ports_and_models(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answer = with_models("loaded")
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert f"up at {service.url}" in printed
+    assert "pid " in printed  # the port of the service is taken by this very process
+    assert "runs on the CPU" in printed
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["service"]["ready"] is True
+    assert found["machine"]["memory_bytes"] > 0
+
+
+def test_the_owner_of_a_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["port-owner", str(port)]) == 0
+        assert "(pid " in capsys.readouterr().out
+    assert main(["port-owner", str(port)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("size_gib", "here", "words"),
+    [
+        (1, machine(8), "runs on the CPU"),
+        (5, machine(8), "slowly"),
+        (40, machine(8), "too large"),
+        (6, machine(32, 8), "runs on the GPU"),
+        (7, machine(32, 8), "offloading"),
+        (0, machine(8), "unknown"),
+    ],
+)
+def test_the_doctor_judges_a_model_by_its_size(size_gib: int, here: Machine, words: str) -> None:
+    assert words in verdict({"size_bytes": size_gib * GIB}, here)
+
+
+def test_terminal_codes_in_a_prompt_do_nothing(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(call: Call, handler: BaseHTTPRequestHandler) -> None:
+        job = {"id": "j1", "state": "queued", "origin": "api", "created_at": "2026-11-20T12:00:00Z"}
+        send_json(handler, {"items": [job | {"request": {"prompt": "\x1b[31mred\x9b2J [bold]x"}}], "next": None})
+
+    service.answer = answer
+    assert main(["jobs", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\x9b" not in printed
+    assert "[bold]x" in printed
+
+
+def test_wrong_use_is_explained_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate"]) == 2
+    assert main(["generate", "cat", "--seed", "x"]) == 2
+    assert main(["no-such-command"]) == 2
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
