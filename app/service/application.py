@@ -5,10 +5,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
 
 from app import __version__
-from app.service import docs_page, metrics, native, request_ids, security
+from app.service import (
+    automatic1111_door,
+    docs_page,
+    environment,
+    metrics,
+    native,
+    openai,
+    playground,
+    request_ids,
+    security,
+)
 from app.service.inputs import refuse_invalid
 from app.service.keys import ApiKeys
 from app.service.parts import EXTENSION, Parts
@@ -18,7 +29,13 @@ from app.service.problems import Problem, answer_errors_with, problem
 # The checks of security.py stand in front of every door. A door whose clients expect another shape of errors calls
 # problems.answer_errors_with(its blueprint, its own renderer).
 Door = Callable[[OpenAPI, Parts], None]
-DOORS: tuple[Door, ...] = (native.register,)
+DOORS: tuple[Door, ...] = (
+    native.register,
+    playground.register,
+    environment.register,
+    openai.register,
+    automatic1111_door.register,
+)
 
 DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Errors are `application/problem+json`
 (RFC 9457) with a stable `code`. Times are UTC (ISO 8601), durations seconds, sizes pixels or bytes."""
@@ -27,9 +44,9 @@ DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Error
 class _StrictJson(DefaultJSONProvider):
     """JSON as RFC 8259 has it: NaN and Infinity, which Python's reader takes, are no JSON."""
 
-    def loads(self, text: str | bytes, **options: Any) -> Any:
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         try:
-            return json.loads(text, parse_constant=_refuse_constant, **options)
+            return json.loads(s, parse_constant=_refuse_constant, **kwargs)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
 
