@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.core.errors import IdempotencyConflict, QueueFull
+from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest, QueueFull
 from app.core.pages import Page
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import jobs, reading, writing
@@ -27,6 +27,9 @@ class OnEvent(Protocol):
     def __call__(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
         """Called in the thread that made the change, after its commit."""
         ...
+
+
+MAX_PAGE = 200
 
 
 def _nobody_listens(topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
@@ -116,14 +119,18 @@ class JobTable:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Job]:
-        """Jobs from the newest to the oldest. `cursor` is the `next` of the page before."""
+        """Jobs from the newest to the oldest, 1 to 200 of them. `cursor` is the `next` of the page before.
+
+        Raises InvalidRequest for a limit or a cursor that is none.
+        """
+        before = _checked(limit, cursor)
         wanted = select(jobs).order_by(jobs.c.seq.desc()).limit(limit + 1)
         if states is not None:
             wanted = wanted.where(jobs.c.state.in_(list(states)))
         if origin is not None:
             wanted = wanted.where(jobs.c.origin == origin)
-        if cursor is not None:
-            wanted = wanted.where(jobs.c.seq < int(cursor))
+        if before is not None:
+            wanted = wanted.where(jobs.c.seq < before)
         with reading(self._database) as connection:
             rows = connection.execute(wanted).all()
             found = self._jobs(connection, rows[:limit])
@@ -291,3 +298,14 @@ class JobTable:
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:
         for event in written:
             self._on_event(job_id, event.kind, event.data, seq=event.seq)
+
+
+def _checked(limit: int, cursor: str | None) -> int | None:
+    """The cursor as the row number that it is."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest([FieldError("limit", limit, f"allowed is 1 to {MAX_PAGE}")])
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
+        raise InvalidRequest([FieldError("cursor", cursor, "allowed is the `next` of the page before")])
+    return int(cursor)
