@@ -100,12 +100,15 @@ class LocalEngine:
     def load(self, model: str, emit: Callable[[ModelEvent], None]) -> None:
         """See `Engine.load`."""
         entry = self._catalog.get(model)
+        event = ModelEvent(model, "loading")
         with self._call() as child:
             child.send("load", entry=entry.model_dump(mode="json"), folder=self._folder)
             for frame in self._frames(child):
                 if frame.kind == "loading":
-                    emit(ModelEvent(model, frame.text("phase"), frame.integer("done"), frame.integer("of")))
-            emit(ModelEvent(model, "loaded"))
+                    event = ModelEvent(model, frame.text("phase"), frame.integer("done"), frame.integer("of"))
+                    emit(event)
+            if event.phase != "loaded":  # it was loaded before
+                emit(ModelEvent(model, "loaded"))
 
     def unload(self, model: str) -> bool:
         """See `Engine.unload`."""

@@ -62,7 +62,7 @@ class Report:
         self._last_preview: dict[str, float] = {}
 
     def loading(self, phase: str, done: int = 0, of: int = 0) -> None:
-        """A model is being read; units are the maker's own (bytes or parts)."""
+        """A model is being read: `phase` is downloading, loading or loaded; the unit is the maker's own."""
         self._channel.send("loading", phase=phase, done=done, of=of)
 
     def wants_preview(self, job_id: str) -> bool:

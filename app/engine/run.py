@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.core.errors import EngineHung, GenerationCancelled
+from app.core.picture import Picture
 from app.core.schema import Job, JobError
 from app.core.settings import Settings
-from app.engine.base import EngineEvent, Outcome, Picture
+from app.engine.base import EngineEvent, Outcome
 from app.engine.frames import Frame, FrameError
 from app.engine.process import ChildProcess
 

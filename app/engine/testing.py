@@ -23,8 +23,9 @@ from PIL import Image
 
 from app.catalog import ModelEntry
 from app.core.errors import GenerationFailed, OutOfMemory
+from app.core.picture import Picture
 from app.core.schema import GenerationRequest
-from app.engine.base import Outcome, Picture
+from app.engine.base import Outcome
 from app.engine.loop import Options, Report, Work, job_error, serve
 
 STEP_S = 0.004
@@ -53,7 +54,7 @@ class FastMaker:
         """See `Maker`."""
         started = time.monotonic()
         if any("!load" in item.request.prompt for item in work):
-            report.loading("reading", 0, 2)
+            report.loading("loading", 0, 2)
             time.sleep(1)
         self.load(entry, folder, report)
         self._denoise(work, report)
@@ -64,8 +65,9 @@ class FastMaker:
         """See `Maker`."""
         if entry.key in self._loaded:
             return
-        for part in (0, 1, 2):
-            report.loading("reading", part, 2)
+        report.loading("loading", 0, 2)
+        report.loading("loading", 1, 2)
+        report.loading("loaded", 2, 2)
         self._loaded = (*self._loaded, entry.key)[-KEPT_MODELS:]
 
     def unload(self, key: str) -> bool:

@@ -79,7 +79,10 @@ def test_a_job_whose_model_is_gone_fails_and_says_which_there_are(engine: LocalE
 def test_models_are_loaded_shown_and_freed(engine: LocalEngine) -> None:
     events = list[ModelEvent]()
     engine.load("two", events.append)
-    assert [event.phase for event in events] == ["reading", "reading", "reading", "loaded"]
+    assert [event.phase for event in events] == ["loading", "loading", "loaded"]
+    assert events[1] == ModelEvent("two", "loading", 1, 2)
+    engine.load("two", events.append)
+    assert [event.phase for event in events[3:]] == ["loaded"]
     assert engine.status().loaded_models == ("two",)
     assert engine.unload("two") is True
     assert engine.unload("two") is False
