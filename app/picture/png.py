@@ -1,18 +1,18 @@
 """Picture files: writing a PNG with its recipe and labels, and reading what any PNG, JPEG or WebP says about itself."""
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from typing import Any
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from app import __version__
 from app.core.errors import UnreadablePicture
 from app.picture import foreign, infotext, labels, recipe
 from app.picture.chunks import MAX_TEXTS, SIGNATURE, read_png
+from app.picture.exif import user_comment
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 33_000_000  # of a picture from outside; larger ones are refused before a pixel is decoded
@@ -104,43 +104,15 @@ def _read(data: bytes) -> tuple[int, int, dict[str, str], str, str]:
     """Width, height, texts by keyword, XMP packet and EXIF UserComment."""
     if data.startswith(SIGNATURE):
         png = read_png(data)
-        exif = Image.Exif()
-        if png.exif:
-            _guarded(exif.load, png.exif)
-        return png.width, png.height, png.texts, png.texts.get(labels.KEYWORD, ""), _user_comment(exif)
+        return png.width, png.height, png.texts, png.texts.get(labels.KEYWORD, ""), user_comment(png.exif)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
-            xmp = picture.info.get("xmp", b"")
-            exif = _guarded(picture.getexif) or Image.Exif()
+            xmp, exif = (picture.info.get(name) or b"" for name in ("xmp", "exif"))
     # SyntaxError is Pillow's word for a broken file; its bomb warning is an error under `python -W error`.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadablePicture from error
-    return width, height, {}, xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else "", _user_comment(exif)
-
-
-def _guarded(read: Any, *arguments: Any) -> Any:
-    """What `read` gives, or None where EXIF data is broken: a broken comment is no reason to refuse a picture."""
-    try:
-        return read(*arguments)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error, OverflowError):
-        return None
-
-
-def _user_comment(exif: Image.Exif) -> str:
-    """EXIF UserComment as text: eight bytes name the character set, `UNICODE` is UTF-16 of either order."""
-    raw = (_guarded(exif.get_ifd, ExifTags.IFD.Exif) or {}).get(ExifTags.Base.UserComment, b"")
-    if isinstance(raw, str):
-        return raw.strip("\0 ")
-    if not isinstance(raw, bytes):
-        return ""
-    charset, body = raw[:8], raw[8:]
-    if charset == b"UNICODE\0":
-        big = body[0::2].count(0) >= body[1::2].count(0)
-        text = body.decode("utf-16-be" if big else "utf-16-le", "replace").lstrip("\ufeff")
-    else:
-        text = body.decode("utf-8", "replace") if charset in (b"ASCII\0\0\0", bytes(8)) else ""
-    return text.strip("\0 ")
+    return width, height, {}, xmp.decode("utf-8", "replace"), user_comment(exif)
 
 
 def _cut(text: str) -> str:
