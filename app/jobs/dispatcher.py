@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_S = LEASE_S / 3
 CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring, such as through another service
 END_S = 5.0
+MARGIN_S = 1.0
 
 
 class Dispatcher:
@@ -89,7 +90,8 @@ class Dispatcher:
         if not self._join(drain_s):
             self._stopping.letting_go.set()
             busy = any(worker.running for worker in self._workers)
-            if not self._join(self._settings.cancel_timeout_s if busy else 0.0):
+            # The engine itself ends a child that does not let go in time; a little longer lets it do so.
+            if not self._join(self._settings.cancel_timeout_s + MARGIN_S if busy else MARGIN_S):
                 self._stopping.giving_up.set()
                 for worker in self._workers:
                     worker.engine.close()

@@ -15,6 +15,7 @@ from app.core.errors import (
     EngineCrashed,
     EngineUnavailable,
     GenerationFailed,
+    ShuttingDown,
 )
 from app.core.schema import Job, JobError
 from app.engine.base import Engine, EngineEvent, Outcome
@@ -134,6 +135,8 @@ class EngineWorker:
             crashed = not shared.stopping.letting_go.is_set()
             logger.warning("The engine ended under %d job(s): %s", len(jobs), error.message)
             self._put_back(jobs, crashed=crashed, reason=error.code)
+        except ShuttingDown as error:
+            self._put_back(jobs, crashed=False, reason=error.code)
         except EngineUnavailable as error:
             logger.warning("No engine: %s", error.message)
             self.hold.set(error)

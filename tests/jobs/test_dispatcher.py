@@ -1,0 +1,303 @@
+"""The dispatcher brings every accepted job to an end, whatever its engine, its disk or its owner does."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from app.catalog import Catalog
+from app.core.errors import ModelBusy, UnknownModel
+from app.core.schema import Job, JobState
+from app.core.settings import Settings
+from app.database import writing
+from app.engine.base import EngineStatus
+from app.jobs.dispatcher import Dispatcher
+from app.jobs.live import LiveEvents
+from app.jobs.table import JobTable
+
+from .engines import Shelf, SmallEngine
+from .things import a_request
+
+CATALOG = """
+[pocket]
+title = "Pocket"
+[other]
+title = "Other"
+"""
+
+
+@dataclass
+class Room:
+    """A service without HTTP: a table, engines, a dispatcher."""
+
+    table: JobTable
+    engines: list[SmallEngine]
+    shelf: Shelf
+    live: LiveEvents
+    dispatcher: Dispatcher
+    ids: list[str] = field(default_factory=list)
+
+    def submit(self, prompt: str = "a red apple", **changes: object) -> str:
+        job_id = self.table.submit(a_request(prompt, **changes), origin="api")[0].id
+        self.ids.append(job_id)
+        self.dispatcher.wake()
+        return job_id
+
+    def until(self, true: Callable[[], bool], timeout: float = 20) -> None:
+        deadline = time.monotonic() + timeout
+        while not true():
+            assert time.monotonic() < deadline, [self.table.get(job_id).state for job_id in self.ids]
+            time.sleep(0.005)
+
+    def finished(self, job_id: str) -> Job:
+        self.until(lambda: self.table.get(job_id).state.finished)
+        return self.table.get(job_id)
+
+    def kinds(self, job_id: str) -> list[str]:
+        return [event.kind for event in self.table.events_after(job_id)]
+
+
+@pytest.fixture
+def a_room(tmp_path: Path, sqlite: sqlalchemy.Engine) -> Iterator[Callable[..., Room]]:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "catalog.toml").write_text(CATALOG)
+    rooms: list[Room] = []
+
+    def make(*, engines: int = 1, start: bool = True, policy: object = None, **options: object) -> Room:
+        values = {"models_folder": models, "output_folder": tmp_path, "preload": False, "cancel_timeout_s": 1.0}
+        settings = Settings(**(values | options))  # type: ignore[arg-type]
+        live = LiveEvents()
+        table = JobTable(sqlite, boot_id=f"boot-{len(rooms)}", on_event=live.publish)
+        made = [SmallEngine(["pocket"]) for _ in range(engines)]
+        shelf = Shelf(tmp_path / f"pictures-{len(rooms)}")
+        dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, policy=policy)  # type: ignore[arg-type]
+        room = Room(table, made, shelf, live, dispatcher)
+        rooms.append(room)
+        if start:
+            dispatcher.start()
+        return room
+
+    yield make
+    for room in rooms:
+        room.dispatcher.stop(0)
+
+
+def test_jobs_come_out_with_one_file_for_each_image(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    ids = [room.submit(num_images=2, seed=seed) for seed in range(0, 10, 2)]
+    jobs = [room.finished(job_id) for job_id in ids]
+    assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+    assert [image.seed for job in jobs for image in job.images] == list(range(10))
+    assert len(room.shelf.files()) == 10
+    assert len(room.engines[0].threads) == 1
+
+
+def test_several_engines_share_the_queue_and_run_each_job_once(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=2)
+    ids = [room.submit(seed=seed) for seed in range(20)]
+    for job_id in ids:
+        room.finished(job_id)
+    ran = [job_id for engine in room.engines for run in engine.runs for job_id in run]
+    assert sorted(ran) == sorted(ids)
+
+
+def test_a_policy_lets_jobs_that_are_alike_run_together(a_room: Callable[..., Room]) -> None:
+    class Four:
+        def limit(self, status: EngineStatus) -> int:
+            return 4
+
+    room = a_room(policy=Four(), start_paused=True)
+    ids = [room.submit(seed=seed) for seed in range(3)]
+    room.dispatcher.resume()
+    for job_id in ids:
+        assert room.finished(job_id).state == JobState.SUCCEEDED
+    assert room.engines[0].runs == [ids]
+
+
+def test_progress_and_previews_are_there_while_it_runs_and_gone_after(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    job_id = room.submit("slow")
+    room.until(lambda: room.live.preview(job_id) is not None)
+    progress = room.live.progress(job_id)
+    assert progress is not None
+    assert (progress.of, progress.phase) == (10_000, "denoising")
+    room.table.cancel(job_id)
+    room.dispatcher.wake()
+    room.finished(job_id)
+    assert room.live.progress(job_id) is None
+    assert room.live.preview(job_id) is None
+
+
+def test_a_crash_is_retried_and_a_poison_job_harms_nobody_else(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    once, poison, good = room.submit("crash once"), room.submit("crash"), room.submit()
+    assert room.finished(once).attempt == 2
+    failed = room.finished(poison)
+    assert failed.error is not None
+    assert (failed.state, failed.error.code, failed.attempt) == (JobState.FAILED, "worker_crashed", 3)
+    assert room.finished(good).state == JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ("error", "out_of_memory"),
+        ("bug", "generation_failed"),
+        ("silent", "generation_failed"),
+        ("short", "generation_failed"),
+    ],
+)
+def test_a_failing_job_says_why_and_the_next_one_works(a_room: Callable[..., Room], prompt: str, code: str) -> None:
+    room = a_room()
+    job = room.finished(room.submit(prompt, num_images=2))
+    assert job.error is not None
+    assert (job.state, job.error.code) == (JobState.FAILED, code)
+    assert room.finished(room.submit()).state == JobState.SUCCEEDED
+
+
+def test_a_running_job_is_cancelled_within_a_step_and_its_neighbour_goes_on(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=2)
+    first, second = room.submit("slow"), room.submit("slow")
+    room.until(lambda: all(room.live.preview(job_id) for job_id in (first, second)))
+    started = time.monotonic()
+    room.table.cancel(first)
+    room.dispatcher.wake()
+    assert room.finished(first).state == JobState.CANCELLED
+    assert time.monotonic() - started < 2
+    assert room.table.get(second).state == JobState.RUNNING
+    assert room.shelf.files() == []
+
+
+def test_encoding_overlaps_with_the_next_run(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    room.shelf.writing_s = 1.0
+    first, second = room.submit(), room.submit()
+    room.until(lambda: len(room.engines[0].runs) == 2)
+    assert room.table.get(first).state == JobState.RUNNING  # still being saved while the second one runs
+    assert [room.finished(job_id).state for job_id in (first, second)] == [JobState.SUCCEEDED] * 2
+
+
+def test_a_full_disk_puts_the_job_back_and_it_goes_on_by_itself(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    room.shelf.room = False
+    job_id = room.submit()
+    room.until(lambda: [problem.code for problem in room.dispatcher.problems()] == ["disk_full"])
+    room.until(lambda: "queued" in room.kinds(job_id)[1:])
+    assert room.shelf.files() == []
+    room.shelf.room = True
+    assert room.finished(job_id).state == JobState.SUCCEEDED
+    room.until(lambda: room.dispatcher.problems() == [])
+    assert len(room.shelf.files()) == 1
+
+
+def test_an_image_that_cannot_be_saved_fails_its_job_and_leaves_no_file(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    room.shelf.fault = PermissionError("the folder is read-only")
+    job = room.finished(room.submit())
+    assert job.error is not None
+    assert "read-only" in job.error.message
+    assert room.shelf.files() == []
+
+
+def test_without_an_engine_the_job_waits_and_the_reason_is_shown(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    room.engines[0].available = False
+    job_id = room.submit()
+    room.until(lambda: [problem.code for problem in room.dispatcher.problems()] == ["engine_unavailable"])
+    room.engines[0].available = True
+    job = room.finished(job_id)
+    assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+
+
+def test_a_locked_database_delays_a_finish_and_loses_nothing(
+    a_room: Callable[..., Room], sqlite: sqlalchemy.Engine
+) -> None:
+    room = a_room()
+    job_id = room.submit("slow")
+    room.until(lambda: room.live.preview(job_id) is not None)
+    with writing(sqlite):
+        time.sleep(0.5)  # somebody holds the write lock while the engine works
+    room.table.cancel(job_id)
+    assert room.finished(job_id).state == JobState.CANCELLED
+
+
+def test_a_paused_queue_accepts_jobs_and_starts_none(a_room: Callable[..., Room]) -> None:
+    room = a_room(start_paused=True)
+    job_id = room.submit()
+    time.sleep(0.2)
+    assert (room.dispatcher.paused, room.table.get(job_id).state) == (True, JobState.QUEUED)
+    room.dispatcher.resume()
+    assert room.finished(job_id).state == JobState.SUCCEEDED
+
+
+def test_stopping_lets_a_quick_job_finish_and_queues_a_long_one_again(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=2)
+    long = room.submit("slow")
+    room.until(lambda: room.live.preview(long) is not None)
+    room.shelf.writing_s = 0.2
+    quick = room.submit()
+    room.until(lambda: room.table.get(quick).state != JobState.QUEUED)
+    room.dispatcher.stop(1.0)
+    assert room.table.get(quick).state == JobState.SUCCEEDED
+    assert room.table.get(long).state == JobState.QUEUED
+    assert all(engine.closed.is_set() for engine in room.engines)
+    room.dispatcher.stop(1.0)
+
+
+def test_stopping_ends_an_engine_that_does_not_let_go_without_blaming_the_job(a_room: Callable[..., Room]) -> None:
+    room = a_room(max_crashes=1, cancel_timeout_s=0.2)
+    job_id = room.submit("stubborn")
+    room.until(lambda: room.live.preview(job_id) is not None)
+    room.dispatcher.stop(0)
+    job = room.table.get(job_id)
+    assert (job.state, job.error) == (JobState.QUEUED, None)
+
+
+def test_the_next_start_runs_what_the_last_one_left_running(a_room: Callable[..., Room]) -> None:
+    dead = a_room(start=False)
+    job_id = dead.submit()
+    assert dead.table.claim()[0].id == job_id  # and then the power went
+    room = a_room()
+    job = room.finished(job_id)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    assert room.kinds(job_id) == ["queued", "queued", "image", "succeeded"]
+
+
+def test_the_default_model_is_preloaded_and_models_load_and_unload_on_the_engines_thread(
+    a_room: Callable[..., Room],
+) -> None:
+    room = a_room(preload=True)
+    room.until(lambda: room.dispatcher.status()[0].loaded_models == ("pocket",))
+    room.until(lambda: room.dispatcher.model_states()["pocket"].state == "loaded")
+    assert room.dispatcher.unload_model("pocket").state == "unloading"
+    room.until(lambda: "pocket" not in room.dispatcher.model_states())
+    assert room.dispatcher.load_model("pocket").state == "waiting"
+    room.until(lambda: room.dispatcher.model_states().get("pocket") is not None)
+    room.until(lambda: room.dispatcher.model_states()["pocket"].state == "loaded")
+    newest = room.live.latest("model:pocket")
+    assert newest is not None
+    assert newest.kind == "loaded"
+    assert len(room.engines[0].threads) == 1
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_jobs_go_on(a_room: Callable[..., Room]) -> None:
+    room = a_room(preload=True, default_model="other")
+    room.until(lambda: room.dispatcher.model_states()["other"].state == "failed")
+    error = room.dispatcher.model_states()["other"].error
+    assert error is not None
+    assert error.code == "model_not_installed"
+    assert room.finished(room.submit()).state == JobState.SUCCEEDED
+    with pytest.raises(UnknownModel):
+        room.dispatcher.load_model("nonsense")
+
+
+def test_a_model_in_use_is_not_unloaded(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    job_id = room.submit("slow")
+    room.until(lambda: room.live.preview(job_id) is not None)
+    with pytest.raises(ModelBusy):
+        room.dispatcher.unload_model("pocket")
