@@ -5,7 +5,7 @@ from typing import Any
 
 import flask_openapi3_swagger
 from flask import Response, jsonify, send_from_directory
-from flask_openapi3 import OpenAPI
+from flask_openapi3.openapi import OpenAPI
 
 from app.service.security import needs
 

@@ -1,7 +1,8 @@
 """Event streams: a job's, and a model's while it is being loaded."""
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from app.service.answers import answers, media

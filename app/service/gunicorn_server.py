@@ -41,7 +41,7 @@ class Running(Protocol):
         ...
 
 
-class GunicornServer(BaseApplication):
+class GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Serves what `build` makes. `build` is called in the worker, with the arbiter's process id."""
 
     def __init__(self, settings: Settings, build: Callable[[int], Running]) -> None:
@@ -120,7 +120,7 @@ class GunicornServer(BaseApplication):
             self._running.stop(0)
 
 
-class _PlainLogger(Logger):
+class _PlainLogger(Logger):  # type: ignore[misc]
     """Sends gunicorn's records through our own handlers."""
 
     def setup(self, cfg: Any) -> None:

@@ -5,7 +5,8 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from flask import Response, request
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 from werkzeug.exceptions import UnsupportedMediaType
 

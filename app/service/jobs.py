@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from flask import Response, url_for
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.pages import Page

@@ -1,6 +1,7 @@
 """The native API: one blueprint made of one file for each resource. Its errors are problem+json."""
 
-from flask_openapi3 import APIBlueprint, OpenAPI
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.openapi import OpenAPI
 
 from app.service import events, images, jobs, models, operations
 from app.service.inputs import check_body

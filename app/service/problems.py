@@ -44,7 +44,7 @@ def problem(failure: Failure) -> Response:
         code=failure.code,
         request_id=request_id(),
         hint=failure.hint,
-        errors=[WrongField(**(error | {"value": _shown(error["value"])})) for error in failure.errors],
+        errors=[WrongField(**{**error, "value": _shown(error["value"])}) for error in failure.errors],
     )
     # ASCII-only JSON: a lone surrogate in a wrong value can be told back to its sender.
     return Response(
