@@ -45,13 +45,15 @@ def write_durably(root: Path, path: str, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{TMP_SUFFIX}")
     try:
         _make_folder(target.parent)
+        written = temporary
         try:
             _write_new(temporary, data)
             os.replace(temporary, target)
+            written = target
+            _sync_folder(target.parent)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            written.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull from error

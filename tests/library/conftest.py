@@ -16,6 +16,7 @@ from app.engine.base import Picture
 from app.image_rows import image_row
 from app.library import Library
 from app.migrations import upgrade
+from tests.jobs.postgres import a_server, an_empty_database
 
 
 @dataclass
@@ -108,3 +109,26 @@ def new_shelf(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Sh
 def shelf(new_shelf: Callable[..., Shelf]) -> Shelf:
     """An empty library."""
     return new_shelf()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A migrated PostgreSQL database that the tests of this room share, one after the other."""
+    with a_server() as server, an_empty_database(server, "atelier_library") as url:
+        database = open_database(url)
+        upgrade(database)
+        database.dispose()
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def shelf_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    """An empty library, once on SQLite and once on PostgreSQL where there is one."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("new_shelf")()
+        return
+    database = open_database(request.getfixturevalue("postgres_url"))
+    with writing(database) as connection:
+        connection.exec_driver_sql("TRUNCATE jobs, images, events RESTART IDENTITY")
+    yield Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
+    database.dispose()

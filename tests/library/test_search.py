@@ -6,6 +6,12 @@ from app.core.errors import InvalidRequest
 from tests.library.conftest import Shelf
 
 
+@pytest.fixture
+def shelf(shelf_on_each: Shelf) -> Shelf:
+    """Every test here must pass on both databases."""
+    return shelf_on_each
+
+
 def found(shelf: Shelf, **wanted) -> list[str]:
     return [image.prompt for image in shelf.library.search(**wanted).items]
 
