@@ -1,0 +1,165 @@
+"""`webuiapi`, and the call sequences of Open WebUI, SillyTavern and LibreChat, against a running service."""
+
+import base64
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+import webuiapi
+
+from app.picture.png import inspect
+from tests.running import RunningService
+
+
+@pytest.fixture
+def api(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> webuiapi.WebUIApi:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return webuiapi.WebUIApi(host="127.0.0.1", port=service.port)
+
+
+def test_webuiapi_makes_pictures_with_complete_infotexts(api: webuiapi.WebUIApi) -> None:
+    made = api.txt2img(prompt="a cat", negative_prompt="dogs", seed=7, steps=3, width=64, height=64, batch_size=2)
+    assert [image.size for image in made.images] == [(64, 64), (64, 64)]
+    assert made.info["all_seeds"] == [7, 8]
+    assert made.info["index_of_first_image"] == 0
+    assert all("Sampler: Euler a" in text for text in made.info["infotexts"])
+    assert "Seed: 8" in made.info["infotexts"][1]
+    assert "a cat" in api.png_info(made.images[0]).info
+
+
+def test_webuiapi_asks_its_lists_and_helpers(api: webuiapi.WebUIApi) -> None:
+    assert "Euler a" in [item["name"] for item in api.get_samplers()]
+    assert "karras" in [item["name"] for item in api.get_schedulers()]
+    assert api.get_upscalers()[0]["name"] == "None"
+    assert "pocket" in api.util_get_model_names()
+    assert api.get_memory()["ram"]["total"] > 0
+    assert api.get_scripts()["txt2img"] == []
+    api.util_set_model("pocket")
+    assert api.util_get_current_model() == "pocket"
+    api.util_wait_for_ready()
+    assert api.interrupt() == {}
+    assert api.skip() is None
+    api.refresh_checkpoints()
+
+
+def test_webuiapi_scales_a_picture_and_its_texts_stay(api: webuiapi.WebUIApi) -> None:
+    made = api.txt2img(prompt="a cat", seed=1, steps=2, width=64, height=64)
+    larger = api.extra_single_image(image=made.image, upscaler_1="Lanczos", upscaling_resize=2).image
+    assert larger.size == (128, 128)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sampler", "kind"),
+    [
+        ({"sampler_name": "DPM++ 2M Karras"}, "DPM++ 2M", "Karras"),
+        ({"sampler_name": "DPM++ 2M", "scheduler": "karras"}, "DPM++ 2M", "Karras"),
+        ({"sampler_name": "DPM++ 2M", "scheduler": "Karras"}, "DPM++ 2M", "Karras"),
+        ({"sampler_index": "k_euler"}, "Euler", None),
+        ({"sampler_name": "Euler", "scheduler": "automatic"}, "Euler", None),
+        ({"sampler_name": "Euler", "scheduler": "something new"}, "Euler", None),
+        ({}, "Automatic", None),
+    ],
+)
+def test_samplers_and_schedulers_go_by_all_their_names(
+    service: RunningService, http: requests.Session, asked: dict[str, Any], sampler: str, kind: str | None
+) -> None:
+    body = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, **asked}
+    info = json.loads(http.post(f"{service.url}/sdapi/v1/txt2img", json=body).json()["info"])
+    assert info["sampler_name"] == sampler
+    assert info["extra_generation_params"].get("Schedule type") == kind
+
+
+def test_an_unknown_sampler_is_a1111s_404(service: RunningService, http: requests.Session) -> None:
+    answer = http.post(f"{service.url}/sdapi/v1/txt2img", json={"prompt": "x", "sampler_name": "magic"})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "Sampler not found")
+
+
+def test_an_infotext_fills_what_was_not_given(service: RunningService, http: requests.Session) -> None:
+    text = "a dog\nNegative prompt: cats\nSteps: 3, Sampler: Euler, CFG scale: 3.5, Seed: 9, Size: 64x64"
+    answer = http.post(f"{service.url}/sdapi/v1/txt2img", json={"infotext": text, "seed": 4}).json()
+    info = json.loads(answer["info"])
+    assert (info["prompt"], info["negative_prompt"], info["seed"], info["steps"]) == ("a dog", "cats", 4, 3)
+
+
+@pytest.mark.parametrize("wrong", [{"enable_hr": True}, {"script_name": "x"}, {"steps": 0}, {"width": 65}])
+def test_what_is_not_available_is_refused_by_name(
+    service: RunningService, http: requests.Session, wrong: dict[str, Any]
+) -> None:
+    answer = http.post(f"{service.url}/sdapi/v1/txt2img", json={"prompt": "x", **wrong})
+    assert answer.status_code == 422
+    assert next(iter(wrong)) in answer.json()["errors"]
+
+
+def test_open_webui_switches_the_model_and_generates(service: RunningService, http: requests.Session) -> None:
+    base = f"{service.url}/sdapi/v1"
+    headers = {"authorization": ""}
+    options = http.get(f"{base}/options", headers=headers).json()
+    assert [model["title"] for model in http.get(f"{base}/sd-models", headers=headers).json()]
+    options["sd_model_checkpoint"] = "pocket"
+    options["some_unknown_option"] = {"x": 1}
+    assert http.post(f"{base}/options", json=options, headers=headers).json() is None
+    body = {"prompt": "a cat", "batch_size": 1, "width": 64, "height": 64, "steps": 2}
+    made = http.post(f"{base}/txt2img", json=body, headers=headers).json()
+    assert inspect(base64.b64decode(made["images"][0])).kind == "atelier"
+    assert isinstance(made["info"], str)
+
+
+def test_sillytavern_starts_generates_and_aborts(service: RunningService, http: requests.Session) -> None:
+    base = f"{service.url}/sdapi/v1"
+    for name in ("options", "upscalers", "latent-upscale-modes", "sd-vae", "sd-modules", "samplers", "schedulers",
+                 "sd-models", "loras", "embeddings", "prompt-styles", "cmd-flags"):  # fmt: skip
+        assert http.get(f"{base}/{name}").status_code == 200, name
+    body = {
+        "url": service.url, "auth": "", "prompt": "!slow a cat", "negative_prompt": "", "sampler_name": "Euler a",
+        "scheduler": "automatic", "steps": 30, "cfg_scale": 7, "width": 64, "height": 64, "restore_faces": False,
+        "enable_hr": False, "hr_upscaler": "Latent", "hr_scale": 2, "denoising_strength": 0.7, "seed": -1,
+        "hr_second_pass_steps": 0, "override_settings": {"CLIP_stop_at_last_layers": 1, "sd_vae": "Automatic"},
+        "clip_skip": 1, "save_images": True, "send_images": True, "do_not_save_grid": False,
+    }  # fmt: skip
+    answers: list[requests.Response] = []
+    with requests.Session() as second:
+        second.trust_env = False
+        call = threading.Thread(target=lambda: answers.append(second.post(f"{base}/txt2img", json=body)))
+        call.start()
+        deadline = time.monotonic() + 20
+        while http.get(f"{base}/progress").json()["state"]["sampling_step"] < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        seen = http.get(f"{base}/progress").json()
+        assert 0 < seen["progress"] < 1
+        assert seen["state"]["job_count"] == 1
+        assert http.post(f"{base}/interrupt").json() == {}
+        call.join(20)
+    assert answers[0].status_code == 200
+    assert answers[0].json()["images"] == []
+    idle = http.get(f"{base}/progress").json()
+    assert (idle["progress"], idle["state"]["job_count"]) == (0, 0)
+
+
+def test_interrupt_does_not_hit_another_callers_job(service: RunningService, http: requests.Session) -> None:
+    job = http.post(f"{service.url}/api/jobs", json={"prompt": "!slow a dog", "width": 64, "height": 64}).json()
+    http.post(f"{service.url}/sdapi/v1/interrupt")
+    deadline = time.monotonic() + 30
+    while (state := http.get(f"{service.url}/api/jobs/{job['id']}").json()["state"]) in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert state == "succeeded"
+
+
+def test_progress_of_a_task_id_that_the_client_chose(service: RunningService, http: requests.Session) -> None:
+    body = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "force_task_id": "task(mine)"}
+    http.post(f"{service.url}/sdapi/v1/txt2img", json=body)
+    told = http.post(f"{service.url}/internal/progress", json={"id_task": "task(mine)"}).json()
+    assert (told["active"], told["queued"], told["completed"]) == (False, False, True)
+    unknown = http.post(f"{service.url}/internal/progress", json={"id_task": "task(other)"}).json()
+    assert unknown["completed"] is False
+    assert http.get(f"{service.url}/internal/ping").json() == {}
+
+
+def test_librechat_reads_infotexts_and_seed(service: RunningService, http: requests.Session) -> None:
+    body = {"prompt": "a cat", "negative_prompt": "", "cfg_scale": 4.5, "steps": 22, "width": 512, "height": 512}
+    info = json.loads(http.post(f"{service.url}/sdapi/v1/txt2img", json=body).json()["info"])
+    assert info["infotexts"][0]
+    assert info["seed"] >= 0

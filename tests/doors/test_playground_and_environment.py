@@ -1,0 +1,129 @@
+"""The two small APIs, called by curl exactly as their documents show."""
+
+import base64
+import json
+import shutil
+import subprocess
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from app.picture.png import inspect
+from tests.running import RunningService
+
+pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+PROMPT = "the red squirrel dances in the moonlight, feet off the ground, backlit, photograph, golden hour"
+
+
+def curl(*arguments: str) -> tuple[int, Any]:
+    """The status and JSON of one curl call."""
+    done = subprocess.run(
+        ["curl", "-s", "--noproxy", "*", "-w", "\n%{http_code}", *arguments],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    body, _, status = done.stdout.decode().rpartition("\n")
+    return int(status), json.loads(body) if body else None
+
+
+def wait_until_idle(service: RunningService) -> None:
+    deadline = time.monotonic() + 60
+    while curl(f"{service.url}/queue_status")[1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_playground_prompt_is_queued_and_appears_in_the_library(service: RunningService) -> None:
+    wait_until_idle(service)
+    document = f'{{\n    "text":"!slow {PROMPT}", \n    "num_images":"6"\n    "seed":12345\n}}'  # its own lost comma
+    status, answer = curl("-X", "POST", "-d", document, f"{service.url}/prompt")
+    assert status == 200
+    _, second = curl("-X", "POST", "-d", '{"text":"a cat","num_images":"2","seed":0}', f"{service.url}/prompt")
+    _, waiting = curl(f"{service.url}/queue_status")
+    assert [line["queue_id"] for line in waiting] == [answer["queue_id"], second["queue_id"]]
+    assert waiting[0] == {"text": f"!slow {PROMPT}", "num_images": 6, "queue_id": answer["queue_id"]}
+    wait_until_idle(service)
+    _, library = curl(f"{service.url}/getlibrary")
+    group = next(group for group in library if group["queue_id"] == answer["queue_id"])
+    assert group["text_prompt"] == f"!slow {PROMPT}"
+    assert group["seed"] == 12345
+    assert len(group["generated_images"]) == 6
+    assert group["process_time_secs"] > 0
+    assert abs(group["creation_unixtime"] - time.time()) < 120
+
+
+def test_a_playground_image_is_served_and_deleted(service: RunningService, http: requests.Session) -> None:
+    _, answer = curl("-X", "POST", "-d", '{"text":"a dog","num_images":"2"}', f"{service.url}/prompt")
+    wait_until_idle(service)
+    _, library = curl(f"{service.url}/getlibrary")
+    paths = next(group for group in library if group["queue_id"] == answer["queue_id"])["generated_images"]
+    address = f"{service.url}/{paths[0]}"
+    assert inspect(http.get(address).content).kind == "atelier"
+    assert http.delete(address).status_code == 204
+    assert http.get(address).status_code == 404
+    assert http.get(f"{service.url}/{paths[1]}").status_code == 200
+    other_group = f"{service.url}/library/00000000-0000-4000-8000-000000000000/{paths[1].rpartition('/')[2]}"
+    assert http.get(other_group).status_code == 404
+
+
+def test_the_advanced_page_settings_are_kept(service: RunningService, http: requests.Session) -> None:
+    body = {"text": "a cat", "num_images": 2, "seed": 4294967296, "condition_scale": "10.0", "gen_top_k": "50",
+            "gen_top_p": "0.9", "temperature": 1.0}  # fmt: skip
+    job_id = http.post(f"{service.url}/prompt", data=json.dumps(body)).json()["queue_id"]
+    request = http.get(f"{service.url}/api/jobs/{job_id}").json()["request"]
+    assert request["guidance_scale"] == 10
+    assert request["seed"] == 4294967296
+    assert request["extra"] == {"gen_top_k": "50", "gen_top_p": "0.9", "temperature": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"text": ""}, "text"),
+        ({"text": "x", "num_images": "many"}, "num_images"),
+        ({"text": "x", "num_images": "9"}, "num_images"),
+        ({"text": "x", "seed": 4294967297}, "seed"),
+        ({"text": "x", "colour": 1}, "colour"),
+    ],
+)
+def test_a_wrong_playground_field_is_named(
+    service: RunningService, http: requests.Session, body: dict[str, Any], field: str
+) -> None:
+    answer = http.post(f"{service.url}/prompt", json=body)
+    assert answer.status_code == 422
+    assert field in answer.json()["error"]
+
+
+def test_the_environment_makes_one_picture_at_a_time(service: RunningService) -> None:
+    wait_until_idle(service)
+    assert curl(f"{service.url}/server/status") == (200, {"is_available": True})
+    status, answer = curl("-X", "POST", "-d", '{"prompt": "!slow a cat"}', f"{service.url}/image/generate")
+    assert status == 200
+    assert curl(f"{service.url}/server/status") == (200, {"is_available": False})
+    assert curl("-X", "POST", "-d", '{"prompt": "a dog"}', f"{service.url}/image/generate")[0] == 429
+    address = f"{service.url}/image/generate?generation_uuid={answer['generation_uuid']}"
+    assert curl(address) == (200, [])
+    wait_until_idle(service)
+    _, [result] = curl(address)
+    assert result["uuid"] == answer["generation_uuid"]
+    assert result["prompt"] == "!slow a cat"
+    assert result["errors"] == []
+    assert inspect(base64.b64decode(result["data"])).kind == "atelier"
+    assert result in curl(f"{service.url}/image/generate")[1]
+
+
+def test_an_environment_failure_has_its_reason_and_no_data(service: RunningService) -> None:
+    wait_until_idle(service)
+    _, answer = curl("-X", "POST", "-d", '{"prompt": "!error"}', f"{service.url}/image/generate")
+    wait_until_idle(service)
+    _, [result] = curl(f"{service.url}/image/generate?generation_uuid={answer['generation_uuid']}")
+    assert result["data"] is None
+    assert result["errors"]
+
+
+def test_an_unknown_generation_is_404(service: RunningService) -> None:
+    assert curl(f"{service.url}/image/generate?generation_uuid=nobody")[0] == 404
+    assert curl("-X", "POST", "-d", '{"text": "x"}', f"{service.url}/image/generate")[0] == 422
