@@ -1,0 +1,88 @@
+"""The history checker: what the clients were promised, against what is in the table, the library and the folder."""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+from sqlalchemy import select
+
+from app.client import ImageServiceClient
+from app.core.schema import GenerationRequest, Job, JobState
+from app.database import events, images, jobs, open_database
+from app.library import Library
+
+Draw = Callable[[GenerationRequest, int], bytes]
+
+
+@dataclass
+class Promises:
+    """What clients were told: the request and the job id behind each idempotency key."""
+
+    requests: dict[str, GenerationRequest] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def note(self, key: str, job: Job) -> None:
+        """A submit was acknowledged. One key must always mean the same job."""
+        known = self.ids.setdefault(key, job.id)
+        assert known == job.id, f"key {key} gave {known} and then {job.id}"
+
+
+def check_answers(client: ImageServiceClient, promises: Promises, expected: Draw) -> None:
+    """Every acknowledged job succeeded with each picture once, its file as hashed, its pixels as expected."""
+    for key, job_id in promises.ids.items():
+        job, asked = client.job(job_id), promises.requests[key]
+        assert job.state is JobState.SUCCEEDED, f"{key}: {job.state} {job.error}"
+        assert [image.index for image in job.images] == list(range(asked.num_images)), key
+        for image in job.images:
+            data = client.image_bytes(image.id)
+            assert hashlib.sha256(data).hexdigest() == image.sha256, f"{key}: the file is not the one that was saved"
+            assert image.seed == job.request.seed + image.index, key
+            with Image.open(io.BytesIO(data)) as picture:
+                assert picture.tobytes() == expected(job.request, image.index), f"{key}: other pixels"
+
+
+def check_table(url: str, promises: Promises) -> Counter[int]:
+    """The table holds the promised jobs and no other; events are without gaps; one success each. Gives attempts."""
+    database = open_database(url)
+    try:
+        with database.connect() as connection:
+            rows = connection.execute(select(jobs)).all()
+            history = connection.execute(select(events).order_by(events.c.job_id, events.c.seq)).all()
+            pictures = Counter(connection.scalars(select(images.c.job_id)))
+    finally:
+        database.dispose()
+    assert {row.id for row in rows} == set(promises.ids.values())
+    assert {row.idempotency_key: row.id for row in rows} == promises.ids
+    kinds: dict[str, list[str]] = {row.id: [] for row in rows}
+    for event in history:
+        kinds[event.job_id].append(event.kind)
+        assert event.seq == len(kinds[event.job_id]), f"job {event.job_id}: a gap before event {event.seq}"
+    for row in rows:
+        assert kinds[row.id].count("succeeded") == 1, kinds[row.id]
+        assert kinds[row.id].count("image") == row.num_images, kinds[row.id]
+        assert kinds[row.id][-1] == "succeeded", kinds[row.id]
+        assert pictures[row.id] == row.num_images
+    return Counter(row.attempt for row in rows)
+
+
+def check_files(url: str, folder: Path, scratch: Path) -> int:
+    """With the service stopped: after the janitor the folder holds the rows' files and nothing else.
+
+    Gives the number of files that crashes had left and the janitor removed.
+    """
+    database = open_database(url)
+    try:
+        orphans = Library(database, folder, scratch).collect_orphans(min_age_s=0)
+        with database.connect() as connection:
+            rows = {row.path: row.sha256 for row in connection.execute(select(images.c.path, images.c.sha256))}
+    finally:
+        database.dispose()
+    files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
+    assert set(files) == set(rows)
+    for path, file in files.items():
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == rows[path], path
+    return orphans

@@ -1,0 +1,43 @@
+"""`kill -9` of anything at any moment: no accepted picture is lost, doubled or different."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from app.core.schema import GenerationRequest
+from app.engine.testing import draw
+from tests.system.history import check_answers, check_files, check_table
+from tests.system.kill_loop import KillLoop
+from tests.system.victim import Victim
+
+
+def some_requests(count: int, *, seed: int) -> list[GenerationRequest]:
+    """Requests of 20 to 80 ms with one to three pictures; every tenth prompt and seed comes twice."""
+    dice = random.Random(seed)
+    return [
+        GenerationRequest(
+            prompt=f"picture {number % (count * 9 // 10)}",
+            model="one",
+            num_inference_steps=dice.randint(5, 20),
+            width=64,
+            height=64,
+            seed=number % (count * 9 // 10),
+            num_images=dice.randint(1, 3),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.slow
+def test_what_was_accepted_is_made_once_whatever_is_killed(tmp_path: Path, models_folder: Path) -> None:
+    with Victim(tmp_path / "service", MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one") as victim:
+        loop = KillLoop(victim, some_requests(60, seed=5), seed=5)
+        report = loop.run(engine_kills=6, service_kills=2)
+        check_answers(victim.client, loop.promises, draw)
+        assert victim.stop() == 0
+        attempts = check_table(victim.database_url, loop.promises)
+        orphans = check_files(victim.database_url, victim.output_folder, tmp_path / "thumbnails")
+    print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
+    assert report.engine_kills == 6
+    assert len(report.service_kills) == 2
