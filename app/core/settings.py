@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     # The page
     ui_host: str = Field("127.0.0.1", description="Address the web page listens on. Beyond loopback it needs a login.")
     ui_port: int = Field(7860, ge=0, le=65535, description="Port of the web page.")
+    ui_auth_file: Path | None = Field(None, description="Login file of the page (`name:argon2-hash` a line).")
+    ui_cache_bytes: int = Field(256 * 2**20, ge=2**20, description="Most bytes of thumbnails kept beside the page.")
+    ui_mcp: bool = Field(False, description="Offer the page's tools to assistants (MCP) under /gradio_api/mcp/.")
 
     # Where things are
     data_folder: Path = Field(PROJECT_FOLDER / "data", description="Job table, thumbnails and lock file.")

@@ -1,0 +1,1 @@
+"""The web page: a view over the HTTP API. It owns no job, and imports neither torch nor flask."""

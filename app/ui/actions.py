@@ -1,0 +1,43 @@
+"""What a button inside an HTML part of the page sends. It comes from a browser, so nothing in it is believed."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+# Run by Gradio when an HTML part appears; the function is in static/page.js.
+LISTEN = "window.atelierActions(element, trigger)"
+MAX_PAGES_BACK = 2000
+
+
+@dataclass(frozen=True)
+class Action:
+    """A pressed button: what to do (`act`), to what (`id`), and further values as text."""
+
+    act: str
+    id: str
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: gr.EventData) -> "Action":
+        """The action of an event; an unknown shape becomes an action that no tab knows."""
+        data = event._data if isinstance(event._data, dict) else {}
+        return cls(str(data.get("act", "")), str(data.get("id", "")), data)
+
+    def stack(self, name: str) -> list[str]:
+        """A list of cursors: `stack` where the button leads to, `here` where the page is."""
+        try:
+            value = json.loads(str(self.data.get(name) or "[]"))
+        except ValueError:
+            return []
+        valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return value[:MAX_PAGES_BACK] if valid else []
+
+    def mapping(self, name: str) -> dict[str, Any] | None:
+        """A JSON object that the page had put into the button."""
+        try:
+            value = json.loads(str(self.data.get(name) or "null"))
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None

@@ -1,0 +1,152 @@
+"""The page's line to the image service: the client, with short memories so that many pages ask little."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.client import ImageServiceClient
+from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.schema import Job
+from app.ui.previews import Previews
+
+Answer = TypeVar("Answer")
+STATUS_AGE_S = 0.7
+HEALTH_AGE_S = 0.7
+MODELS_AGE_S = 1.0
+MARKS_AGE_S = 2.0
+KEPT_JOBS = 500
+
+
+class Remembered:
+    """The last answer of a call, asked again when it is older than `age_s`. One thread asks, the others wait."""
+
+    def __init__(self, ask: Callable[[], Any], age_s: float) -> None:
+        self._ask, self._age_s = ask, age_s
+        self._lock = threading.Lock()
+        self._answer: Any = None
+        self._error: ServiceError | None = None
+        self._asked = float("-inf")
+
+    def __call__(self) -> Any:
+        """The answer, at most `age_s` old. A failure is remembered as long, so a dead service costs one try."""
+        with self._lock:
+            if time.monotonic() - self._asked > self._age_s:
+                self._answer, self._error = None, None
+                try:
+                    self._answer = self._ask()
+                except ServiceError as error:
+                    self._error = error
+                self._asked = time.monotonic()
+            if self._error is not None:
+                raise self._error
+            return self._answer
+
+    def forget(self) -> None:
+        """Ask anew next time."""
+        with self._lock:
+            self._asked = float("-inf")
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """How the service is: its status, or why there is none. `reached` is False when nothing answers."""
+
+    status: dict[str, Any] | None
+    problem: ServiceError | None = None
+
+    @property
+    def reached(self) -> bool:
+        """True if something answered, even if it refused."""
+        return not isinstance(self.problem, ServiceUnreachable)
+
+
+class ServiceLink:
+    """Shared by all pages and threads of this process. Every method may raise ServiceError; `state` never does."""
+
+    def __init__(self, client: ImageServiceClient) -> None:
+        self.client = client
+        self.previews = Previews(client)
+        self._health = Remembered(client.health, HEALTH_AGE_S)
+        self._status = Remembered(client.status, STATUS_AGE_S)
+        self._models = Remembered(client.models, MODELS_AGE_S)
+        self._finished: OrderedDict[str, Job] = OrderedDict()
+        self._marks: OrderedDict[str, tuple[float, bool]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def state(self) -> ServiceState:
+        """How the service is now."""
+        try:
+            self._health()
+            return ServiceState(self._status())
+        except ServiceError as error:
+            return ServiceState(None, error)
+
+    def models(self) -> list[dict[str, Any]]:
+        """The catalog."""
+        self._health()  # a dead service is known at once, without the client's patience
+        models: list[dict[str, Any]] = self._models()
+        return models
+
+    def models_changed(self) -> None:
+        """A model was just asked to be loaded or unloaded: look again."""
+        self._models.forget()
+        self._status.forget()
+
+    def job(self, id: str, *, fresh: bool = False) -> Job:
+        """One job. A finished one comes from memory unless it must be `fresh`."""
+        with self._lock:
+            known = self._finished.get(id)
+        if known is not None and not fresh:
+            return known
+        self._health()
+        job = self.client.job(id)
+        if job.state.finished:
+            with self._lock:
+                self._finished[id] = job
+                self._finished.move_to_end(id)
+                while len(self._finished) > KEPT_JOBS:
+                    self._finished.popitem(last=False)
+        return job
+
+    def forget_job(self, id: str) -> None:
+        """A finished job has changed after all: one of its pictures was deleted."""
+        with self._lock:
+            self._finished.pop(id, None)
+
+    def favourites(self, image_ids: list[str]) -> frozenset[str]:
+        """Which of these pictures are favourites, at most 2 s old."""
+        return frozenset(id for id in image_ids if self._is_favourite(id))
+
+    def set_favourite(self, image_id: str, value: bool) -> None:
+        """Mark or unmark a picture."""
+        self.ask(lambda: self.client.set_favourite(image_id, value))
+        self._note(image_id, value)
+
+    def ask(self, call: Callable[[], Answer]) -> Answer:
+        """A call of the client, refused at once if the service was dead a moment ago."""
+        self._health()
+        return call()
+
+    def _is_favourite(self, image_id: str) -> bool:
+        with self._lock:
+            asked, value = self._marks.get(image_id, (float("-inf"), False))
+        if time.monotonic() - asked <= MARKS_AGE_S:
+            return value
+        try:
+            value = self.client.image(image_id).favourite
+        except ServiceUnreachable:
+            raise
+        except ServiceError:
+            value = False  # deleted meanwhile
+        return self._note(image_id, value)
+
+    def _note(self, image_id: str, value: bool) -> bool:
+        with self._lock:
+            self._marks[image_id] = (time.monotonic(), value)
+            self._marks.move_to_end(image_id)
+            while len(self._marks) > KEPT_JOBS:
+                self._marks.popitem(last=False)
+        return value

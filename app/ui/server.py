@@ -1,0 +1,107 @@
+"""The page as a process: Gradio inside an app of our own, behind the doorkeeper, on one port."""
+
+import os
+import shutil
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from app.client import ImageServiceClient
+from app.core.errors import AtelierError
+from app.core.settings import Settings
+from app.ui.link import ServiceLink
+from app.ui.login import Accounts, login_routes
+from app.ui.page import create_page
+from app.ui.pictures import picture_routes
+from app.ui.security import Doorkeeper, LoginGate, Sessions, binds_beyond_loopback, host_names
+from app.ui.strings import Strings
+from app.ui.studio import Studio
+from app.ui.theme import create_theme
+from app.ui.thumbnails import ThumbnailCache
+from app.ui.tools import add_tools
+
+STATIC = Path(__file__).parent / "static"
+CACHE_FOLDER = "ui-cache"
+MAX_UPLOAD = "32mb"
+MAX_SESSIONS = 200  # pages whose changed ranges Gradio keeps in memory
+POLL_TIMEOUT_S = 15.0
+
+
+class LoginNeeded(AtelierError):
+    """Other machines could reach the page, so it needs a login: `--auth-file FILE`, made with `--add-user NAME`."""
+
+    code = "login_needed"
+
+
+def run(settings: Settings) -> None:
+    """Serve the page until it is stopped. Raises LoginNeeded or BadAuthFile before it listens.
+
+    The service may be away: the page says so and goes on when it is there.
+    """
+    app = build_app(settings)
+    uvicorn.run(app, host=settings.ui_host, port=settings.ui_port, log_level="warning", server_header=False)
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The whole ASGI app. Empties the cache folder of the page that ran before."""
+    accounts = None if settings.ui_auth_file is None else Accounts(settings.ui_auth_file)
+    if accounts is None and binds_beyond_loopback(settings):
+        raise LoginNeeded()
+    cache = settings.data_folder / CACHE_FOLDER
+    shutil.rmtree(cache, ignore_errors=True)
+    _keep_gradio_to_itself(cache / "uploads")
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    client = ImageServiceClient(settings.service_url, key, timeout_s=POLL_TIMEOUT_S, origin="ui")
+    strings = Strings()
+    studio = Studio(settings, ServiceLink(client), strings, strings.for_gradio())
+    blocks = create_page(studio)
+    if settings.ui_mcp:
+        add_tools(blocks, client)
+    blocks.state_session_capacity = MAX_SESSIONS
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(picture_routes(studio.link, ThumbnailCache(cache / "thumbnails", settings.ui_cache_bytes)))
+    if accounts is not None:
+        sessions = Sessions()
+        app.include_router(login_routes(accounts, sessions, strings))
+        app.add_middleware(LoginGate, sessions=sessions)
+    app.add_middleware(
+        Doorkeeper, names=host_names(settings), any_address=binds_beyond_loopback(settings)
+    )  # added last = asked first
+    return _mounted(app, blocks, studio.texts, settings)
+
+
+def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
+    script = (STATIC / "page.js").read_text(encoding="utf-8")
+    return gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        server_name=settings.ui_host,
+        server_port=settings.ui_port,
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        blocked_paths=[str(settings.data_folder), str(settings.models_folder)],
+        favicon_path=str(STATIC / "icon.png"),
+        show_error=False,
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        i18n=texts,
+        mcp_server=settings.ui_mcp,
+        theme=create_theme(),
+        css=(STATIC / "style.css").read_text(encoding="utf-8"),
+        head=f"<script>{script}</script>",
+    )
+
+
+def _keep_gradio_to_itself(uploads: Path) -> None:
+    """Gradio reads these from the environment only: where uploads lie, and that nothing is told to anybody."""
+    uploads.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

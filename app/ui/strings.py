@@ -1,0 +1,70 @@
+"""The words of the page, in the reader's language: `app/locales/en.json` and `zh-CN.json`, one key for one text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+LOCALES_FOLDER = Path(__file__).resolve().parents[1] / "locales"
+ENGLISH = "en"
+CHINESE = "zh-CN"
+# Gradio looks a browser's language up by its exact name, so each way to say "Chinese" is listed.
+CHINESE_NAMES = ("zh", "zh-CN", "zh-TW", "zh-HK", "zh-SG", "zh-Hans", "zh-Hant", "zh-Hans-CN", "zh-Hant-TW")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts of one language. Call it with a key, and with values for the places in braces."""
+
+    language: str
+    table: Mapping[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of `key`; a KeyError for a key that no locale has is a bug that a test finds."""
+        return self.table[key].format(**values) if values else self.table[key]
+
+    def find(self, key: str) -> str | None:
+        """The text of a key made from data (a state, an error code), or None if there is none."""
+        return self.table.get(key)
+
+    def count(self, key: str, number: int) -> str:
+        """`key` with its number; English has `key_one` for exactly one."""
+        return self(f"{key}_one" if number == 1 else key, n=number)
+
+
+class Strings:
+    """Both languages, read once."""
+
+    def __init__(self, folder: Path = LOCALES_FOLDER) -> None:
+        self._tables = {
+            language: json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+            for language in (ENGLISH, CHINESE)
+        }
+
+    def words(self, language: str) -> Words:
+        """The words of a language name as `language_of` gives it."""
+        return Words(language, self._tables[language])
+
+    def for_request(self, request: gr.Request) -> Words:
+        """The words for the browser that sent this request."""
+        return self.words(language_of(request.headers.get("accept-language", "")))
+
+    def for_gradio(self) -> gr.I18n:
+        """What Gradio's own components look their labels up in."""
+        chinese = dict.fromkeys(CHINESE_NAMES, self._tables[CHINESE])
+        return gr.I18n(**{ENGLISH: self._tables[ENGLISH]}, **chinese)
+
+
+def language_of(accept_language: str) -> str:
+    """`zh-CN` if the browser's first language is any Chinese, else `en`: the same choice Gradio makes in the page."""
+    weighed = []
+    for place, part in enumerate(accept_language.split(",")):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            weighed.append((-float(weight or 1), place, name.strip().lower()))
+        except ValueError:
+            continue
+    first = min(weighed)[2] if weighed else ""
+    return CHINESE if first == "zh" or first.startswith("zh-") else ENGLISH

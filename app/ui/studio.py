@@ -1,0 +1,78 @@
+"""What every tab is built from, and the few things they all do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.core.errors import ServiceError
+from app.core.settings import Settings
+from app.ui.form import Form, form_of
+from app.ui.link import ServiceLink
+from app.ui.strings import Strings, Words
+from app.ui.views.header import error_text
+from app.ui.views.toast import toast
+
+Model = Mapping[str, Any]
+# A tab's own events: small calls that answer at once, not part of any API, and no spinner over the page.
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# The names of the tabs, as `?tab=` and the code call them.
+GENERATE, LIBRARY, QUEUE, INSPECT, MODELS = "generate", "library", "queue", "inspect", "models"
+TABS = (GENERATE, LIBRARY, QUEUE, INSPECT, MODELS)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The line to the service and the words. One for the whole page; it holds nothing of any visitor."""
+
+    settings: Settings
+    link: ServiceLink
+    strings: Strings
+    texts: gr.I18n
+
+    def words(self, request: gr.Request) -> Words:
+        """The words for this visitor."""
+        return self.strings.for_request(request)
+
+    def models(self) -> list[dict[str, Any]]:
+        """The catalog, or nothing while the service is away."""
+        try:
+            return self.link.models()
+        except ServiceError:
+            return []
+
+    def model(self, key: str | None) -> dict[str, Any] | None:
+        """One model of the catalog."""
+        return find_model(self.models(), key)
+
+    def refusal(self, error: ServiceError, words: Words) -> str:
+        """A failed call as a passing message."""
+        hint = words.find(f"hint_{error.code}") or error.hint
+        return toast(error_text(error, words), words, "bad", hint)
+
+
+def find_model(models: Sequence[Model], key: str | None) -> dict[str, Any] | None:
+    """The model with this key."""
+    return next((dict(model) for model in models if model["key"] == key), None)
+
+
+def default_model(models: Sequence[Model]) -> dict[str, Any] | None:
+    """The model that a new page offers."""
+    marked = (dict(model) for model in models if model.get("default"))
+    return next(marked, dict(models[0]) if models else None)
+
+
+def settings_of(request: Mapping[str, Any], models: Sequence[Model], words: Words) -> tuple[Form | None, str]:
+    """A stored request as the form's fields, with a sentence about it. None if there is no model to draw it."""
+    model = find_model(models, request.get("model"))
+    if model is not None:
+        return form_of(request, model), words("settings_applied")
+    other = default_model(models)
+    if other is None:
+        return None, words("problem_no_model")
+    named = str(request.get("model") or "")[:80]
+    text = (
+        words("settings_applied_other_model", model=named, other=other["key"]) if named else words("settings_applied")
+    )
+    return form_of(request, other), text

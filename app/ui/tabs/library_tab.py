@@ -1,0 +1,88 @@
+"""The library tab: everything that was ever made, found by its prompt."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.core.errors import ServiceError
+from app.ui.actions import LISTEN, Action
+from app.ui.strings import Words
+from app.ui.studio import QUIET, Studio
+from app.ui.views.library import library_page
+from app.ui.views.toast import toast
+
+GROUPS_ON_A_PAGE = 12
+MAX_SEARCH_CHARS = 1000
+
+
+@dataclass(frozen=True)
+class LibraryTab:
+    """The components that other files wire up."""
+
+    search: gr.Textbox
+    favourites: gr.Checkbox
+    page: gr.HTML
+
+
+def create_library_tab(studio: Studio) -> LibraryTab:
+    """Lay the tab out. Call it inside the tab."""
+    texts = studio.texts
+    with gr.Row(elem_classes="at-tight"):
+        search = gr.Textbox(
+            label=texts("library_search"), placeholder=texts("library_search_placeholder"), scale=5,
+            max_length=MAX_SEARCH_CHARS, elem_id="at-search", type="text",
+        )  # fmt: skip
+        favourites = gr.Checkbox(label=texts("library_only_favourites"), scale=0, min_width=200)
+        refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
+    page = gr.HTML(js_on_load=LISTEN, elem_id="at-library")
+    events = LibraryEvents(studio)
+    for start in (search.input, search.submit, favourites.change, refresh.click):
+        start(events.first_page, [search, favourites], page, trigger_mode="always_last", **QUIET)
+    return LibraryTab(search, favourites, page)
+
+
+class LibraryEvents:
+    """The events of the tab, for one studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def first_page(self, request: gr.Request, search: str | None, only_favourites: bool) -> Any:
+        """The newest pictures that fit."""
+        return self.page(self._studio.words(request), search, only_favourites, [])
+
+    def act(
+        self, request: gr.Request, event: gr.EventData, search: str | None, only_favourites: bool
+    ) -> tuple[Any, Any]:
+        """A button of a picture or of the pager: page, toast."""
+        words, action, link = self._studio.words(request), Action.of(event), self._studio.link
+        message = gr.skip()
+        try:
+            if action.act == "favourite":
+                link.set_favourite(action.id, action.data.get("value") == "1")
+            elif action.act == "delete":
+                link.ask(lambda: link.client.delete_image(action.id))
+                message = toast(words("picture_deleted"), words)
+        except ServiceError as error:
+            return gr.skip(), self._studio.refusal(error, words)
+        stack = action.stack("stack" if action.act == "page" else "here")
+        return self.page(words, search, only_favourites, stack), message
+
+    def page(self, words: Words, search: str | None, only_favourites: bool, stack: list[str]) -> Any:
+        """One page: `stack` are the cursors of the pages before and of this one."""
+        link = self._studio.link
+        wanted = (search or "").strip() or None
+        try:
+            groups, following = link.ask(
+                lambda: link.client.groups(
+                    q=wanted,
+                    favourite=True if only_favourites else None,
+                    cursor=stack[-1] if stack else None,
+                    limit=GROUPS_ON_A_PAGE,
+                )
+            )
+        except ServiceError:
+            return gr.skip()  # the header says that the service is away; what was shown stays
+        searched = wanted is not None or only_favourites
+        return library_page(groups, before=stack, following=following, searched=searched, words=words)

@@ -1,0 +1,49 @@
+"""The page's tools for assistants (MCP), when the owner switches them on: thin wrappers over the client."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.client import ImageServiceClient
+from app.core.errors import ServiceError
+
+
+def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
+    """Offer `generate_image`, `list_models` and `get_job`. Nothing else of the page is visible to an assistant."""
+
+    def generate_image(prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1) -> dict[str, Any]:
+        """Queue one picture and return its job at once. Ask get_job with the id until its state is succeeded.
+
+        Args:
+            prompt: what the picture shows
+            model: a key of list_models; empty = the default model
+            negative_prompt: what it must not show
+            seed: -1 = random
+        """
+        body: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": int(seed)}
+        return _told(lambda: client.submit(body | ({"model": model} if model else {})).model_dump(mode="json"))
+
+    def list_models() -> list[dict[str, Any]]:
+        """The models there are, with their defaults and whether they are installed."""
+        found = _told(client.models)
+        return found if isinstance(found, list) else [found]
+
+    def get_job(job_id: str) -> dict[str, Any]:
+        """How a job is: state, place in line, progress, and the ids of its pictures.
+
+        Args:
+            job_id: the id that generate_image gave
+        """
+        return _told(lambda: client.job(job_id).model_dump(mode="json"))
+
+    with blocks:
+        for tool in (generate_image, list_models, get_job):
+            gr.api(tool, api_name=tool.__name__)
+
+
+def _told(call: Any) -> Any:
+    """The answer, or what went wrong in the service's words: an assistant reads it and mends its call."""
+    try:
+        return call()
+    except ServiceError as error:
+        return {"error": error.as_dict() | {"errors": list(error.errors)}}

@@ -1,0 +1,77 @@
+"""The line on top of every page: is the service there, on what, with which model, how many wait."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.errors import ServiceError
+from app.ui.link import ServiceState
+from app.ui.markup import Markup, join, notice
+from app.ui.strings import Words
+
+
+def header(state: ServiceState, url: str, words: Words) -> Markup:
+    """Brand and state; when the service does not answer, what to do about it."""
+    if state.status is None:
+        line = Markup('<p class="at-state"><b><span class="at-dot at-dot-off"></span>{}</b></p>').format(
+            words("service_refuses") if state.reached else words("service_offline")
+        )
+        below = Markup('<div role="alert">{}</div>').format(_instruction(state, url, words))
+    else:
+        line, below = _online(state.status, words), _trouble(state.status, words)
+    return Markup(
+        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}</div>{}'
+        '<span id="at-words" hidden data-close="{}"></span>'
+    ).format(words("app_name"), line, below, words("close"))
+
+
+def devices_line(status: Mapping[str, Any]) -> str:
+    """`CPU`, or the names of the accelerators."""
+    names = [str(device.get("name") or device.get("device")) for device in status.get("devices", ())]
+    return ", ".join(dict.fromkeys(names))
+
+
+def error_text(error: ServiceError, words: Words) -> str:
+    """What the service said, in the reader's language where the page knows the code."""
+    if error.errors:
+        return "; ".join(
+            words(
+                "problem_range",
+                field=words.find(f"field_{wrong.get('field')}") or wrong.get("field"),
+                value=str(wrong.get("value"))[:80],
+                allowed=wrong.get("allowed"),
+            )
+            for wrong in error.errors
+        )
+    return words.find(f"error_{error.code}") or error.message
+
+
+def _online(status: Mapping[str, Any], words: Words) -> Markup:
+    queue = status.get("queue", {})
+    waiting = queue.get("queued", 0)
+    busy = queue.get("running", 0)
+    dot = "at-dot at-dot-wait" if status.get("stopping") or queue.get("paused") else "at-dot"
+    paused = "service_paused" if queue.get("paused") else "service_online"
+    state = "service_stopping" if status.get("stopping") else paused
+    parts = [devices_line(status)] if status.get("devices") else []
+    loaded = status.get("loaded_models") or ()
+    parts.append(words("header_loaded", models=", ".join(loaded)) if loaded else words("header_nothing_loaded"))
+    if busy:
+        parts.append(words.count("header_running", busy))
+    parts.append(words.count("header_waiting", waiting) if waiting else words("header_none_waiting"))
+    return Markup('<p class="at-state"><b><span class="{}"></span>{}</b>{}</p>').format(
+        dot, words(state), join(Markup("<span>{}</span>").format(part) for part in parts)
+    )
+
+
+def _instruction(state: ServiceState, url: str, words: Words) -> Markup:
+    problem = state.problem
+    if problem is None or not state.reached:
+        return notice(words("service_start_it", url=url), "bad", words("service_comes_back"))
+    return notice(error_text(problem, words), "bad", words.find(f"hint_{problem.code}") or problem.hint)
+
+
+def _trouble(status: Mapping[str, Any], words: Words) -> Markup:
+    problems = status.get("problems") or ()
+    texts = [words.find(f"error_{problem.get('code')}") or str(problem.get("message")) for problem in problems]
+    shown = join(notice(words("service_trouble", text=text), "bad") for text in dict.fromkeys(texts))
+    return Markup('<div role="alert">{}</div>').format(shown) if texts else Markup("")

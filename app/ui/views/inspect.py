@@ -1,0 +1,71 @@
+"""What a picture file says about how it was made. Everything in it came from outside: it is shown as text only."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.ui.markup import Markup, action, join, notice
+from app.ui.strings import Words
+from app.ui.views.pictures import facts, facts_list
+
+MAX_SHOWN_CHARS = 16_384
+MAX_SHOWN_FIELDS = 64
+
+
+def inspection_page(found: Mapping[str, Any], words: Words) -> Markup:
+    """What was found, with a button that uses it if the file holds a request that can be used."""
+    kind = str(found.get("kind") or "none")
+    made_by = str(found.get("made_by") or kind)[:80]
+    about = words.find(f"inspect_kind_{kind}") or words("inspect_kind_other", made_by=made_by)
+    size = words("inspect_size", width=found.get("width"), height=found.get("height"))
+    request = found.get("request")
+    parts = [notice(f"{about} {size}", "good" if request else "quiet")]
+    if request:
+        parts += _recipe(request, words)
+    parts += [_labels(found.get("labels"), words), _raw(found.get("parameters"), words)]
+    parts += [_texts(found.get("texts"), words)]
+    return Markup('<section class="at-card">{}</section>').format(join(parts))
+
+
+def _recipe(request: Mapping[str, Any], words: Words) -> list[Markup]:
+    parts = [Markup('<p class="at-prompt">{}</p>').format(_short(request.get("prompt") or ""))]
+    if request.get("negative_prompt"):
+        negative = words("form_negative"), _short(request["negative_prompt"])
+        parts.append(Markup('<p class="at-quiet">{}: {}</p>').format(*negative))
+    parts.append(facts_list([(name, _short(value)) for name, value in facts(request, None, words)]))
+    # The request travels in the button, so the server remembers nothing; the service checks it like any other.
+    data: dict[str, object] = {"request": json.dumps(request, ensure_ascii=False)}
+    use = action("apply", words("use_as_settings"), picture="reuse", kind="primary", data=data)
+    return [*parts, Markup('<div class="at-row">{}</div>').format(use)]
+
+
+def _labels(labels: object, words: Words) -> Markup:
+    if not isinstance(labels, Mapping) or not labels:
+        return Markup("")
+    rows = [(_short(name), _short(value)) for name, value in list(labels.items())[:MAX_SHOWN_FIELDS]]
+    return Markup('<details class="at-more"><summary>{}</summary>{}</details>').format(
+        words("inspect_labels"), facts_list(rows)
+    )
+
+
+def _raw(parameters: object, words: Words) -> Markup:
+    if not isinstance(parameters, str) or not parameters:
+        return Markup("")
+    return Markup('<details class="at-more"><summary>{}</summary><pre tabindex="0">{}</pre></details>').format(
+        words("inspect_raw"), _short(parameters)
+    )
+
+
+def _texts(texts: object, words: Words) -> Markup:
+    if not isinstance(texts, Mapping) or not texts:
+        return Markup("")
+    shown = join(
+        Markup('<h3>{}</h3><pre tabindex="0">{}</pre>').format(_short(name), _short(text))
+        for name, text in list(texts.items())[:MAX_SHOWN_FIELDS]
+    )
+    return Markup('<details class="at-more"><summary>{}</summary>{}</details>').format(words("inspect_texts"), shown)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + " …"

@@ -1,0 +1,121 @@
+"""One saved picture on the page: the picture itself, what can be done with it, and what is known about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.ui.markup import Markup, action, icon, join
+from app.ui.strings import Words
+from app.ui.times import duration
+
+
+def picture_url(image_id: str) -> str:
+    """Where the page finds the PNG exactly as it was saved."""
+    return f"atelier/picture/{image_id}.png"
+
+
+def thumbnail_url(image_id: str, width: int) -> str:
+    """Where the page finds a small WebP."""
+    return f"atelier/thumbnail/{image_id}.webp?w={width}"
+
+
+def ratio_style(width: int, height: int) -> str:
+    """The shape of a picture for the style sheet, so that the page does not jump when it arrives."""
+    return f"--ratio:{width / height:.4f};aspect-ratio:{width} / {height}"
+
+
+def zoomable(image: Any, prompt: str, words: Words, *, source: str, eager: bool = False) -> Markup:
+    """The picture as a button that shows it large."""
+    return Markup(
+        '<button type="button" class="at-picture" data-zoom="{full}" data-caption="{caption}" style="{ratio}" '
+        'aria-label="{label}">'
+        '<img src="{source}" alt="" width="{width}" height="{height}" loading="{loading}" decoding="async"></button>'
+    ).format(
+        full=picture_url(image.id),
+        caption=words("picture_caption", seed=image.seed, width=image.width, height=image.height),
+        label=words("picture_show_large", prompt=prompt[:200]),
+        ratio=ratio_style(image.width, image.height),
+        source=source,
+        width=image.width,
+        height=image.height,
+        loading="eager" if eager else "lazy",
+    )
+
+
+def download_link(image: Any, words: Words, *, bare: bool = False) -> Markup:
+    """A link to the original bytes, saved under a name that says the seed."""
+    text = words("download_png")
+    inside = icon("download") if bare else join([icon("download"), Markup("<span>{}</span>").format(text)])
+    return Markup('<a class="at-button at-plain{}" href="{}?download=1" download="{}"{}>{}</a>').format(
+        " at-bare" if bare else "",
+        picture_url(image.id),
+        f"atelier-{image.seed}-{image.id[:8]}.png",
+        Markup(' aria-label="{0}" title="{0}"').format(text) if bare else "",
+        inside,
+    )
+
+
+def favourite_button(image_id: str, marked: bool, words: Words) -> Markup:
+    """A star that is pressed while the picture is a favourite."""
+    data: dict[str, object] = {"id": image_id, "value": "0" if marked else "1"}
+    text = words("favourite")
+    return action("favourite", text, picture="star", bare=True, data=data, pressed=marked)
+
+
+def delete_button(image_id: str, words: Words) -> Markup:
+    """Deletes after the dialog said yes."""
+    question = (words("delete_question"), words("delete_yes"), words("keep"))
+    return action("delete", words("delete"), picture="trash", bare=True, data={"id": image_id}, confirm=question)
+
+
+def facts(request: Mapping[str, Any], seconds: float | None, words: Words) -> list[tuple[str, str]]:
+    """Name and value of what a picture was made with, ready to show."""
+    rows = [
+        (words("form_model"), request.get("model")),
+        (words("form_size"), _size(request)),
+        (words("form_steps"), request.get("num_inference_steps")),
+        (words("form_guidance"), request.get("guidance_scale")),
+        (words("field_seed"), request.get("seed")),
+        (words("form_scheduler"), request.get("scheduler")),
+        (words("took"), None if seconds is None else duration(seconds, words)),
+    ]
+    return [(name, _shown(value)) for name, value in rows if value is not None]
+
+
+def _size(request: Mapping[str, Any]) -> str | None:
+    width, height = request.get("width"), request.get("height")
+    return None if width is None or height is None else f"{width} × {height}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def facts_list(rows: list[tuple[str, str]]) -> Markup:
+    """Names and values as a definition list."""
+    return Markup('<dl class="at-facts">{}</dl>').format(
+        join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in rows)
+    )
+
+
+def parameters_text(request: Mapping[str, Any]) -> str:
+    """The parameters as other programs read them: prompt, negative prompt, then `Steps: …, CFG scale: …`."""
+    lines = [str(request.get("prompt", ""))]
+    if request.get("negative_prompt"):
+        lines.append(f"Negative prompt: {request['negative_prompt']}")
+    pairs = [
+        ("Steps", request.get("num_inference_steps")),
+        ("Sampler", request.get("scheduler")),
+        ("CFG scale", request.get("guidance_scale")),
+        ("Seed", request.get("seed")),
+        ("Size", f"{request.get('width')}x{request.get('height')}"),
+        ("Model", request.get("model")),
+    ]
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs if value is not None))
+    return "\n".join(lines)
+
+
+def copy_button(text: str, words: Words) -> Markup:
+    """Puts `text` on the clipboard and says so."""
+    return Markup(
+        '<button type="button" class="at-button at-plain" data-copy="{}" data-copied="{}">{}<span>{}</span></button>'
+    ).format(text, words("copied"), icon("copy"), words("copy_parameters"))

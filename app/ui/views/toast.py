@@ -1,0 +1,23 @@
+"""A passing message at the lower edge of the page. Mistakes stay until they are closed."""
+
+import secrets
+
+from app.ui.markup import Markup, icon, notice
+from app.ui.strings import Words
+
+# Run when the message changes: its time starts again.
+RESTART = """watch("value", () => {
+  const shown = element.querySelector(".at-toast");
+  if (shown) { shown.hidden = false; shown.style.animation = "none"; shown.offsetHeight; shown.style.animation = ""; }
+});"""
+
+
+def toast(text: str, words: Words, kind: str = "good", hint: str | None = None) -> str:
+    """The message. Screen readers hear it. Each one differs, so that the same text twice is shown twice."""
+    stay = " at-toast-stay" if kind == "bad" else ""
+    close = Markup('<button type="button" class="at-button at-bare" data-close="1" aria-label="{}">{}</button>').format(
+        words("close"), icon("close")
+    )
+    return Markup('<div class="at-toast{}" role="{}" data-turn="{}">{}{}</div>').format(
+        stay, "alert" if kind == "bad" else "status", secrets.token_hex(3), notice(text, kind, hint), close
+    )
