@@ -1,6 +1,5 @@
 """How long a job will take, learned from past jobs of the same model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -32,12 +31,8 @@ class Pace:
         return median(paces) * work + OVERHEAD_S if paces else None
 
 
-def learn(connection: Connection, models: Sequence[str]) -> dict[str, Pace]:
-    """The pace of each of these models from its last 40 succeeded jobs."""
-    return {model: _learn_one(connection, model) for model in models}
-
-
-def _learn_one(connection: Connection, model: str) -> Pace:
+def learn(connection: Connection, model: str) -> Pace:
+    """The pace of this model from its last 40 succeeded jobs."""
     recent = (
         select(jobs.c.megapixel_steps, jobs.c.seconds)
         .where(jobs.c.model == model, jobs.c.finished_at.is_not(None))

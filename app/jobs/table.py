@@ -14,7 +14,7 @@ from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedIma
 from app.database import jobs, reading, writing
 from app.jobs import history, transitions
 from app.jobs.history import StoredEvent
-from app.jobs.line import claim_order, place_of, places
+from app.jobs.line import claim_order, places
 from app.jobs.rows import image_refs, job_of
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
@@ -107,9 +107,8 @@ class JobTable:
         """The job with its images, its place in line and its ETA. Raises UnknownJob."""
         with reading(self._database) as connection:
             row = transitions.row_of(connection, job_id)
-            place = place_of(connection, row, now=self._now(), devices=self._devices)
-            refs = image_refs(connection, [job_id]).get(job_id, ())
-        return job_of(row, refs, place)
+            [job] = self._jobs(connection, [row])
+        return job
 
     def list(
         self,
@@ -287,12 +286,7 @@ class JobTable:
 
     def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
         refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])
-        waits = any(row.state == JobState.QUEUED for row in rows)
-        line = places(connection, now=self._now(), devices=self._devices) if waits else {}
-        for row in rows:
-            if row.state == JobState.RUNNING:
-                place = place_of(connection, row, now=self._now(), devices=self._devices)
-                line |= {row.id: place} if place else {}
+        line = places(connection, rows, now=self._now(), devices=self._devices)
         return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]
 
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:

@@ -98,7 +98,7 @@ class Shelf:
         self.room = True
         self.fault: Exception | None = None
         self.writing_s = 0.0
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
         time.sleep(self.writing_s)

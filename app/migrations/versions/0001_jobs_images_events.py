@@ -49,7 +49,7 @@ def _create_jobs() -> None:
         sa.Column("finished_at", sa.Float),
         sa.Column("seconds", sa.Float),
     )
-    op.create_index("jobs_by_state", "jobs", ["state", "priority", "seq"])
+    op.create_index("jobs_by_state", "jobs", ["state", "priority", "seq", "model", "megapixel_steps", "created_at"])
     op.create_index("jobs_by_pace", "jobs", ["model", "finished_at"])
 
 
