@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import psutil
 from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import SecurityError
 
 from app.core.errors import NotAllowed, NotAuthenticated
 from app.core.settings import LOOPBACK_HOSTS, Settings
@@ -40,30 +41,29 @@ def same_origin_only(view: View) -> View:
     return view
 
 
-def trusted_hosts(settings: Settings) -> list[str]:
-    """The names in `Host` under which the service may be called; a foreign name is a DNS rebinding attack.
+def trusted_hosts(settings: Settings) -> frozenset[str]:
+    """The names in `Host`, without port, under which the service may be called.
 
-    Behind the any-address these are the machine's own names and addresses.
+    A foreign name is a DNS rebinding attack. Behind the any-address these are the machine's own names and addresses.
     """
-    names = {*LOOPBACK_HOSTS, "[::1]", *settings.trusted_hosts}
+    names = {*LOOPBACK_HOSTS, *settings.trusted_hosts, settings.host} - set(ANY_ADDRESS)
     if settings.host in ANY_ADDRESS:
         addresses = (item.address for items in psutil.net_if_addrs().values() for item in items)
-        own = [address.partition("%")[0] for address in addresses]
-        names |= {socket.gethostname(), *own, *(f"[{address}]" for address in own if ":" in address)}
-    else:
-        names |= {settings.host, f"[{settings.host}]"} if ":" in settings.host else {settings.host}
-    return sorted(name for name in names if name)
+        names |= {socket.gethostname(), *(address.partition("%")[0] for address in addresses)}
+    # Flask's own TRUSTED_HOSTS cuts a name at its first colon, so it can hold no IPv6 address.
+    return frozenset(f"[{name.lower()}]" if ":" in name else name.lower() for name in names)
 
 
 def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
     """Put the checks in front of every address of the app, and the protecting headers onto every answer."""
-    app.config["TRUSTED_HOSTS"] = trusted_hosts(settings)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
     app.config["MAX_FORM_PARTS"] = 100
     cors = frozenset(settings.cors_origins)
+    hosts = trusted_hosts(settings)
 
     def check() -> None:
+        _check_host(hosts)
         _check_origin(cors)
         _check_key(keys)
 
@@ -80,6 +80,13 @@ def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
     app.after_request(protect)
 
 
+def _check_host(hosts: frozenset[str]) -> None:
+    host = request.host.lower()  # empty if it is no host name at all
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    if name not in hosts:
+        raise SecurityError(f"The service is not known as {name!r}. ATELIER_TRUSTED_HOSTS lists its further names.")
+
+
 def _check_origin(cors: frozenset[str]) -> None:
     """Refuse what a browser sends on behalf of a foreign page. Programs send neither header and pass."""
     view = current_app.view_functions.get(request.endpoint or "")
@@ -88,16 +95,15 @@ def _check_origin(cors: frozenset[str]) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin in cors:
         return
-    host = request.host  # raises for a host that is not trusted
     site = request.headers.get("Sec-Fetch-Site", "none")
-    if site not in ("same-origin", "none") or (origin is not None and urlsplit_netloc(origin) != host.lower()):
+    if site not in ("same-origin", "none") or (origin is not None and _address(origin) != request.host.lower()):
         raise NotAllowed(
             "A web page of another origin may not do this.",
             hint="Add its exact origin to ATELIER_CORS_ORIGINS if you trust it.",
         )
 
 
-def urlsplit_netloc(origin: str) -> str | None:
+def _address(origin: str) -> str | None:
     """`host:port` of an Origin header in lower case, or None for `null` and other things that are no address."""
     try:
         return urlsplit(origin).netloc.lower() or None
