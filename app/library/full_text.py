@@ -10,6 +10,7 @@ from app.core.errors import FieldError, InvalidRequest
 from app.database import images
 
 MAX_QUERY_CHARS = 1000
+MAX_QUERY_WORDS = 64
 MIN_TRIGRAM_CHARS = 3
 
 
@@ -17,11 +18,13 @@ def prompt_has(words: str, dialect: str) -> ColumnElement[bool]:
     """The condition that a prompt has every word of `words` somewhere, in any order and case.
 
     Words of one or two characters have no trigram and are looked for row by row. Raises InvalidRequest for text
-    that no prompt can hold or over 1000 characters.
+    that no prompt can hold, over 1000 characters or over 64 different words.
     """
-    if len(words) > MAX_QUERY_CHARS or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in words):
-        raise InvalidRequest([FieldError("q", words, f"allowed is valid text of at most {MAX_QUERY_CHARS} characters")])
-    parts = words.split()
+    parts = list(dict.fromkeys(words.split()))
+    legal = not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in words)
+    if not legal or len(words) > MAX_QUERY_CHARS or len(parts) > MAX_QUERY_WORDS:
+        allowed = f"allowed is valid text of at most {MAX_QUERY_CHARS} characters and {MAX_QUERY_WORDS} words"
+        raise InvalidRequest([FieldError("q", words, allowed)])
     long = [part for part in parts if len(part) >= MIN_TRIGRAM_CHARS] if dialect == "sqlite" else []
     conditions: list[ColumnElement[bool]] = [
         images.c.prompt.icontains(part, autoescape=True) for part in parts if part not in long

@@ -65,7 +65,7 @@ def test_a_percent_sign_and_an_underscore_match_themselves_only(shelf: Shelf) ->
     assert found(shelf, q="_g") == []
 
 
-@pytest.mark.parametrize("words", ["a\0b", "\ud800", "x" * 1001])
+@pytest.mark.parametrize("words", ["a\0b", "\ud800", "x" * 1001, " ".join(map(chr, range(0x4E00, 0x4E00 + 65)))])
 def test_words_that_no_prompt_can_hold_are_refused(shelf: Shelf, words: str) -> None:
     with pytest.raises(InvalidRequest, match="q: "):
         shelf.library.search(q=words)
@@ -77,6 +77,7 @@ def test_very_many_words_are_only_slow(shelf: Shelf) -> None:
     shelf.save("a red apple")
     assert found(shelf, q="apple " * 166) == ["a red apple"]
     assert found(shelf, q="a " * 500) == ["a red apple"]
+    assert found(shelf, q=" ".join(map(chr, range(0x4E00, 0x4E00 + 64)))) == []
 
 
 def test_model_seed_and_favourite_narrow_the_search_together(shelf: Shelf) -> None:

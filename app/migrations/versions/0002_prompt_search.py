@@ -1,7 +1,8 @@
-"""An index to find images by parts of their prompt. SQLite only: PostgreSQL is asked with ILIKE.
+"""Indexes of the library: lists by model, seed and favourite, groups by prompt, and parts of a prompt.
 
-FTS5 with the trigram tokenizer (https://sqlite.org/fts5.html#the_trigram_tokenizer). The index keeps no text of its
-own; triggers hold it in step with `images`. A later step that rebuilds `images` must create the triggers again.
+The last two are for SQLite only: PostgreSQL cannot index a long prompt and is asked with ILIKE. Parts of a prompt are
+found by FTS5 with the trigram tokenizer (https://sqlite.org/fts5.html#the_trigram_tokenizer); it keeps no text of its
+own, triggers hold it in step with `images`. A later step that rebuilds `images` must create the triggers again.
 """
 
 from alembic import op
@@ -28,7 +29,11 @@ STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Create the index over the images there are, and the triggers."""
+    """Create the indexes over the images there are, and the triggers."""
+    for column in ("model", "seed", "favourite"):
+        op.create_index(f"images_by_{column}", "images", [column, "created_at"], if_not_exists=True)
     if op.get_bind().dialect.name == "sqlite":
+        columns = ["prompt", "model", "created_at", "seconds"]
+        op.create_index("images_by_prompt", "images", columns, if_not_exists=True)
         for statement in STATEMENTS:
             op.get_bind().exec_driver_sql(statement)
