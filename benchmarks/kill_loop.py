@@ -1,0 +1,103 @@
+"""The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 5]`.
+
+First with the fast test engine, then ten jobs of the shipped model with three kills. Every accepted job must end
+succeeded with each of its pictures once; the file must be the one that was hashed; the pixels must be those of an
+undisturbed run. Ends with a traceback and status 1 if not.
+"""
+
+import argparse
+import io
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from app.core.schema import GenerationRequest
+from app.engine.testing import draw
+from tests.system.history import Draw, check_answers, check_files, check_table
+from tests.system.kill_loop import KillLoop
+from tests.system.victim import Victim
+
+REAL_JOBS = 10
+REAL_KILLS = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run both loops and print what happened."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--engine-kills", type=int, default=20)
+    parser.add_argument("--service-kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1, help="of the requests and of the moments of the kills")
+    parser.add_argument("--model", default="pocket", help="of the second loop; empty = no second loop")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        with Victim(Path(name) / "fast") as victim:
+            print("Fast test engine")
+            loop = KillLoop(victim, _fast_requests(options.jobs, options.seed), seed=options.seed)
+            _run(victim, loop, options.engine_kills, options.service_kills, draw)
+        if options.model:
+            print(f"Model {options.model}")
+            requests = _real_requests(options.model)
+            undisturbed = _undisturbed(Path(name) / "undisturbed", requests)
+            with Victim(Path(name) / "real", ENGINE="local") as victim:
+                loop = KillLoop(victim, requests, seed=options.seed)
+                _run(victim, loop, REAL_KILLS, 0, lambda request, index: undisturbed[request.seed + index])
+    return 0
+
+
+def _run(victim: Victim, loop: KillLoop, engine_kills: int, service_kills: int, expected: Draw) -> None:
+    report = loop.run(engine_kills=engine_kills, service_kills=service_kills)
+    check_answers(victim.client, loop.promises, expected)
+    code = victim.stop()
+    attempts = check_table(victim.database_url, loop.promises)
+    orphans = check_files(victim.database_url, victim.output_folder, victim.folder / "thumbnails")
+    pictures = sum(request.num_images for request in loop.promises.requests.values())
+    print(f"  {len(loop.promises.ids)} jobs, {pictures} pictures in {report.seconds:.1f} s")
+    print(f"  {report.engine_kills} engine kills, service kills {report.service_kills}, back after {report.back_s} s")
+    print(f"  {report.doubled_submits} submits sent twice, {report.refused_submits} had to be tried again")
+    print(f"  attempts {dict(sorted(attempts.items()))}; {orphans} files of crashed attempts removed; exit code {code}")
+    print("  lost 0, doubled 0, wrong hash 0, other pixels 0, files without a row 0, events with a gap 0")
+    assert code == 0
+
+
+def _fast_requests(count: int, seed: int) -> list[GenerationRequest]:
+    dice = random.Random(seed)
+    return [
+        GenerationRequest(
+            prompt=f"picture {number}",
+            model="pocket",
+            num_inference_steps=dice.randint(5, 25),
+            width=64,
+            height=64,
+            seed=number * 10,
+            num_images=dice.randint(1, 4),
+        )
+        for number in range(count)
+    ]
+
+
+def _real_requests(model: str) -> list[GenerationRequest]:
+    return [
+        GenerationRequest(prompt=f"a red apple, number {number}", model=model, seed=number * 10, num_images=2)
+        for number in range(REAL_JOBS)
+    ]
+
+
+def _undisturbed(folder: Path, requests: Sequence[GenerationRequest]) -> dict[int, bytes]:
+    """The pixels of each seed, made by a service that nobody kills."""
+    pixels: dict[int, bytes] = {}
+    with Victim(folder, ENGINE="local") as victim:
+        for request in requests:
+            for image in victim.client.generate(request).images:
+                with Image.open(io.BytesIO(victim.client.image_bytes(image.id))) as picture:
+                    pixels[image.seed] = picture.tobytes()
+        victim.stop()
+    return pixels
+
+
+if __name__ == "__main__":
+    sys.exit(main())
