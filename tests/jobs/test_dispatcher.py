@@ -71,7 +71,8 @@ def a_room(tmp_path: Path, sqlite: sqlalchemy.Engine) -> Iterator[Callable[..., 
         values = {"models_folder": models, "output_folder": tmp_path, "preload": False, "cancel_timeout_s": 1.0}
         settings = Settings(**(values | options))  # type: ignore[arg-type]
         live = LiveEvents()
-        table = JobTable(sqlite, boot_id=f"boot-{len(rooms)}", on_event=live.publish)
+        boot_id = f"boot-{len(rooms)}"
+        table = JobTable(sqlite, boot_id=boot_id, max_crashes=settings.max_crashes, on_event=live.publish)
         made = [SmallEngine(["pocket"]) for _ in range(engines)]
         shelf = Shelf(tmp_path / f"pictures-{len(rooms)}")
         dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, policy=policy)  # type: ignore[arg-type]
