@@ -176,7 +176,21 @@ supervise() {
     done
 }
 
+# A running service, started here if there is none. Of several scripts that start at once, one does it.
+ensure_service() {
+    local other
+    if is_atelier; then return; fi
+    if other="$(started_here supervisor quick_start.sh)"; then
+        say "Waiting for the image service that process $other is starting …"
+        wait_ready "$other"
+        return
+    fi
+    rm -f "$RUN/supervisor.pid" # of a run that was killed
+    if (set -C && echo $$ >"$RUN/supervisor.pid") 2>/dev/null; then start_service; else ensure_service; fi
+}
+
 start_service() {
+    say "Starting the image service …"
     check_port "$PORT" "the image service" ATELIER_PORT
     rm -f "$RUN/ready"
     : >"$LOGS/image_service.console.log"
@@ -185,22 +199,22 @@ start_service() {
     SUPERVISOR=$!
     set +m
     echo "$SUPERVISOR" >"$RUN/supervisor.pid"
-    wait_ready
+    wait_ready "$SUPERVISOR"
+    touch "$RUN/ready"
 }
 
+# wait_ready PID: until the service that PID starts can take work; an error with the reason if it does not come up.
 wait_ready() {
     local deadline=$((SECONDS + READY_TIMEOUT_S))
     until answers /ready; do
-        if ! kill -0 "$SUPERVISOR" 2>/dev/null; then
+        if ! kill -0 "$1" 2>/dev/null; then
             tail -n 20 "$LOGS/image_service.console.log" >&2
-            SUPERVISOR=
             fail "the image service did not start; the lines above say why (also in $LOGS/image_service.console.log)."
         fi
         [ "$SECONDS" -lt "$deadline" ] || fail "the image service was not ready within $READY_TIMEOUT_S s:
 $(tail -n 20 "$LOGS/image_service.console.log")"
         sleep 0.1
     done
-    touch "$RUN/ready"
 }
 
 # check_port PORT WHAT VARIABLE: an error that names whoever holds the port.
@@ -211,6 +225,18 @@ check_port() {
         fail "port $1, which $2 needs, is taken by $owner
 End it, or choose another port: $3=$(($1 + 1)) ./quick_start.sh"
     fi
+}
+
+# started_here NAME WORDS: the pid in NAME.pid if that process runs and is still what was started from here.
+started_here() {
+    local pid
+    pid="$(cat "$RUN/$1.pid" 2>/dev/null || true)"
+    [ -n "$pid" ] || return 1
+    case "$(command_of "$pid")" in *"$2"*) echo "$pid" ;; *) return 1 ;; esac
+}
+
+command_of() {
+    if [ -d /proc/self ]; then tr '\0' ' ' <"/proc/$1/cmdline"; else ps -o args= -p "$1"; fi 2>/dev/null || true
 }
 
 # end_process PID: ask, wait, insist. Only ever called with a process that was started here.
@@ -244,12 +270,8 @@ command_up() {
     trap end_all EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    if is_atelier; then
-        say "An image service is running already at $ATELIER_SERVICE_URL; using it."
-    else
-        say "Starting the image service …"
-        start_service
-    fi
+    ensure_service
+    [ -n "${SUPERVISOR:-}" ] || say "An image service is running already at $ATELIER_SERVICE_URL; using it."
     if [ -e app/ui/__main__.py ]; then start_page; fi
     [ -n "${SUPERVISOR:-}${UI:-}" ] || return 0
     say ""
@@ -293,29 +315,31 @@ command_generate() {
     setup
     case " $* " in *" --help "* | *" --url "* | *" --url="*) atelier generate "$@"; exit ;; esac
     # A service elsewhere is its owner's to start.
-    if [ "$ATELIER_SERVICE_URL" = "$OWN_URL" ] && ! is_atelier; then
+    if [ "$ATELIER_SERVICE_URL" = "$OWN_URL" ]; then
         trap end_all EXIT
         trap 'exit 130' INT
         trap 'exit 143' TERM HUP
-        say "Starting the image service …"
-        start_service
+        touch "$RUN/user.$$"
+        ensure_service
     fi
     trap : INT # the command line cancels the job itself; then this script ends what it started
     local code=0
     atelier generate "$@" || code=$?
+    rm -f "$RUN/user.$$"
+    if [ -n "${SUPERVISOR:-}" ]; then
+        while others_use_it; do sleep 0.2; done
+    fi
     exit "$code"
 }
 
-# started_here NAME WORDS: the pid in NAME.pid if that process runs and is still what was started from here.
-started_here() {
-    local pid
-    pid="$(cat "$RUN/$1.pid" 2>/dev/null || true)"
-    [ -n "$pid" ] || return 1
-    case "$(command_of "$pid")" in *"$2"*) echo "$pid" ;; *) return 1 ;; esac
-}
-
-command_of() {
-    if [ -d /proc/self ]; then tr '\0' ' ' <"/proc/$1/cmdline"; else ps -o args= -p "$1"; fi 2>/dev/null || true
+# True while another `generate` still uses the service that this one started.
+others_use_it() {
+    local file
+    for file in "$RUN"/user.*; do
+        if kill -0 "${file##*.}" 2>/dev/null; then return 0; fi
+        rm -f "$file"
+    done
+    return 1
 }
 
 command_stop() {

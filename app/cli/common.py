@@ -1,7 +1,7 @@
 """What all commands share: where the service is, how values are shown, what an error looks like."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="API key. Better in ATELIER_API_KEY: others can read a command line."),
 ]
+SHORTEST_LAST_COLUMN = 20
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
 
 
@@ -44,14 +45,18 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table as wide as the terminal. The first column is never cut: it is what is typed into the next command."""
+def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A table for the terminal. Only the last column is cut where the terminal is too narrow."""
+    cells = [[shown(cell) for cell in row] for row in rows]
+    *widths, last = (max(map(len, column)) for column in zip(columns, *cells, strict=True))
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(columns):
-        table.add_column(name, no_wrap=True, overflow="fold" if number == 0 else "ellipsis")
-    for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+    # What does not fit at all is wrapped by the terminal: an id that is cut could not be typed into the next command.
+    console.width = max(console.width, sum(widths) + 2 * len(widths) + min(last, SHORTEST_LAST_COLUMN))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name, width in zip(columns, [*widths, None], strict=True):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
+    for row in cells:
+        table.add_row(*map(Text, row))
     console.print(table)
 
 

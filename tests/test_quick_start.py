@@ -1,0 +1,260 @@
+"""quick_start.sh as a person uses it: real processes, the fast test engine, a folder of its own."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+FILES = (
+    "quick_start.sh",
+    "image_generation_service.py",
+    "image_generation_service_requirements.txt",
+    "requirements.txt",
+    "requirements-dev.txt",
+)
+# A .venv that is complete already: its pip only writes down what it was asked.
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in *"-m pip"*) echo "$@" >>"{log}"; exit ${{PIP_FAILS:-0}} ;; esac
+exec "{python}" "$@"
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads process groups from /proc")
+
+
+@dataclass
+class Place:
+    """One copy of the project with its own ports, folders and .venv."""
+
+    folder: Path
+    port: int
+    env: dict[str, str]
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def pip_calls(self) -> list[str]:
+        log = self.folder / "pip.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        """The script in the background, in a process group of its own like in a terminal."""
+        process = subprocess.Popen(
+            ["./quick_start.sh", *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """Exit status, and what it printed."""
+        process = self.start(*arguments, **env)
+        printed, _ = process.communicate(timeout=90)
+        return process.returncode, printed
+
+    def ours(self) -> list[psutil.Process]:
+        """All processes that work in this folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.cwd() == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    folder = tmp_path / "atelier"
+    folder.mkdir()
+    for name in FILES:
+        shutil.copy(PROJECT / name, folder / name)
+    shutil.copytree(PROJECT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__", "ui"))
+    (folder / "models").mkdir()
+    shutil.copy(PROJECT / "models" / "catalog.toml", folder / "models")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAKE_PYTHON.format(log=folder / "pip.log", python=sys.executable))
+    python.chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ATELIER_", "CONDA"))}
+    env |= {"ATELIER_ENGINE": "test", "ATELIER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    place = Place(folder, port, env)
+    yield place
+    for process in [*place.ours()]:
+        process.kill()
+    for process in place.processes:
+        process.communicate()
+
+
+def installed(place: Place) -> None:
+    """Mark the .venv as made from the present requirement files."""
+    text = "".join((place.folder / name).read_text() for name in (FILES[3], FILES[2]))
+    mark = hashlib.sha256(sys.version.encode() + text.encode()).hexdigest()
+    (place.folder / ".venv" / "requirements.sha256").write_text(f"{mark}\n")
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_help_names_every_command(place: Place) -> None:
+    status, printed = place.run("--help")
+    assert status == 0
+    for command in ("generate", "stop", "doctor", "test"):
+        assert command in printed
+    status, printed = place.run("nonsense")
+    assert status == 1
+    assert "no command 'nonsense'" in printed
+    assert place.pip_calls == []
+
+
+def test_generate_starts_the_service_makes_a_picture_and_ends_what_it_started(place: Place) -> None:
+    installed(place)
+    socks = {
+        "all_proxy": "socks5://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    status, printed = place.run("generate", "a red apple on a white table", **socks)
+    assert status == 0, printed
+    file = Path(printed.splitlines()[-1])
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert file.is_relative_to(place.folder / "models" / "generated_images_service")
+    assert place.pip_calls == []
+    assert place.ours() == []
+    assert (place.folder / "logs" / "image_service.log").stat().st_size > 0
+
+
+def test_the_service_comes_up_is_used_and_ctrl_c_ends_it(place: Place) -> None:
+    installed(place)
+    script = place.start()
+    wait_for(lambda: listens(place.port), "the service")
+    status, printed = place.run("generate", "a red apple")
+    assert status == 0, printed
+    assert listens(place.port), "generate ended a service that it had not started"
+    os.kill(script.pid, signal.SIGINT)
+    printed, _ = script.communicate(timeout=45)
+    assert script.returncode == 130
+    assert f"http://127.0.0.1:{place.port}" in printed
+    assert place.ours() == []
+
+
+def test_a_killed_service_is_started_again(place: Place) -> None:
+    installed(place)
+    script = place.start()
+    pid_file = place.folder / "data" / "run" / "service.pid"
+    wait_for(lambda: (place.folder / "data" / "run" / "ready").exists(), "the service")
+    first = int(pid_file.read_text())
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text().strip() not in ("", str(first)), "a new process")
+    status, printed = place.run("generate", "a red apple")
+    assert status == 0, printed
+    status, printed = place.run("stop")
+    assert status == 0, printed
+    printed, _ = script.communicate(timeout=10)
+    assert script.returncode == 1, printed  # somebody else stopped its service
+    assert place.ours() == []
+
+
+def test_two_at_once_share_one_service(place: Place) -> None:
+    installed(place)
+    both = [place.start("generate", f"picture {number}") for number in (1, 2)]
+    for script in both:
+        printed, _ = script.communicate(timeout=90)
+        assert script.returncode == 0, printed
+    assert len(list((place.folder / "models" / "generated_images_service").rglob("*.png"))) == 2
+    assert place.ours() == []
+
+
+def test_a_taken_port_is_an_error_that_names_the_process(place: Place) -> None:
+    installed(place)
+    with socket.create_server(("127.0.0.1", place.port)):
+        status, printed = place.run()
+        assert listens(place.port), "somebody else's process was ended"
+    assert status == 1
+    assert f"port {place.port}" in printed
+    assert f"pid {os.getpid()}" in printed
+    assert place.ours() == []
+
+
+def test_a_service_that_does_not_come_up_says_why(place: Place) -> None:
+    installed(place)
+    status, printed = place.run("generate", "cat", ATELIER_THREADS="none")
+    assert status == 1
+    assert "threads" in printed
+    assert "did not start" in printed
+    assert place.ours() == []
+
+
+def test_changed_requirements_are_installed_torch_first_and_only_once(place: Place) -> None:
+    status, printed = place.run("doctor")
+    assert status == 0, printed
+    torch, rest = (call.partition("install ")[2] for call in place.pip_calls)
+    assert torch == "torch==2.13.0"
+    assert rest == "-r requirements.txt -r image_generation_service_requirements.txt"
+    assert place.run("doctor")[0] == 0
+    assert len(place.pip_calls) == 2
+    with (place.folder / "requirements.txt").open("a") as stream:
+        stream.write("# changed\n")
+    assert place.run("doctor")[0] == 0
+    assert len(place.pip_calls) == 4
+
+
+def test_a_failed_installation_is_an_error_and_tried_again(place: Place) -> None:
+    status, printed = place.run("doctor", PIP_FAILS="1")
+    assert status == 1
+    assert "the installation failed" in printed
+    assert place.run("doctor")[0] == 0
+    assert len(place.pip_calls) == 3
+
+
+def test_an_own_environment_for_the_service_is_used_and_not_touched(place: Place) -> None:
+    python = place.folder / ".venv-image" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    status, printed = place.run("generate", "a red apple")
+    assert status == 0, printed
+    assert f"The image service uses {python}" in printed
+    assert [call.partition("install ")[2] for call in place.pip_calls] == ["-r requirements.txt"]
+
+
+def test_an_own_environment_that_lacks_packages_is_named(place: Place) -> None:
+    python = place.folder / ".venv-image" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    status, printed = place.run("doctor")
+    assert status == 1
+    assert f"{python} -m pip install -r image_generation_service_requirements.txt" in printed
+
+
+def test_stop_without_anything_running_says_so(place: Place) -> None:
+    assert place.run("stop") == (0, "Nothing that was started from this folder is running.\n")
