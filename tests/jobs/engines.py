@@ -1,6 +1,7 @@
 """An engine inside this process, whose faults the prompt chooses, and a library on a folder that can be full."""
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -91,21 +92,22 @@ def _picture(job: Job, index: int) -> Picture:
 
 
 class Shelf:
-    """Saves raw pixels as files. `room` False = the disk is full."""
+    """Saves raw pixels as files. `room`: so many more pictures fit on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.room = True
+        self.room = math.inf
         self.fault: Exception | None = None
         self.writing_s = 0.0
         folder.mkdir(exist_ok=True)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
         time.sleep(self.writing_s)
-        if not self.room:
+        if self.room < 1:
             raise DiskFull
         if self.fault is not None:
             raise self.fault
+        self.room -= 1
         image = saved_images(job)[picture.index]
         digest = hashlib.sha256(picture.rgb).hexdigest()
         image = image.model_copy(update={"path": f"{image.id}.rgb", "sha256": digest, "bytes": len(picture.rgb)})

@@ -1,5 +1,6 @@
 """The dispatcher brings every accepted job to an end, whatever its engine, its disk or its owner does."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -184,15 +185,15 @@ def test_encoding_overlaps_with_the_next_run(a_room: Callable[..., Room]) -> Non
 
 def test_a_full_disk_puts_the_job_back_and_it_goes_on_by_itself(a_room: Callable[..., Room]) -> None:
     room = a_room()
-    room.shelf.room = False
-    job_id = room.submit()
+    room.shelf.room = 1
+    job_id = room.submit(num_images=2)
     room.until(lambda: [problem.code for problem in room.dispatcher.problems()] == ["disk_full"])
     room.until(lambda: "queued" in room.kinds(job_id)[1:])
     assert room.shelf.files() == []
-    room.shelf.room = True
+    room.shelf.room = math.inf
     assert room.finished(job_id).state == JobState.SUCCEEDED
     room.until(lambda: room.dispatcher.problems() == [])
-    assert len(room.shelf.files()) == 1
+    assert len(room.shelf.files()) == 2
 
 
 def test_an_image_that_cannot_be_saved_fails_its_job_and_leaves_no_file(a_room: Callable[..., Room]) -> None:
