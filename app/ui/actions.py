@@ -11,6 +11,11 @@ LISTEN = "window.atelierActions(element, trigger)"
 MAX_PAGES_BACK = 2000
 
 
+def html_part(elem_id: str | None = None) -> gr.HTML:
+    """An HTML part of the page whose buttons reach Python. It looks as `static/style.css` says, not as prose."""
+    return gr.HTML(js_on_load=LISTEN, apply_default_css=False, elem_id=elem_id)
+
+
 @dataclass(frozen=True)
 class Action:
     """A pressed button: what to do (`act`), to what (`id`), and further values as text."""

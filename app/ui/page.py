@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError
-from app.ui.actions import Action
+from app.ui.actions import Action, html_part
 from app.ui.studio import GENERATE, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, TABS, Studio
 from app.ui.tabs.generate_events import UNCHANGED, GenerateEvents
 from app.ui.tabs.generate_tab import GenerateTab, create_generate_tab
@@ -46,8 +46,8 @@ def create_page(studio: Studio) -> gr.Blocks:
     texts = studio.texts
     with gr.Blocks(title=texts("app_name"), analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         memory = gr.BrowserState(storage_key=MEMORY_KEY, secret=MEMORY_MASK)
-        head = gr.HTML(elem_id="at-header")
-        message = gr.HTML(js_on_load=RESTART, elem_id="at-toast")
+        head = html_part("at-header")
+        message = gr.HTML(js_on_load=RESTART, apply_default_css=False, elem_id="at-toast")
         tab: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_classes="at-outer"), gr.Tab(texts("tab_multimodal")):  # noqa: SIM117
             with gr.Tabs(selected=GENERATE, overflow_behavior="wrap", elem_id="at-tabs") as tabs:

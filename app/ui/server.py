@@ -75,7 +75,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
-    script = (STATIC / "page.js").read_text(encoding="utf-8")
+    script, style = ((STATIC / name).read_text(encoding="utf-8") for name in ("page.js", "style.css"))
     return gr.mount_gradio_app(
         app,
         blocks,
@@ -95,8 +95,8 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings
         i18n=texts,
         mcp_server=settings.ui_mcp,
         theme=create_theme(),
-        css=(STATIC / "style.css").read_text(encoding="utf-8"),
-        head=f"<script>{script}</script>",
+        # Not by `css=`: Gradio rewrites every selector of that, and the rules for phones get lost.
+        head=f"<style>{style}</style><script>{script}</script>",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
-from app.ui.actions import LISTEN
+from app.ui.actions import html_part
 from app.ui.form import DEFAULT_SCHEDULER, MAX_IMAGES
 from app.ui.sizes import OWN_SIZE, RATIOS
 from app.ui.studio import Model, Studio
@@ -58,7 +58,7 @@ def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
                 label=texts("form_prompt"), placeholder=texts("form_prompt_placeholder"), lines=3, max_lines=12,
                 max_length=MAX_PROMPT_CHARS, elem_id="at-prompt", autofocus=True,
             )  # fmt: skip
-            examples = gr.HTML(js_on_load=LISTEN)
+            examples = html_part()
             negative = gr.Textbox(
                 label=texts("form_negative"), placeholder=texts("form_negative_placeholder"), lines=1, max_lines=8,
                 max_length=MAX_PROMPT_CHARS,
@@ -67,13 +67,13 @@ def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
                 texts("generate"), variant="primary", size="lg", elem_id="at-generate", elem_classes="at-go"
             )
             model = gr.Dropdown(_model_choices(models), label=texts("form_model"), elem_id="at-model", filterable=False)
-            model_line = gr.HTML(js_on_load=LISTEN, elem_id="at-model-line")
+            model_line = html_part("at-model-line")
             settings = _create_settings(studio)
         with gr.Column(scale=6, min_width=320):
-            stage = gr.HTML(js_on_load=LISTEN, elem_id="at-stage")
+            stage = html_part("at-stage")
             with gr.Accordion(texts("history"), open=True, elem_id="at-history"):
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
-                history = gr.HTML(js_on_load=LISTEN)
+                history = html_part()
     aspect, width, height, steps, guidance, count, seed, dice, reuse_seed, scheduler = settings
     form = (model, prompt, negative, aspect, width, height, steps, guidance, count, seed, scheduler)
     clock = gr.Timer(ACTIVE_S, active=False)

@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from app.core.errors import ServiceError
-from app.ui.actions import LISTEN
+from app.ui.actions import html_part
 from app.ui.markup import Markup, notice
 from app.ui.strings import Words
 from app.ui.studio import QUIET, Studio
@@ -40,7 +40,7 @@ def create_inspect_tab(studio: Studio) -> InspectTab:
                 elem_id="at-inspect-file", height=200,
             )  # fmt: skip
         with gr.Column(scale=6, min_width=320):
-            page = gr.HTML(js_on_load=LISTEN, elem_id="at-inspect")
+            page = html_part("at-inspect")
     file.change(InspectEvents(studio).inspect, file, page, **QUIET)
     return InspectTab(file, page)
 

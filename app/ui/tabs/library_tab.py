@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError
-from app.ui.actions import LISTEN, Action
+from app.ui.actions import Action, html_part
 from app.ui.strings import Words
 from app.ui.studio import QUIET, Studio
 from app.ui.views.library import library_page
@@ -28,14 +28,15 @@ class LibraryTab:
 def create_library_tab(studio: Studio) -> LibraryTab:
     """Lay the tab out. Call it inside the tab."""
     texts = studio.texts
-    with gr.Row(elem_classes="at-tight"):
+    with gr.Row(elem_classes="at-tight at-search-row"):
         search = gr.Textbox(
             label=texts("library_search"), placeholder=texts("library_search_placeholder"), scale=5,
             max_length=MAX_SEARCH_CHARS, elem_id="at-search", type="text",
         )  # fmt: skip
-        favourites = gr.Checkbox(label=texts("library_only_favourites"), scale=0, min_width=200)
+        with gr.Column(scale=0, min_width=190, elem_classes="at-line"):
+            favourites = gr.Checkbox(label=texts("library_only_favourites"))
         refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
-    page = gr.HTML(js_on_load=LISTEN, elem_id="at-library")
+    page = html_part("at-library")
     events = LibraryEvents(studio)
     for start in (search.input, search.submit, favourites.change, refresh.click):
         start(events.first_page, [search, favourites], page, trigger_mode="always_last", **QUIET)

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError
-from app.ui.actions import LISTEN
+from app.ui.actions import html_part
 from app.ui.studio import QUIET, Studio
 from app.ui.views.models import models_page
 
@@ -23,7 +23,7 @@ class ModelsTab:
 
 def create_models_tab(studio: Studio) -> ModelsTab:
     """Lay the tab out. Call it inside the tab."""
-    page = gr.HTML(js_on_load=LISTEN, elem_id="at-models")
+    page = html_part("at-models")
     clock = gr.Timer(EVERY_S, active=False)
     clock.tick(ModelsEvents(studio).show, None, page, **QUIET)
     return ModelsTab(page, clock)

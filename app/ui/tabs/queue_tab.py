@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.schema import Job, JobState
-from app.ui.actions import LISTEN
+from app.ui.actions import html_part
 from app.ui.studio import QUIET, Studio
 from app.ui.views.queue import queue_page
 
@@ -30,7 +30,7 @@ def create_queue_tab(studio: Studio) -> QueueTab:
     texts = studio.texts
     choices = [(texts("queue_all"), ALL), (texts("queue_open"), OPEN)]
     chosen = gr.Radio(choices, value=ALL, label=texts("queue_show"), elem_classes="at-aspect")
-    page = gr.HTML(js_on_load=LISTEN, elem_id="at-queue")
+    page = html_part("at-queue")
     clock = gr.Timer(EVERY_S, active=False)
     events = QueueEvents(studio)
     for start in (chosen.input, clock.tick):

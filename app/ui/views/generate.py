@@ -20,7 +20,9 @@ def stage(now: JobNow | None, others: Sequence[Job], words: Words, *, trouble: s
 def examples(prompts: Sequence[str], words: Words) -> Markup:
     """Prompts to begin with, as buttons."""
     buttons = join(
-        Markup('<button type="button" class="at-example" data-act="example" data-text="{0}">{0}</button>').format(text)
+        Markup(
+            '<button type="button" class="at-example" data-act="example" data-text="{0}" title="{0}">{0}</button>'
+        ).format(text)
         for text in prompts
     )
     return Markup(
