@@ -15,7 +15,6 @@ from app.core.errors import (
     ModelNotInstalled,
     ModelRefused,
     OutOfMemory,
-    ShuttingDown,
     UnknownModel,
 )
 from app.core.schema import Job, JobError
@@ -29,6 +28,7 @@ from app.engine.run import Run, Silence, end_if_hung
 START_ATTEMPTS = 3
 START_PAUSE_S = 0.2
 STOP_S = 2.0
+CLOSED = "The engine was closed."
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class LocalEngine:
     def run(
         self, jobs: Sequence[Job], emit: Callable[[EngineEvent], None], cancelled: Callable[[str], bool]
     ) -> list[Outcome]:
-        """See `Engine.run`. Also raises EngineUnavailable if no child can be started, ShuttingDown after `close`.
+        """See `Engine.run`. Also raises EngineUnavailable if no child can be started, or if `close` was called.
 
         A cancelled job that does not end within `settings.cancel_timeout_s` costs the child its life; the other
         jobs of the run are then made again on a new one.
@@ -136,7 +136,7 @@ class LocalEngine:
         )
 
     def close(self) -> None:
-        """See `Engine.close`. A call that runs in another thread ends with ShuttingDown."""
+        """See `Engine.close`. A call that runs in another thread ends with EngineUnavailable."""
         self._closed = True
         child = self._child
         if child is not None and self._busy:
@@ -199,7 +199,7 @@ class LocalEngine:
             raise EngineCrashed(f"The process that makes the pictures sent {error}.") from error
         except EngineCrashed as error:
             if self._closed:
-                raise ShuttingDown from error
+                raise EngineUnavailable(CLOSED) from error
             raise
         finally:
             self._busy = False
@@ -212,7 +212,7 @@ class LocalEngine:
             if self._child is not None:
                 self._child.kill()  # collect what is left of it
             if self._closed:
-                raise ShuttingDown
+                raise EngineUnavailable(CLOSED)
             time.sleep(START_PAUSE_S * attempt)
             self._starts += 1
             self._child = child = self._launcher.spawn(self._take_status)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.core.errors import EngineCrashed, EngineHung, ShuttingDown
+from app.core.errors import EngineCrashed, EngineHung, EngineUnavailable
 from app.core.schema import Job
 from app.engine.base import EngineEvent, Outcome
 from app.engine.local import LocalEngine
@@ -182,7 +182,7 @@ def test_close_ends_a_run_of_another_thread(engine: LocalEngine) -> None:
     engine.start()
     closer = threading.Timer(0.3, engine.close)
     closer.start()
-    with pytest.raises(ShuttingDown):
+    with pytest.raises(EngineUnavailable, match="closed"):
         engine.run([a_job("!slow", num_inference_steps=1000)], ignore, nobody)
     closer.join()
     assert engine.status().alive is False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import EngineUnavailable, ShuttingDown
+from app.core.errors import EngineUnavailable
 from app.engine.base import EngineEvent, ModelEvent
 from app.engine.launch import child_environment
 from app.engine.local import LocalEngine
@@ -130,7 +130,7 @@ def test_a_closed_engine_makes_nothing(engine: LocalEngine) -> None:
     engine.close()
     engine.close()
     assert not Path(f"/proc/{pid}").exists()
-    with pytest.raises(ShuttingDown):
+    with pytest.raises(EngineUnavailable, match="closed"):
         engine.run([a_job()], ignore, nobody)
 
 
