@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from app.core.errors import FieldError, InvalidRequest, UnknownModel
+from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
 from app.core.schema import MAX_SEED, RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
 
@@ -126,7 +127,9 @@ class Catalog:
         errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
         if errors:
             raise InvalidRequest(errors)
-        return filled
+        # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
+        choice = parse_scheduler(filled.scheduler or DEFAULT)
+        return filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
 
     def installed_path(self, entry: ModelEntry) -> Path | None:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
@@ -157,8 +160,11 @@ def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int
     if request.width * request.height > max_pixels:  # type: ignore[operator]
         size = f"{request.width}x{request.height}"
         yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
-    if entry.schedulers and request.scheduler not in ("default", *entry.schedulers):
-        yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(entry.schedulers))
+    allowed = entry.schedulers or tuple(all_values())
+    choice = parse_scheduler(request.scheduler or DEFAULT)
+    if choice is None or choice.value not in (DEFAULT, *allowed):
+        names = entry.schedulers or tuple(sampler.name for sampler in SAMPLERS)
+        yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(names))
 
 
 def _read_table(file: Path) -> list[ModelEntry]:

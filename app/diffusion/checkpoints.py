@@ -11,12 +11,20 @@ from typing import Any
 
 import diffusers
 import transformers
-from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
 from app.core.errors import ModelRefused
 
 MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
 MAX_JSON_BYTES = 32 * 2**20
+# Pipelines that turn a prompt alone into a picture (diffusers' AutoPipelineForText2Image, less those that need another
+# picture). A list and not that class's own table: importing the table imports every pipeline there is.
+PIPELINES = (
+    "StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline",
+    "LatentConsistencyModelPipeline", "FluxPipeline", "Flux2Pipeline", "Flux2KleinPipeline",
+    "QwenImagePipeline", "ZImagePipeline", "SanaPipeline", "PixArtAlphaPipeline", "PixArtSigmaPipeline",
+    "HunyuanDiTPipeline", "LuminaPipeline", "Lumina2Pipeline", "AuraFlowPipeline", "ChromaPipeline",
+    "CogView3PlusPipeline", "CogView4Pipeline", "KolorsPipeline", "OvisImagePipeline", "PRXPipeline",
+)  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WEIGHT_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5", ".onnx")
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")
@@ -45,7 +53,7 @@ def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
     """
     index = _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")
     name = index.get("_class_name")
-    if not isinstance(name, str) or name not in allowed_pipelines():
+    if not isinstance(name, str) or name not in PIPELINES:
         raise ModelRefused(f"{folder.name}: pipeline class {name!r} is not a text-to-image pipeline of diffusers.")
     _refuse_code(folder)
     components = []
@@ -62,10 +70,9 @@ def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
     return CheckedFolder(folder, name, tuple(components), total, parameters)
 
 
-def allowed_pipelines() -> dict[str, Any]:
-    """Pipeline class names that turn a prompt alone into a picture."""
-    classes = AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()
-    return {cls.__name__: cls for cls in classes if "Control" not in cls.__name__}
+def pipeline_class(name: str) -> Any:
+    """The diffusers class of an allowed pipeline."""
+    return getattr(diffusers, name)
 
 
 def check_safetensors(file: Path) -> int:

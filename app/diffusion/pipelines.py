@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from app.catalog import ModelEntry
 from app.core.errors import ModelRefused, OutOfMemory
 from app.core.settings import MachineSize
-from app.diffusion.checkpoints import CheckedFolder, allowed_pipelines, check_folder
+from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class
 from app.diffusion.hub import require_folder
 from app.diffusion.kinds import Pipeline
 from app.diffusion.machine import choose_dtype
@@ -85,14 +85,14 @@ def _read(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pi
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    cls = allowed_pipelines()[checked.pipeline]
+    cls = pipeline_class(checked.pipeline)
     options: dict[str, Any] = {"variant": variant} if variant else {}
     if "safety_checker" in cls._optional_components:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     problem: str
     try:
         pipe = cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
-    except (MemoryError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (MemoryError, ImportError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
     else:
         pipe.set_progress_bar_config(disable=True)

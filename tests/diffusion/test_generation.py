@@ -55,7 +55,9 @@ def test_the_picture_is_bit_equal_to_the_plain_diffusers_call(
 
 def test_an_ancestral_sampler_draws_its_noise_from_the_images_own_generator(loaded: LoadedModel, ask: Ask) -> None:
     together = generate(loaded, ask(num_images=3, seed=5, scheduler="Euler a"))
-    assert [p.rgb for p in together] == [generate(loaded, ask(seed=5 + i, scheduler="Euler a"))[0].rgb for i in range(3)]
+    assert [p.rgb for p in together] == [
+        generate(loaded, ask(seed=5 + i, scheduler="Euler a"))[0].rgb for i in range(3)
+    ]
 
 
 def test_progress_counts_every_step_of_every_image(loaded: LoadedModel, ask: Ask) -> None:

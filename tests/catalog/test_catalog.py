@@ -1,0 +1,152 @@
+"""The catalog: what is offered, what a user adds, and requests that are filled in or refused with what is allowed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog, Span, folder_entry
+from app.core.errors import InvalidRequest, UnknownModel
+from app.core.schema import MAX_SEED, GenerationRequest
+from app.core.settings import PROJECT_FOLDER, Settings
+
+SHIPPED_KEYS = [
+    "pocket", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl-base", "qwen-image",
+]  # fmt: skip
+
+
+@pytest.fixture
+def shipped() -> Catalog:
+    return Catalog(Settings(models_folder=PROJECT_FOLDER / "models"))
+
+
+def catalog_of(folder: Path, text: str = "", **settings: object) -> Catalog:
+    folder.mkdir(exist_ok=True)
+    (folder / "catalog.toml").write_text(text, encoding="utf-8")
+    return Catalog(Settings(models_folder=folder, **settings))
+
+
+def test_the_shipped_catalog_lists_the_models_of_the_documentation(shipped: Catalog) -> None:
+    assert [entry.key for entry in shipped.entries() if not entry.own] == SHIPPED_KEYS
+
+
+@pytest.mark.parametrize("key", SHIPPED_KEYS)
+def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(shipped: Catalog, key: str) -> None:
+    entry = shipped.get(key)
+    resolved = shipped.resolve(GenerationRequest(prompt="a cat", model=key))
+    assert None not in resolved.model_dump().values()
+    assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)
+    assert entry.size_bytes > 0
+    assert entry.licence != "unknown"
+    assert entry.best_for
+    assert bool(entry.repository) != bool(entry.path)
+    assert entry.revision is None or (len(entry.revision) == 40 and int(entry.revision, 16))
+
+
+def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog) -> None:
+    seeds = {shipped.resolve(GenerationRequest(prompt="a cat")).seed for _ in range(20)}
+    assert len(seeds) == 20
+    assert all(0 <= seed < MAX_SEED for seed in seeds)
+    assert shipped.resolve(GenerationRequest(prompt="a cat", seed=MAX_SEED)).seed == MAX_SEED
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"model": "dall-e"}, "model", "allowed is one of: pocket, sdxl-turbo"),
+        ({"model": "sdxl-turbo", "width": 516}, "width", "allowed is 256 to 1024 in steps of 8 for model sdxl-turbo"),
+        ({"model": "sdxl-turbo", "height": 4096}, "height", "allowed is 256 to 1024"),
+        ({"model": "sdxl-turbo", "num_inference_steps": 51}, "num_inference_steps", "allowed is 1 to 50"),
+        ({"model": "sdxl-turbo", "guidance_scale": 10.5}, "guidance_scale", "allowed is 0 to 10"),
+        ({"num_images": 9}, "num_images", "allowed is 1 to 8"),
+        ({"scheduler": "Euler z"}, "scheduler", "Euler a"),
+    ],
+)
+def test_a_value_outside_is_refused_with_field_value_and_what_is_allowed(
+    shipped: Catalog, fields: dict, field: str, words: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        shipped.resolve(GenerationRequest(prompt="a cat", **fields))
+    [error] = refused.value.errors
+    assert (error.field, error.value) == (field, fields[field])
+    assert words in error.allowed
+
+
+def test_a_sampler_is_stored_in_one_spelling(shipped: Catalog) -> None:
+    for sent, stored in [("k_euler_a", "Euler a"), ("dpm++ 2m karras", "DPM++ 2M Karras"), (None, "default")]:
+        assert shipped.resolve(GenerationRequest(prompt="a", scheduler=sent)).scheduler == stored
+
+
+def test_all_wrong_fields_are_named_at_once(shipped: Catalog) -> None:
+    request = GenerationRequest(
+        prompt="a", model="qwen-image", width=8, height=8, num_inference_steps=999, num_images=99
+    )
+    with pytest.raises(InvalidRequest) as refused:
+        shipped.resolve(request)
+    assert [error.field for error in refused.value.errors] == ["num_inference_steps", "width", "height", "num_images"]
+
+
+def test_too_many_pixels_are_refused_even_if_each_side_is_allowed(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path / "m", '[a]\ntitle = "A"\npath = "a"\n', max_pixels=1024 * 1024)
+    with pytest.raises(InvalidRequest, match="at most 1048576 pixels in all"):
+        catalog.resolve(GenerationRequest(prompt="a", model="a", width=2048, height=1024))
+
+
+def test_a_model_with_a_list_of_samplers_takes_those_and_its_default_only(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path / "m", '[a]\ntitle = "A"\npath = "a"\nschedulers = ["Euler a", "DDIM"]\n')
+    for name in ("Euler a", "DDIM", "default", None):
+        catalog.resolve(GenerationRequest(prompt="x", model="a", scheduler=name))
+    with pytest.raises(InvalidRequest, match="allowed is one of: default, Euler a, DDIM"):
+        catalog.resolve(GenerationRequest(prompt="x", model="a", scheduler="LCM"))
+
+
+def test_folders_and_single_files_that_a_user_puts_there_appear_by_themselves(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    catalog = catalog_of(folder)
+    assert catalog.entries() == []
+    (folder / "mine").mkdir()
+    (folder / "mine" / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
+    (folder / "mine" / "unet").mkdir()
+    (folder / "mine" / "unet" / "x.safetensors").write_bytes(b"12345")
+    (folder / "dream.safetensors").write_bytes(b"123")
+    (folder / "notes.txt").write_text("not a model")
+    (folder / "generated_images").mkdir()
+    (folder / ".hidden.safetensors").write_bytes(b"")
+    dream, mine = catalog.entries()
+    assert (dream.key, dream.path, dream.size_bytes, dream.own) == ("dream", "dream.safetensors", 3, True)
+    assert (mine.key, mine.path, mine.size_bytes, mine.pipeline) == ("mine", "mine", 5, "StableDiffusionXLPipeline")
+    assert (mine.width, mine.num_inference_steps) == (1024, 30)
+
+
+def test_a_users_folder_cannot_take_the_key_of_a_listed_model(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    catalog = catalog_of(folder, '[mine]\ntitle = "Listed"\nrepository = "a/b"\n')
+    (folder / "mine").mkdir()
+    (folder / "mine" / "model_index.json").write_text("{}")
+    assert [entry.title for entry in catalog.entries()] == ["Listed"]
+
+
+@pytest.mark.parametrize("index", ["", "{", "[]", "{}", '{"_class_name": ["a", "b"]}'])
+def test_a_folder_with_a_damaged_index_is_still_listed_and_says_why_when_it_is_loaded(
+    tmp_path: Path, index: str
+) -> None:
+    (tmp_path / "model_index.json").write_text(index)
+    assert folder_entry(tmp_path).pipeline == "StableDiffusionPipeline"
+
+
+def test_an_unknown_key_is_answered_with_the_known_ones(shipped: Catalog) -> None:
+    with pytest.raises(UnknownModel, match=r"There is no model 'x'\. Known models: pocket, sdxl-turbo"):
+        shipped.get("x")
+
+
+def test_a_missing_catalog_file_means_no_models(tmp_path: Path) -> None:
+    assert Catalog(Settings(models_folder=tmp_path / "nowhere")).entries() == []
+
+
+def test_a_span_says_what_it_allows() -> None:
+    span = Span(low=64, high=512, multiple=8)
+    assert span.allows(64)
+    assert span.allows(512)
+    assert not span.allows(60)
+    assert not span.allows(65)
+    assert span.words() == "allowed is 64 to 512 in steps of 8"

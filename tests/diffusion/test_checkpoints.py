@@ -1,0 +1,163 @@
+"""A model folder that is unsafe, damaged or not ours to run is refused with its reason, before any loader opens it."""
+
+import inspect
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.catalog import folder_entry
+from app.core.errors import ModelRefused
+from app.diffusion.cache import ModelCache
+from app.diffusion.checkpoints import PIPELINES, check_folder, check_safetensors, pipeline_class
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def edit(file: Path, change: Callable[[dict], None]) -> None:
+    values = json.loads(file.read_text())
+    change(values)
+    file.write_text(json.dumps(values))
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(ModelRefused) as refused:
+        ModelCache("cpu").load(folder_entry(folder), Path("/"))
+    return refused.value.message
+
+
+def test_a_good_folder_passes_with_its_size(folder: Path) -> None:
+    checked = check_folder(folder)
+    assert checked.pipeline == "StableDiffusionPipeline"
+    assert set(checked.components) == {"unet", "vae", "text_encoder"}
+    assert checked.weight_bytes == sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+    assert 1_000_000 < checked.parameters < 1_200_000
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_allowed_pipeline_exists_and_makes_a_picture_from_a_prompt_alone(name: str) -> None:
+    cls = pipeline_class(name)
+    if "DummyObject" in type(cls).__name__:
+        pytest.skip(f"{name} needs {cls._backends}")
+    parameters = inspect.signature(cls.__call__).parameters
+    assert "prompt" in parameters
+    assert not {"image", "control_image"} & {key for key, p in parameters.items() if p.default is p.empty}
+
+
+def test_a_pickle_that_is_named_safetensors_is_refused(folder: Path) -> None:
+    (folder / UNET).write_bytes(pickle.dumps({"weight": list(range(1000))}))
+    assert "is not a safetensors file" in refusal(folder)
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused(folder: Path) -> None:
+    whole = (folder / UNET).read_bytes()
+    for i in range(20):
+        (folder / UNET).write_bytes(whole[: len(whole) * i // 20])
+        assert "safetensors" in refusal(folder)
+    (folder / UNET).write_bytes(whole[:-1])
+    assert "is damaged" in refusal(folder)
+    (folder / UNET).write_bytes(whole + b"\0")
+    assert "is damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b'{"a": 1}',
+        b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}',
+        b'{"a": {"dtype": "F32", "shape": ["x"], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "data_offsets": [0, 4]}}',
+    ],
+)
+def test_a_header_that_does_not_fit_its_tensors_is_refused(tmp_path: Path, header: bytes) -> None:
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0\0\0")
+    with pytest.raises(ModelRefused, match=r"x\.safetensors is"):
+        check_safetensors(file)
+
+
+def test_a_component_with_only_a_pickle_is_refused(folder: Path) -> None:
+    (folder / UNET).rename(folder / "unet" / "diffusion_pytorch_model.bin")
+    assert "is a pickle; only safetensors weights are loaded" in refusal(folder)
+
+
+def test_a_pickle_beside_safetensors_is_never_opened(folder: Path, tmp_path: Path) -> None:
+    class Mark:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (tmp_path / "executed",))
+
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Mark()))
+    assert ModelCache("cpu").load(folder_entry(folder), Path("/"))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_code_in_the_folder_is_refused(folder: Path) -> None:
+    (folder / "unet" / "my_model.py").write_text("raise SystemExit")
+    assert "brings code of its own (unet/my_model.py)" in refusal(folder)
+
+
+@pytest.mark.parametrize("file", ["unet/config.json", "text_encoder/config.json", "tokenizer/tokenizer_config.json"])
+@pytest.mark.parametrize("word", ["auto_map", "custom_pipeline"])
+def test_a_configuration_that_asks_for_code_is_refused(folder: Path, file: str, word: str) -> None:
+    edit(folder / file, lambda values: values.update({word: {"AutoModel": "evil--evil.Model"}}))
+    assert f"{file} asks for code of its own ({word})" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NoSuchPipeline", "StableDiffusionImg2ImgPipeline", ["my_pipeline", "MyPipeline"], None, "DiffusionPipeline"],
+)
+def test_a_pipeline_class_that_is_not_text_to_image_is_refused(folder: Path, name: object) -> None:
+    edit(folder / "model_index.json", lambda values: values.update(_class_name=name))
+    assert "is not a text-to-image pipeline" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["os", "system"],
+        ["transformers", "pipeline"],
+        ["diffusers", "utils"],
+        ["unet", "MyUNet"],
+        ["diffusers"],
+        ["a.b", "C"],
+    ],
+)
+def test_a_component_of_another_class_is_refused(folder: Path, value: list[str]) -> None:
+    edit(folder / "model_index.json", lambda values: values.update(unet=value))
+    assert "component unet wants" in refusal(folder)
+
+
+def test_weights_that_do_not_fit_the_configuration_are_refused(folder: Path) -> None:
+    edit(folder / "unet" / "config.json", lambda values: values.update(cross_attention_dim=64))
+    assert "could not be loaded" in refusal(folder)
+
+
+def test_a_missing_component_is_refused(folder: Path) -> None:
+    shutil.rmtree(folder / "vae")
+    assert "could not be loaded" in refusal(folder)
+
+
+def test_a_model_index_that_is_not_json_is_refused(folder: Path) -> None:
+    (folder / "model_index.json").write_text("{")
+    assert "not readable JSON" in refusal(folder)
+
+
+def test_a_safety_checker_in_the_index_is_not_loaded_and_not_missed(folder: Path) -> None:
+    edit(
+        folder / "model_index.json",
+        lambda values: values.update(
+            safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"], requires_safety_checker=True
+        ),
+    )
+    assert ModelCache("cpu").load(folder_entry(folder), Path("/")).pipe.safety_checker is None
