@@ -53,10 +53,12 @@ class ImageServiceClient:
         timeout_s: float = 30,
         patience_s: float = 120,
         origin: str = "api",
+        retries: int = 4,
     ) -> None:
         """`timeout_s` is for one answer; `patience_s` is how long `events` and `wait` look for a service that is gone.
 
-        `origin` (`ui`, `cli`, `drop`, `api`) is kept with each submitted job.
+        `origin` (`ui`, `cli`, `drop`, `api`) is kept with each submitted job. `retries` is how
+        often a call that may be repeated is tried again (4 = for about 4 s).
         """
         self.url = url.rstrip("/")
         self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
@@ -68,7 +70,7 @@ class ImageServiceClient:
         self._repeating = _session(
             headers,
             Retry(
-                total=4,
+                total=retries,
                 backoff_factor=0.3,
                 allowed_methods=None,  # the caller chooses this session only for calls that may be repeated
                 status_forcelist=PASSING_STATUS,

@@ -66,12 +66,14 @@ class ServiceState:
 class ServiceLink:
     """Shared by all pages and threads of this process. Every method may raise ServiceError; `state` never does."""
 
-    def __init__(self, client: ImageServiceClient) -> None:
+    def __init__(self, client: ImageServiceClient, watcher: ImageServiceClient) -> None:
+        """`client` does what a person asked for; `watcher` asks how things are: short patience, asked again soon."""
         self.client = client
         self.previews = Previews(client)
-        self._health = Remembered(client.health, HEALTH_AGE_S)
-        self._status = Remembered(client.status, STATUS_AGE_S)
-        self._models = Remembered(client.models, MODELS_AGE_S)
+        self._watcher = watcher
+        self._health = Remembered(watcher.health, HEALTH_AGE_S)
+        self._status = Remembered(watcher.status, STATUS_AGE_S)
+        self._models = Remembered(watcher.models, MODELS_AGE_S)
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._marks: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._lock = threading.Lock()
@@ -102,7 +104,7 @@ class ServiceLink:
         if known is not None and not fresh:
             return known
         self._health()
-        job = self.client.job(id)
+        job = self._watcher.job(id)
         if job.state.finished:
             with self._lock:
                 self._finished[id] = job
@@ -136,7 +138,7 @@ class ServiceLink:
         if time.monotonic() - asked <= MARKS_AGE_S:
             return value
         try:
-            value = self.client.image(image_id).favourite
+            value = self._watcher.image(image_id).favourite
         except ServiceUnreachable:
             raise
         except ServiceError:

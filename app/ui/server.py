@@ -26,7 +26,7 @@ STATIC = Path(__file__).parent / "static"
 CACHE_FOLDER = "ui-cache"
 MAX_UPLOAD = "32mb"
 MAX_SESSIONS = 200  # pages whose changed ranges Gradio keeps in memory
-POLL_TIMEOUT_S = 15.0
+ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
 
 
 class LoginNeeded(AtelierError):
@@ -54,9 +54,10 @@ def build_app(settings: Settings) -> FastAPI:
     _keep_gradio_to_itself(cache / "uploads")
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    client = ImageServiceClient(settings.service_url, key, timeout_s=POLL_TIMEOUT_S, origin="ui")
+    client = ImageServiceClient(settings.service_url, key, timeout_s=ACT_TIMEOUT_S, origin="ui")
+    watcher = ImageServiceClient(settings.service_url, key, timeout_s=LOOK_TIMEOUT_S, origin="ui", retries=0)
     strings = Strings()
-    studio = Studio(settings, ServiceLink(client), strings, strings.for_gradio())
+    studio = Studio(settings, ServiceLink(client, watcher), strings, strings.for_gradio())
     blocks = create_page(studio)
     if settings.ui_mcp:
         add_tools(blocks, client)

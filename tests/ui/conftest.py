@@ -1,0 +1,71 @@
+"""One service, one page and one browser for all browser tests; each test is a fresh visitor."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from app.client import ImageServiceClient
+from tests.running import ROOT, RunningService
+from tests.ui.browser import CHROMIUM, chromium, visit
+from tests.ui.running_page import RunningPage
+
+EVIL = '"><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalog, the shipped model, and a file whose name is an attack."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("catalog.toml", "pocket"):
+        (folder / name).symlink_to(ROOT / "models" / name)
+    (folder / f"{EVIL}.safetensors").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Iterator[RunningService]:
+    """The real service with the fast test engine."""
+    with RunningService(tmp_path_factory.mktemp("service"), MODELS_FOLDER=str(models_folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(service: RunningService) -> Iterator[ImageServiceClient]:
+    """A client of that service."""
+    with ImageServiceClient(service.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def page_process(tmp_path_factory: pytest.TempPathFactory, service: RunningService) -> Iterator[RunningPage]:
+    """The real page in front of that service, with proxies set that lead nowhere: they must not matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        patch.setenv("no_proxy", "")
+        running = RunningPage(tmp_path_factory.mktemp("page"), service.url)
+    with running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, page_process: RunningPage) -> Iterator[Page]:
+    """A fresh visitor with an English browser. Fails if the page asked anybody else, or had an error in its script."""
+    with visit(browser, page_process.url) as visitor:
+        strangers: list[str] = []
+        own = (page_process.url, "data:", "blob:")
+        visitor.on("request", lambda sent: None if sent.url.startswith(own) else strangers.append(sent.url))
+        visitor.on("pageerror", lambda error: strangers.append(str(error)))
+        yield visitor
+        assert not strangers

@@ -1,0 +1,195 @@
+"""The pieces of the page that need no browser: words, sizes, form, memory, login, thumbnails."""
+
+import ast
+import json
+import re
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ui.form import Form, form_of
+from app.ui.login import Accounts, BadAuthFile, add_user, read_auth_file
+from app.ui.markup import Markup, action, notice
+from app.ui.memory import MAX_JOBS, Memory
+from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
+from app.ui.strings import LOCALES_FOLDER, Strings, language_of
+from app.ui.thumbnails import ThumbnailCache
+
+UI = Path(__file__).resolve().parents[2] / "app" / "ui"
+MODEL: dict[str, Any] = {
+    "key": "pocket", "width": 128, "height": 128, "num_inference_steps": 10, "guidance_scale": 4.0,
+    "size_range": {"low": 64, "high": 512, "multiple": 8}, "steps_range": {"low": 1, "high": 100},
+    "guidance_range": {"low": 0, "high": 20},
+}  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["jobs", "focus", "request"]), inner),
+    max_leaves=10,
+)
+
+
+def locale(name: str) -> dict[str, str]:
+    return dict(json.loads((LOCALES_FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_texts_with_the_same_places_and_none_is_empty() -> None:
+    english, chinese = locale("en"), locale("zh-CN")
+    assert english.keys() == chinese.keys()
+    for key, text in english.items():
+        assert text.strip(), key
+        assert chinese[key].strip(), key
+        assert places(text) == places(chinese[key]), key
+
+
+def test_every_text_the_page_asks_for_exists() -> None:
+    english = locale("en")
+    asked = set()
+    for file in UI.rglob("*.py"):
+        asked |= set(re.findall(r'(?:words|texts)(?:\.count)?\(\s*"([a-z0-9_-]+)"', file.read_text(encoding="utf-8")))
+    assert len(asked) > 100
+    assert asked <= english.keys()
+
+
+def test_no_text_is_written_into_the_page_by_hand() -> None:
+    """Labels of components come from the locales, and no HTML of ours holds letters between its tags."""
+    found = []
+    for file in UI.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            for keyword in node.keywords:
+                shown = keyword.arg in ("label", "placeholder", "info", "title")
+                constant = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
+                if shown and constant and called != "create_theme":
+                    found.append((file.name, keyword.arg))
+            if called == "Markup" and node.args and isinstance(node.args[0], ast.Constant):
+                between = re.sub(r"<style>.*?</style>|<[^>]*>|\{[^}]*\}|&\w+;", "", str(node.args[0].value), flags=re.S)
+                if re.search(r"[A-Za-z]{2,}", re.sub(r"[\w-]+=\S*", "", between)):
+                    found.append((file.name, between.strip()[:40]))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("zh", "zh-CN"), ("zh-CN,zh;q=0.9", "zh-CN"), ("zh-TW", "zh-CN"), ("zh-Hant-HK,en", "zh-CN"),
+        ("en-US,zh;q=0.9", "en"), ("fr,zh;q=0.5", "en"), ("", "en"), ("*", "en"), ("en;q=0.1, zh;q=0.9", "zh-CN"),
+        (";;q=x,,", "en"),
+    ],
+)  # fmt: skip
+def test_the_first_language_of_a_browser_decides(header: str, language: str) -> None:
+    assert language_of(header) == language
+
+
+@given(
+    ratio=st.sampled_from(RATIOS),
+    width=st.integers(8, 256).map(lambda n: n * 8),
+    multiple=st.sampled_from([1, 8, 16, 64]),
+    high=st.integers(4, 32).map(lambda n: n * 64),
+)
+def test_every_preset_is_a_size_that_the_model_allows(ratio: str, width: int, multiple: int, high: int) -> None:
+    side = min(width, high)
+    model = MODEL | {"width": side, "height": side, "size_range": {"low": 64, "high": high, "multiple": multiple}}
+    for value in size_for(ratio, model):
+        assert 64 <= value <= high
+        assert value % multiple == 0
+
+
+def test_presets_keep_the_models_pixels_and_are_recognised_again() -> None:
+    sdxl = MODEL | {"width": 1024, "height": 1024, "size_range": {"low": 256, "high": 2048, "multiple": 8}}
+    for ratio in RATIOS:
+        width, height = size_for(ratio, sdxl)
+        assert width * height == pytest.approx(1024 * 1024, rel=0.02)
+        assert ratio_of(width, height, sdxl) == ratio
+    assert ratio_of(1000, 264, sdxl) == OWN_SIZE
+
+
+def test_a_request_goes_through_the_form_unchanged() -> None:
+    request = {
+        "prompt": "p", "negative_prompt": "n", "model": "pocket", "num_inference_steps": 7, "guidance_scale": 3.5,
+        "width": 96, "height": 160, "seed": 2**32, "num_images": 3, "scheduler": "Euler",
+    }  # fmt: skip
+    assert form_of(request, MODEL).request() == request
+
+
+def test_the_form_says_what_is_wrong_in_the_readers_language() -> None:
+    strings = Strings()
+    wrong = form_of({"prompt": "p", "width": 100, "num_inference_steps": 1000}, MODEL)
+    told = " ".join(wrong.problems(MODEL, strings.words("en")))
+    assert "Width: 100 is not allowed; allowed is 64 to 512 in steps of 8." in told
+    assert "Steps: 1000" in told
+    assert "推理步数" in " ".join(wrong.problems(MODEL, strings.words("zh-CN")))
+    assert Form(prompt="  ").problems(MODEL, strings.words("en")) == ["Write a prompt first."]
+
+
+@given(JSON)
+def test_whatever_a_browser_had_stored_is_read_without_harm(value: Any) -> None:
+    memory = Memory.read(value)
+    assert Memory.read(memory.write()) == memory
+    assert all(isinstance(id, str) and "/" not in id for id in memory.jobs)
+
+
+def test_memory_keeps_the_newest_jobs_and_one_in_focus() -> None:
+    memory = Memory()
+    for number in range(MAX_JOBS + 3):
+        memory = memory.with_job(f"job-{number}")
+    assert memory.focus == memory.jobs[0] == f"job-{MAX_JOBS + 2}"
+    assert len(memory.jobs) == MAX_JOBS
+    assert memory.without({memory.jobs[0]}).focus is None
+    assert memory.with_job("../../x") == memory
+
+
+@given(st.text(max_size=50))
+def test_no_value_breaks_out_of_our_html(text: str) -> None:
+    made = notice(text) + action("act", text, data={"id": text}, confirm=(text, text, text))
+    assert isinstance(made, Markup)
+    assert re.findall(r"<(/?\w+)", made) == re.findall(
+        r"<(/?\w+)", notice("x") + action("act", "x", confirm=("", "", ""))
+    )
+
+
+def test_wrong_passwords_make_the_next_try_wait_longer_and_longer(tmp_path: Path) -> None:
+    people, clock = tmp_path / "people", [0.0]
+    add_user(people, "ada", "right")
+    accounts = Accounts(people, now=lambda: clock[0])
+    waits = []
+    for _ in range(9):
+        clock[0] += accounts.wait_s("ada")
+        assert not accounts.check("ada", "wrong")
+        waits.append(accounts.wait_s("ada"))
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60]
+    assert not accounts.check("ada", "right")  # too early is never looked at
+    clock[0] += 60
+    assert accounts.check("ada", "right")
+    assert accounts.wait_s("ada") == 0
+
+
+@pytest.mark.parametrize("text", ["", "ada", "ada:plain", ":$argon2id$x", "ada:$argon2id$broken", "# nobody\n"])
+def test_a_login_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "people"
+    file.write_text(text)
+    with pytest.raises(BadAuthFile):
+        read_auth_file(file)
+
+
+def test_the_thumbnail_folder_is_bounded_and_emptied_at_the_start(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "old.webp").write_bytes(b"x")
+    cache = ThumbnailCache(folder, max_bytes=100)
+    assert list(folder.iterdir()) == []
+    fetched = []
+    for number in (1, 2, 3, 1, 4, 5):
+        cache.get(f"image-{number}", 256, lambda number=number: fetched.append(number) or b"0123456789" * 3)
+    assert fetched == [1, 2, 3, 4, 5]
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 100
+    assert cache.get("image-1", 256, lambda: b"never") == b"0123456789" * 3

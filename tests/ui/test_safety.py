@@ -1,0 +1,143 @@
+"""What the page refuses, over plain HTTP: foreign hosts, foreign pages, foreign files, visitors without a login."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from app.client import ImageServiceClient
+from app.ui.login import add_user
+from tests.running import ROOT, RunningService
+from tests.ui.running_page import RunningPage
+
+
+@pytest.fixture(scope="module")
+def http() -> requests.Session:
+    """Calls without any proxy of this machine."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def test_a_foreign_host_name_is_refused_on_every_address(http: requests.Session, page_process: RunningPage) -> None:
+    for path in ("/", "/config", "/gradio_api/info", "/atelier/health", "/theme.css"):
+        answer = http.get(page_process.url + path, headers={"Host": "evil.example"})
+        assert answer.status_code == 400, path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/run/generate"])
+def test_a_foreign_page_can_neither_upload_nor_call(
+    http: requests.Session, page_process: RunningPage, headers: dict[str, str], path: str
+) -> None:
+    answer = http.post(page_process.url + path, headers=headers, files={"files": ("a.html", b"<script>")})
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_link_from_elsewhere_may_open_the_page(http: requests.Session, page_process: RunningPage) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = http.get(page_process.url + "/", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../../../../etc/passwd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "http://127.0.0.1:1/",
+        str(ROOT / "pyproject.toml"),
+        str(ROOT / "models" / "catalog.toml"),
+    ],
+)
+def test_no_file_of_this_machine_is_served(http: requests.Session, page_process: RunningPage, path: str) -> None:
+    for address in (f"/gradio_api/file={path}", f"/file={path}", f"/atelier/picture/{path}.png"):
+        answer = http.get(page_process.url + address)
+        assert answer.status_code in (400, 403, 404, 405), address
+        assert b"root:" not in answer.content
+
+
+def test_pictures_come_as_saved_and_thumbnails_as_webp(
+    http: requests.Session, page_process: RunningPage, client: ImageServiceClient
+) -> None:
+    image = client.generate({"prompt": "bytes"}).images[0]
+    full = http.get(f"{page_process.url}/atelier/picture/{image.id}.png?download=1")
+    assert full.content == client.image_bytes(image.id)
+    assert full.headers["content-disposition"].startswith("attachment")
+    assert full.headers["x-content-type-options"] == "nosniff"
+    small = http.get(f"{page_process.url}/atelier/thumbnail/{image.id}.webp?w=256")
+    assert Image.open(io.BytesIO(small.content)).format == "WEBP"
+    assert http.get(f"{page_process.url}/atelier/thumbnail/{image.id}.webp?w=257").status_code == 404
+    assert http.get(f"{page_process.url}/atelier/picture/no-such-picture.png").status_code == 404
+
+
+def test_nothing_of_the_page_is_offered_as_an_api(http: requests.Session, page_process: RunningPage) -> None:
+    assert http.get(page_process.url + "/gradio_api/info").json()["named_endpoints"] == {}
+    for path in ("/docs", "/openapi.json", "/monitoring"):
+        assert http.get(page_process.url + path).status_code in (403, 404), path
+
+
+def test_beyond_loopback_it_refuses_to_start_without_a_login(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "app.ui", "--host", "0.0.0.0", "--port", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "--auth-file" in done.stderr
+
+
+def test_with_a_login_file_nobody_passes_without_the_password(tmp_path: Path, service: RunningService) -> None:
+    people = tmp_path / "people"
+    add_user(people, "ada", "correct horse")
+    assert people.stat().st_mode & 0o077 == 0
+    with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
+        session = requests.Session()
+        session.trust_env = False
+        for path in ("/config", "/gradio_api/info", "/atelier/picture/x.png"):
+            assert session.get(page.url + path).status_code == 401, path
+        sent = session.get(page.url + "/", headers={"Accept": "text/html"})
+        assert sent.url.endswith("/login")
+        for _ in range(3):
+            wrong = session.post(page.url + "/login", data={"name": "ada", "password": "wrong"})
+            assert wrong.status_code == 401
+        hasty = session.post(page.url + "/login", data={"name": "ada", "password": "correct horse"})
+        assert hasty.status_code == 429
+        assert int(hasty.headers["Retry-After"]) >= 1
+
+
+def test_the_right_password_opens_the_page_and_logout_closes_it(tmp_path: Path, service: RunningService) -> None:
+    people = tmp_path / "people"
+    add_user(people, "ada", "correct horse")
+    with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
+        session = requests.Session()
+        session.trust_env = False
+        entered = session.post(page.url + "/login", data={"name": "ada", "password": "correct horse"})
+        assert entered.status_code == 200
+        cookie = next(iter(session.cookies))
+        assert cookie.has_nonstandard_attr("HttpOnly")
+        assert session.get(page.url + "/config").status_code == 200
+        session.post(page.url + "/logout")
+        assert session.get(page.url + "/config").status_code == 401
+
+
+def test_the_page_loads_neither_torch_nor_flask_nor_the_services_rooms() -> None:
+    script = (
+        "import sys, app.ui.server; bad = ('torch', 'flask', 'diffusers', 'app.service', 'app.jobs', 'app.library');"
+        "print([name for name in bad if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,174 @@
+"""Library, inspect and models tab; languages, sizes, colours, and people who use no mouse or no eyes."""
+
+import io
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from app.client import ImageServiceClient
+from tests.ui.browser import PHONE, visit
+from tests.ui.conftest import EVIL
+from tests.ui.running_page import RunningPage
+from tests.ui.steps import generate, open_tab, picture_is_there, until, write
+
+pytestmark = pytest.mark.browser
+TABS = ("Image generation", "Library", "Queue", "Inspect", "Models")
+
+
+def test_a_downloaded_picture_is_the_saved_file_and_gives_the_identical_image_again(
+    page: Page, client: ImageServiceClient
+) -> None:
+    job = client.job(generate(page, "the same again, please"))
+    card = until(page, "succeeded")
+    with page.expect_download() as download:
+        card.get_by_role("link", name="Download PNG").click()
+    path = download.value.path()
+    saved = client.image_bytes(client.job(job.id).images[0].id)
+    assert path.read_bytes() == saved
+
+    open_tab(page, "Inspect")
+    page.locator("#at-inspect-file input[type=file]").set_input_files(
+        {"name": f"{EVIL}.png", "mimeType": "image/png", "buffer": saved}
+    )
+    expect(page.locator("#at-inspect")).to_contain_text("Made with Atelier")
+    page.locator("#at-inspect").get_by_role("button", name="Use as new settings").click()
+    expect(page.locator("#at-prompt textarea")).to_have_value("the same again, please")
+    page.locator("#at-generate").click()
+    page.wait_for_function("old => document.querySelector('#at-stage .at-job').dataset.job !== old", arg=job.id)
+    again = until(page, "succeeded").get_attribute("data-job")
+    pixels = [
+        Image.open(io.BytesIO(client.image_bytes(client.job(str(id)).images[0].id))).tobytes() for id in (job.id, again)
+    ]
+    assert pixels[0] == pixels[1]
+
+
+def test_a_picture_is_deleted_only_after_a_yes(page: Page, client: ImageServiceClient) -> None:
+    job = client.generate({"prompt": "delete me from the library"})
+    open_tab(page, "Library")
+    page.get_by_label("Search prompts").fill("delete me from the library")
+    group = page.locator("#at-library .at-group", has_text="delete me from the library")
+    group.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    assert client.image(job.images[0].id)
+    group.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#at-toast")).to_contain_text("deleted")
+    expect(page.locator("#at-library")).to_contain_text("Nothing fits this search.")
+    assert client.job(job.id).images == () or not client.images(q="delete me from the library")[0]
+
+
+def test_search_and_favourites_find_a_picture_again(page: Page, client: ImageServiceClient) -> None:
+    client.generate({"prompt": "一只戴帽子的猫"})
+    client.generate({"prompt": "a dog without a hat"})
+    open_tab(page, "Library")
+    page.get_by_label("Search prompts").fill("戴帽子")
+    groups = page.locator("#at-library .at-group")
+    expect(groups).to_have_count(1)
+    star = groups.get_by_role("button", name="Favourite")
+    star.click()
+    expect(groups.locator("[data-act=favourite]")).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Search prompts").fill("")
+    page.get_by_label("Only favourites").check()
+    expect(groups.first).to_contain_text("一只戴帽子的猫")
+    expect(page.locator("#at-library")).not_to_contain_text("a dog without a hat")
+
+
+def test_a_model_is_unloaded_and_loaded_again(page: Page) -> None:
+    open_tab(page, "Models")
+    card = page.locator("#at-models [data-model=pocket]")
+    expect(card).to_contain_text("40 MB")
+    if card.get_attribute("data-state") != "loaded":
+        card.get_by_role("button", name="Load model").click()
+    expect(card).to_have_attribute("data-state", "loaded")
+    card.get_by_role("button", name="Unload").click()
+    expect(card).to_have_attribute("data-state", "unloaded")
+    card.get_by_role("button", name="Load model").click()
+    expect(card).to_have_attribute("data-state", "loaded")
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])
+def test_a_chinese_browser_reads_chinese(browser: Browser, page_process: RunningPage, locale: str) -> None:
+    with visit(browser, page_process.url, locale=locale) as page:
+        expect(page.locator("#at-generate")).to_have_text("🎨 生成图像")
+        expect(page.get_by_role("tab", name="多模态系统")).to_be_visible()
+        for text in ("正向提示词", "负向提示词", "推理步数", "引导强度", "随机种子", "生成数量", "生成历史", "在线"):
+            expect(page.get_by_text(text).first).to_be_attached()
+        page.locator("#at-generate").click()
+        expect(page.locator("#at-toast")).to_contain_text("请先填写正向提示词")
+
+
+def test_any_other_browser_reads_english(browser: Browser, page_process: RunningPage) -> None:
+    with visit(browser, page_process.url, locale="fr-FR") as page:
+        expect(page.locator("#at-generate")).to_have_text("🎨 Generate")
+        expect(page.locator("#at-header")).to_contain_text("Online")
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, page_process: RunningPage) -> None:
+    with visit(browser, page_process.url, viewport=PHONE, has_touch=True) as page:
+        write(page, "x" * 300)
+        page.locator("#at-generate").click()
+        until(page, "succeeded")
+        for tab in TABS:
+            open_tab(page, tab)
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), tab
+
+
+def test_a_dark_desktop_gets_a_dark_page(browser: Browser, page_process: RunningPage) -> None:
+    with visit(browser, page_process.url, color_scheme="dark") as page:
+        page.wait_for_function("document.body.classList.contains('dark')")
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert all(int(value) < 60 for value in re.findall(r"\d+", ground)[:3]), ground
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_tab(
+    browser: Browser, page_process: RunningPage, client: ImageServiceClient, scheme: str
+) -> None:
+    job = client.generate({"prompt": "for everybody", "num_images": 2})
+    found = []
+    with visit(browser, page_process.url, color_scheme=scheme, path=f"/?job={job.id}") as page:
+        until(page, "succeeded")
+        for tab in TABS:
+            open_tab(page, tab)
+            page.wait_for_timeout(500)
+            for violation in Axe().run(page).response["violations"]:
+                if violation["impact"] in ("serious", "critical"):
+                    nodes = [
+                        node["html"][:160] + " " + node.get("failureSummary", "")[:200] for node in violation["nodes"]
+                    ]
+                    found.append((tab, violation["id"], nodes[:3]))
+    assert found == []
+
+
+def test_an_attack_in_a_prompt_or_a_file_name_is_only_text(
+    browser: Browser, page_process: RunningPage, client: ImageServiceClient
+) -> None:
+    attack = EVIL + "<script>alert(2)</script>{{constructor}}${alert(3)}` onclick=alert(4)"
+    with visit(browser, page_process.url) as page:
+        alarms: list[str] = []
+        page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda sent: alarms.append(sent.url) if sent.url.endswith("/x") else None)
+        generate(page, attack)
+        expect(until(page, "succeeded").locator(".at-prompt")).to_have_text(attack)
+        picture_is_there(page)
+        for tab in TABS:
+            open_tab(page, tab)
+            page.wait_for_timeout(400)
+        expect(page.locator("#at-models")).to_contain_text(EVIL)
+        assert page.locator("img[src='x']").count() == 0
+        assert alarms == []
+
+
+def test_a_large_picture_opens_and_closes_with_the_keyboard(page: Page) -> None:
+    generate(page, "look closely")
+    until(page, "succeeded")
+    page.locator("#at-stage .at-picture").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("document.activeElement.className").startswith("at-picture")
