@@ -8,6 +8,7 @@ undisturbed run. Ends with a traceback and status 1 if not.
 import argparse
 import io
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the requests and of the moments of the kills")
     parser.add_argument("--model", default="pocket", help="of the second loop; empty = no second loop")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is ended too
     with tempfile.TemporaryDirectory() as name:
         with Victim(Path(name) / "fast") as victim:
             print("Fast test engine")
