@@ -257,6 +257,7 @@ end_all() {
     trap - EXIT
     trap '' INT TERM HUP # a second Ctrl-C must not leave half of it running
     [ -z "${UI:-}" ] || end_process "$UI"
+    [ -z "${WATCHER:-}" ] || end_process "$WATCHER"
     if [ -n "${SUPERVISOR:-}" ]; then
         end_process "$SUPERVISOR"
         rm -f "$RUN/supervisor.pid" "$RUN/ready"
@@ -272,12 +273,14 @@ command_up() {
     trap 'exit 143' TERM HUP
     ensure_service
     [ -n "${SUPERVISOR:-}" ] || say "An image service is running already at $ATELIER_SERVICE_URL; using it."
-    if [ -e app/ui/__main__.py ]; then start_page; fi
+    start_page
+    if [ -n "${ATELIER_DROP_FOLDER:-}" ]; then start_watcher; fi
     [ -n "${SUPERVISOR:-}${UI:-}" ] || return 0
     say ""
     say "Atelier is ready."
     [ -z "${UI:-}" ] || say "  page     http://$HOST:$UI_PORT"
     say "  service  $ATELIER_SERVICE_URL  (API: $ATELIER_SERVICE_URL/docs)"
+    [ -z "${WATCHER:-}" ] || say "  drop     $ATELIER_DROP_FOLDER (prompt files in, pictures out; log $LOGS/watch.log)"
     say "  log      $LOGS/image_service.log"
     say "Ctrl-C ends it."
     while sleep 1; do
@@ -289,7 +292,20 @@ command_up() {
             UI=
             fail "the page ended; see $LOGS/ui.log"
         fi
+        if [ -n "${WATCHER:-}" ] && ! kill -0 "$WATCHER" 2>/dev/null; then
+            WATCHER=
+            fail "the drop folder's watcher ended; see $LOGS/watch.log"
+        fi
     done
+}
+
+start_watcher() {
+    [ -d "$ATELIER_DROP_FOLDER" ] || fail "ATELIER_DROP_FOLDER=$ATELIER_DROP_FOLDER is not a folder."
+    set -m
+    .venv/bin/python -m app watch "$ATELIER_DROP_FOLDER" </dev/null >"$LOGS/watch.log" 2>&1 &
+    WATCHER=$!
+    set +m
+    echo "$WATCHER" >"$RUN/watcher.pid"
 }
 
 start_page() {
@@ -345,7 +361,7 @@ others_use_it() {
 command_stop() {
     local pid found=
     # The supervisor first, or it would start the service again.
-    for process in "ui:app ui" "supervisor:quick_start.sh" "service:image_generation_service.py"; do
+    for process in "ui:app ui" "watcher:app watch" "supervisor:quick_start.sh" "service:image_generation_service.py"; do
         if pid="$(started_here "${process%%:*}" "${process#*:}")"; then
             say "Ending ${process%%:*} (process $pid) …"
             end_process "$pid"
