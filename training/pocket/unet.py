@@ -1,0 +1,175 @@
+"""Stage 3: the denoiser. v-prediction, zero terminal SNR, so that few steps from pure noise give whole pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from cache import Scenes
+from common import (
+    LATENT_CHANNELS,
+    LATENT_SIDE,
+    Preset,
+    Progress,
+    batches,
+    device,
+    half,
+    learning_rate,
+    load,
+    save,
+    share_gradients,
+    team,
+)
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from text import TextModel
+from tokenizer import token_ids
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+DROPOUT = 0.1  # share of captions replaced by the empty one, for classifier-free guidance
+FIRST_SHARE = 0.12  # share of samples at the very first timestep, where the layout is decided
+EMA_LIMIT = 0.999
+
+
+def new_unet(preset: Preset) -> UNet2DConditionModel:
+    """An untrained denoiser for 32x32x4 latents, cross attention at 8x8 and 4x4 only, where it is cheap."""
+    return UNet2DConditionModel(
+        sample_size=LATENT_SIDE,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=preset.unet_channels,
+        layers_per_block=1,
+        cross_attention_dim=preset.text_width,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        attention_head_dim=8,
+        norm_num_groups=8,
+    )
+
+
+def new_scheduler() -> DDIMScheduler:
+    """The schedule both training and the shipped model use."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=1,
+    )
+
+
+class Average:
+    """An exponential moving average of a model's weights, warm at the start."""
+
+    def __init__(self, model: torch.nn.Module, state: dict[str, torch.Tensor] | None = None) -> None:
+        self.weights = state or {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: torch.nn.Module, step: int) -> None:
+        """Move towards the model; quickly at first, at EMA_LIMIT after a few thousand steps."""
+        keep = min(EMA_LIMIT, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            self.weights[name].lerp_(value, 1 - keep)
+
+
+def drawn_times(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Timesteps 0-999: evenly spread over the batch, a share of them the very first."""
+    even = (np.arange(count) + rng.random()) / count * 1000
+    times = np.where(rng.random(count) < FIRST_SHARE, 999, even)
+    return torch.from_numpy(rng.permutation(times.astype(np.int64)))
+
+
+def unet_loss(
+    unet: UNet2DConditionModel,
+    scheduler: DDIMScheduler,
+    latents: torch.Tensor,
+    states: torch.Tensor,
+    times: torch.Tensor,
+) -> torch.Tensor:
+    """Mean squared error of the predicted velocity."""
+    noise = torch.randn_like(latents)
+    noisy = scheduler.add_noise(latents, noise, times)
+    target = scheduler.get_velocity(latents, noise, times)
+    made = unet(noisy.to(memory_format=torch.channels_last), times, encoder_hidden_states=states).sample
+    return functional.mse_loss(made.float(), target)
+
+
+def train_unet(
+    preset: Preset,
+    folder: Path,
+    seed: int,
+    tokenizer: CLIPTokenizer,
+    text: TextModel,
+    init: UNet2DConditionModel | None = None,
+) -> None:
+    """Train (or finish) the denoiser with the text encoder at rest; `folder`/unet.pt is its checkpoint."""
+    where = device()
+    unet = init or new_unet(preset)
+    state = load(folder / "unet.pt") or {"step": 0}
+    if "model" in state:
+        unet.load_state_dict(state["model"])
+    unet.to(where, memory_format=torch.channels_last).train()
+    average = Average(unet, state.get("average"))
+    average.weights = {name: value.to(where) for name, value in average.weights.items()}
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
+    if state["step"] < preset.unet_steps:
+        _unet_steps(preset, folder, seed, unet, average, optimizer, state["step"], tokenizer, text)
+
+
+def _unet_steps(
+    preset: Preset,
+    folder: Path,
+    seed: int,
+    unet: UNet2DConditionModel,
+    average: Average,
+    optimizer: torch.optim.Optimizer,
+    start: int,
+    tokenizer: CLIPTokenizer,
+    text: TextModel,
+) -> None:
+    rank, size = team()
+    where = device()
+    text = text.to(where).eval().requires_grad_(False)
+    scheduler = new_scheduler()
+    scenes = Scenes(folder / "scenes", tokenizer.pad_token_id)
+    empty = torch.tensor(token_ids(tokenizer, [""]))
+    share = max(1, preset.unet_batch // size)
+    order = batches(len(scenes), share, seed + 17 * rank, start)
+    progress = Progress("unet", preset.unet_steps, preset.unet_batch, start)
+    parameters = list(unet.parameters())
+    for step in range(start, preset.unet_steps):
+        rng = np.random.default_rng((seed, step, rank))
+        torch.manual_seed(int(rng.integers(2**31)))
+        optimizer.param_groups[0]["lr"] = learning_rate(step, preset.unet_steps, 8e-4, warm=200)
+        latents, ids = scenes.batch(next(order), rng)
+        ids = torch.where(torch.from_numpy(rng.random((share, 1)) < DROPOUT), empty, ids)
+        with half(where):
+            with torch.no_grad():
+                states = text(ids.to(where))[0]
+            loss = unet_loss(unet, scheduler, latents.to(where), states, drawn_times(share, rng).to(where))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        share_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        if rank == 0:
+            average.update(unet, step)
+        progress.tell(step + 1, {"loss": loss.item()})
+        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.unet_steps):
+            save(
+                folder / "unet.pt",
+                {
+                    "step": step + 1,
+                    "model": unet.state_dict(),
+                    "average": average.weights,
+                    "optimizer": optimizer.state_dict(),
+                },
+            )
