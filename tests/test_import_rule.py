@@ -1,0 +1,144 @@
+"""The rooms import in one direction, and each process is free of the libraries it must not need."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# What each room may import of the project's own rooms. `core` is allowed everywhere.
+ALLOWED = {
+    "core": set(),
+    "catalog": set(),
+    "picture": set(),
+    "client_stream": set(),
+    "client": {"client_stream"},
+    "dropfolder": {"client"},
+    "cli": {"client", "dropfolder", "catalog", "ui"},
+    "ui": {"client"},
+    "database": set(),
+    "migrations": {"database"},
+    "image_rows": {"database"},
+    "diffusion": {"picture", "catalog"},
+    "engine": {"diffusion", "catalog"},
+    "jobs": {"engine", "database", "migrations", "image_rows", "catalog", "library"},
+    "library": {"engine", "database", "migrations", "image_rows", "picture"},
+    "service": {"jobs", "library", "catalog", "picture", "database"},
+}
+LIBRARIES = {
+    "torch": {"diffusion"},
+    "diffusers": {"diffusion"},
+    "transformers": {"diffusion"},
+    "flask": {"service"},
+    "flask_openapi3": {"service"},
+    "gradio": {"ui"},
+    "sqlalchemy": {"database", "migrations", "image_rows", "jobs", "library", "service"},
+}
+IMPORT_BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}")
+sys.meta_path.insert(0, Block())
+import {module}
+"""
+
+
+def room_of(file: Path) -> str:
+    """The room of a file of `app/`: its folder, or its own name."""
+    return file.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> Iterator[tuple[str, int, bool]]:
+    """Module, line and whether it is at module level, for each import that runs."""
+    tree = ast.parse(file.read_text("utf-8"))
+    typing_only = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        top = node in tree.body
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{file}:{node.lineno} imports relatively"
+            yield node.module, node.lineno, top
+            if node.module == "app":
+                yield from ((f"app.{alias.name}", node.lineno, top) for alias in node.names)
+
+
+def files() -> list[Path]:
+    return sorted(file for file in (ROOT / "app").rglob("*.py") if file != ROOT / "app" / "__init__.py")
+
+
+def rooms() -> set[str]:
+    return {room_of(file) for file in files()} - {"__main__"}
+
+
+def test_every_room_has_its_rule() -> None:
+    assert rooms() <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_a_room_imports_only_what_stands_below_it(room: str) -> None:
+    wrong = []
+    for file in files():
+        if room_of(file) != room:
+            continue
+        for module, line, _ in imports_of(file):
+            parts = module.split(".")
+            if parts[0] == "app" and len(parts) > 1 and parts[1] in rooms():
+                if parts[1] not in ALLOWED[room] | {"core", room}:
+                    wrong.append(f"{file.relative_to(ROOT)}:{line} imports {module}")
+            elif parts[0] in LIBRARIES and room not in LIBRARIES[parts[0]]:
+                wrong.append(f"{file.relative_to(ROOT)}:{line} imports {module}")
+    assert wrong == []
+
+
+def test_the_rule_has_no_cycles() -> None:
+    done: list[str] = []
+    while len(done) < len(ALLOWED):
+        ready = [room for room, below in ALLOWED.items() if room not in done and below <= set(done)]
+        assert ready, f"a cycle among {set(ALLOWED) - set(done)}"
+        done += ready
+
+
+def test_own_rooms_are_imported_at_the_top_of_a_file() -> None:
+    # The exceptions keep torch out of a process that only might need it; each says so in a comment.
+    lazy = [
+        f"{file.relative_to(ROOT)}:{line} {module}"
+        for file in files()
+        for module, line, top in imports_of(file)
+        if module.startswith("app") and not top
+    ]
+    assert [
+        item for item in lazy if "diffusion" not in item and "app.engine" not in item and "app.ui" not in item
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "blocked"),
+    [
+        ("image_generation_service", ("torch", "diffusers", "transformers", "gradio", "numpy")),
+        ("app.engine.local", ("torch", "flask", "gradio", "sqlalchemy")),
+        ("app.diffusion", ("flask", "gradio", "sqlalchemy", "gunicorn")),
+        ("app.cli.main", ("torch", "flask", "sqlalchemy", "diffusers")),
+        ("app.client", ("torch", "flask", "sqlalchemy", "gradio")),
+        ("app.dropfolder", ("torch", "flask", "sqlalchemy", "gradio")),
+        ("app.ui", ("torch", "flask", "sqlalchemy", "diffusers")),
+        ("app.ui.server", ("torch", "flask", "sqlalchemy", "diffusers")),
+        ("app.picture.png", ("torch", "flask", "gradio", "sqlalchemy")),
+    ],
+)
+def test_a_process_starts_without_the_libraries_it_must_not_need(module: str, blocked: tuple[str, ...]) -> None:
+    code = IMPORT_BLOCKED.format(blocked=set(blocked), module=module)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
