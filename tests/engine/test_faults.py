@@ -1,6 +1,7 @@
 """What happens when the child dies, hangs, talks nonsense or does not hear a cancel."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -225,3 +226,18 @@ def test_twenty_restarts_leave_no_files_threads_or_processes(engine: LocalEngine
     assert this.num_fds() == files
     assert this.num_threads() <= threads
     assert this.children() == []
+
+
+def test_a_cancel_at_any_moment_hits_its_own_job_only(engine: LocalEngine) -> None:
+    dice = random.Random(1)
+    engine.start()
+    pid = engine.status().pid
+    for _ in range(40):
+        first, second = a_job("one", num_inference_steps=15), a_job("two", num_inference_steps=15)
+        due = time.monotonic() + dice.uniform(0, 0.1)
+        gone, stays = engine.run(
+            [first, second], ignore, lambda job_id, due=due, mine=first.id: job_id == mine and time.monotonic() > due
+        )
+        assert len(gone.pictures) == (0 if gone.cancelled else 1)
+        assert len(stays.pictures) == 1
+    assert engine.status().pid == pid
