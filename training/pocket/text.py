@@ -2,8 +2,9 @@
 
 A cross-attending UNet has to learn 200 shapes and where to put them; that takes days of CPU. So the shapes are given
 as far as text can give them: words of one meaning start from one vector, a noun's vector from a code of its picture
-(text_start.py), and the encoder is trained, text only, to predict the scene's latent picture: the last 16 positions (padding in
-any normal prompt; under the causal mask they see every word) are a 4x4 grid, each answering for one 8x8x4 patch through a single linear head. The head is dropped afterwards; the UNet looks the answers up.
+(text_start.py), and the encoder is trained, text only, to predict the scene's latent picture: the last 16 positions
+(padding in any normal prompt; under the causal mask they see every word) are a 4x4 grid, each answering for one
+8x8x4 patch through a single linear head. The head is dropped afterwards; the UNet looks the answers up.
 """
 
 from __future__ import annotations
