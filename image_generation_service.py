@@ -105,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.new_key is not None:
             return _tell_new_key(settings, Scope(options.new_key))
         configure_logs(settings.log_level)
+        if options.rebuild_library:
+            return _rebuild_library(settings)
         keys = _checked_keys(settings)
         settings.data_folder.mkdir(parents=True, exist_ok=True)
         data_lock.check(settings.data_folder)
@@ -154,6 +156,19 @@ def _tell_new_key(settings: Settings, scope: Scope) -> int:
     return 0
 
 
+def _rebuild_library(settings: Settings) -> int:
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.resolved_database_url)
+    upgrade(database)
+    report = Library(database, settings.output_folder, settings.data_folder / "thumbnails").rebuild()
+    database.dispose()
+    sys.stdout.write(
+        f"{report.files} picture files: {report.restored} restored, {report.kept} were known, "
+        f"{report.doubled} were second copies, {len(report.unreadable)} could not be read.\n"
+    )
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The image service of Atelier. More settings: docs/settings.md.")
     parser.add_argument("--host", help="address to listen on (ATELIER_HOST, 127.0.0.1)")
@@ -165,6 +180,9 @@ def _parser() -> argparse.ArgumentParser:
         const=Scope.GENERATE.value,
         choices=[scope.value for scope in Scope],
         help="print a new API key (read, generate or admin; generate if absent), store its hash, and end",
+    )
+    parser.add_argument(
+        "--rebuild-library", action="store_true", help="give every picture file its entry in the library back, and end"
     )
     return parser
 

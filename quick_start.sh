@@ -361,7 +361,7 @@ others_use_it() {
 command_stop() {
     local pid found=
     # The supervisor first, or it would start the service again.
-    for process in "ui:app ui" "watcher:app watch" "supervisor:quick_start.sh" "service:image_generation_service.py"; do
+    for process in "ui:-m app" "watcher:app watch" "supervisor:quick_start.sh" "service:image_generation_service.py"; do
         if pid="$(started_here "${process%%:*}" "${process#*:}")"; then
             say "Ending ${process%%:*} (process $pid) …"
             end_process "$pid"

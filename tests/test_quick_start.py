@@ -38,6 +38,7 @@ class Place:
 
     folder: Path
     port: int
+    ui_port: int
     env: dict[str, str]
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -64,7 +65,7 @@ class Place:
     def run(self, *arguments: str, **env: str) -> tuple[int, str]:
         """Exit status, and what it printed."""
         process = self.start(*arguments, **env)
-        printed, _ = process.communicate(timeout=90)
+        printed, _ = process.communicate(timeout=150)
         return process.returncode, printed
 
     def ours(self) -> list[psutil.Process]:
@@ -79,25 +80,34 @@ class Place:
         return found
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     folder = tmp_path / "atelier"
     folder.mkdir()
     for name in FILES:
         shutil.copy(PROJECT / name, folder / name)
-    shutil.copytree(PROJECT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__", "ui"))
+    shutil.copytree(PROJECT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "models").mkdir()
     shutil.copy(PROJECT / "models" / "catalog.toml", folder / "models")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, ui_port = free_port(), free_port()
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(FAKE_PYTHON.format(log=folder / "pip.log", python=sys.executable))
     python.chmod(0o755)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ATELIER_", "CONDA"))}
-    env |= {"ATELIER_ENGINE": "test", "ATELIER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    place = Place(folder, port, env)
+    env |= {
+        "ATELIER_ENGINE": "test",
+        "ATELIER_PORT": str(port),
+        "ATELIER_UI_PORT": str(ui_port),
+        "OMP_NUM_THREADS": "1",
+    }
+    place = Place(folder, port, ui_port, env)
     yield place
     for process in [*place.ours()]:
         process.kill()
@@ -112,7 +122,7 @@ def installed(place: Place) -> None:
     (place.folder / ".venv" / "requirements.sha256").write_text(f"{mark}\n")
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
@@ -152,17 +162,18 @@ def test_generate_starts_the_service_makes_a_picture_and_ends_what_it_started(pl
     assert (place.folder / "logs" / "image_service.log").stat().st_size > 0
 
 
-def test_the_service_comes_up_is_used_and_ctrl_c_ends_it(place: Place) -> None:
+def test_service_and_page_come_up_are_used_and_ctrl_c_ends_both(place: Place) -> None:
     installed(place)
     script = place.start()
-    wait_for(lambda: listens(place.port), "the service")
+    wait_for(lambda: listens(place.ui_port), "the page")
     status, printed = place.run("generate", "a red apple")
     assert status == 0, printed
     assert listens(place.port), "generate ended a service that it had not started"
     os.kill(script.pid, signal.SIGINT)
-    printed, _ = script.communicate(timeout=45)
+    printed, _ = script.communicate(timeout=60)
     assert script.returncode == 130
     assert f"http://127.0.0.1:{place.port}" in printed
+    assert f"http://127.0.0.1:{place.ui_port}" in printed
     assert place.ours() == []
 
 
@@ -176,10 +187,11 @@ def test_a_killed_service_is_started_again(place: Place) -> None:
     wait_for(lambda: pid_file.exists() and pid_file.read_text().strip() not in ("", str(first)), "a new process")
     status, printed = place.run("generate", "a red apple")
     assert status == 0, printed
+    wait_for(lambda: listens(place.ui_port), "the page")
     status, printed = place.run("stop")
     assert status == 0, printed
-    printed, _ = script.communicate(timeout=10)
-    assert script.returncode == 1, printed  # somebody else stopped its service
+    printed, _ = script.communicate(timeout=20)
+    assert script.returncode == 1, printed  # somebody else stopped what it watched
     assert place.ours() == []
 
 
@@ -187,7 +199,7 @@ def test_two_at_once_share_one_service(place: Place) -> None:
     installed(place)
     both = [place.start("generate", f"picture {number}") for number in (1, 2)]
     for script in both:
-        printed, _ = script.communicate(timeout=90)
+        printed, _ = script.communicate(timeout=150)
         assert script.returncode == 0, printed
     assert len(list((place.folder / "models" / "generated_images_service").rglob("*.png"))) == 2
     assert place.ours() == []
@@ -254,6 +266,16 @@ def test_an_own_environment_that_lacks_packages_is_named(place: Place) -> None:
     status, printed = place.run("doctor")
     assert status == 1
     assert f"{python} -m pip install -r image_generation_service_requirements.txt" in printed
+
+
+def test_what_a_killed_script_left_running_is_ended_by_stop(place: Place) -> None:
+    installed(place)
+    script = place.start()
+    wait_for(lambda: listens(place.ui_port), "the page")
+    script.kill()
+    assert listens(place.port)
+    assert place.run("stop")[0] == 0
+    assert place.ours() == []
 
 
 def test_stop_without_anything_running_says_so(place: Place) -> None:

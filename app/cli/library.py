@@ -73,7 +73,7 @@ def delete(
 
 
 def rebuild() -> None:
-    """Restore the library's entries from the PNG files alone. The service must be stopped; on its machine only."""
+    """Restore the library's entries from the PNG files alone. Run it on the service's machine; the service may run."""
     # The library is a room of the service; the command line only starts the service's own entry point.
     own_python = PROJECT_FOLDER / ".venv-image" / "bin" / "python"
     command = [own_python if own_python.exists() else sys.executable, PROJECT_FOLDER / "image_generation_service.py"]
