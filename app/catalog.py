@@ -178,7 +178,7 @@ def _read_table(file: Path) -> list[ModelEntry]:
 def folder_entry(path: Path) -> ModelEntry:
     """An entry for a diffusers folder anywhere on the disk, with the defaults of its pipeline class."""
     size = sum(part.stat().st_size for part in path.rglob("*.safetensors"))
-    return _own_entry(path.name, str(path), size, _pipeline_of(path))
+    return _own_entry(path.name, str(path.resolve()), size, _pipeline_of(path))
 
 
 def hub_entry(repository: str) -> ModelEntry:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
 
+LIBRARIES = ("torch", "diffusers", "transformers")
 OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "loaded"), bytes done, bytes in all
 
 
@@ -38,6 +40,7 @@ class LoadedModel:
     preview_fit: PreviewFit | None = None
     load_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 
 
 def locate(entry: ModelEntry, models_folder: Path, *, download: bool = False) -> Path:

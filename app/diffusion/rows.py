@@ -4,7 +4,6 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -177,6 +176,6 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         "memory": loaded.plan.words(),
         "safety_checker": False,
         "seconds": round(seconds, 3),
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        "versions": loaded.versions,
         "notes": [*loaded.notes, *notes],
     }
