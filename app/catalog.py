@@ -14,7 +14,7 @@ from pydantic import Field
 
 from app.core.errors import FieldError, InvalidRequest, UnknownModel
 from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
-from app.core.schema import MAX_SEED, RANDOM_SEED, GenerationRequest, Value
+from app.core.schema import RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
 
 CATALOG_FILE = "catalog.toml"
@@ -140,7 +140,7 @@ def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, An
     names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
     values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
     # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
-    seed = secrets.randbelow(MAX_SEED) if request.seed == RANDOM_SEED else request.seed
+    seed = secrets.randbelow(2**32) if request.seed == RANDOM_SEED else request.seed
     return [*values, ("model", entry.key), ("seed", seed)]
 
 

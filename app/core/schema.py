@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_PROMPT_CHARS = 20_000
-MAX_SEED = 2**32  # inclusive: the playground document allows "up to 2-to-the-power-32"
+# Inclusive. 2^32 is what people ask for at most (A1111, the playground); the seed of the last of up to 64 images of
+# such a job must be allowed too, or its picture could not be asked for again.
+MAX_SEED = 2**32 + 63
 RANDOM_SEED = -1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from app.core.errors import FieldError, InvalidRequest, UnknownImage
-from app.core.schema import MAX_SEED, RANDOM_SEED, GenerationRequest, Job
+from app.core.schema import RANDOM_SEED, GenerationRequest, Job
 from app.service import work
 from app.service.failures import Failure
 from app.service.parts import Parts
@@ -16,6 +16,7 @@ from app.service.problems import answer_errors_with
 from app.service.translate import checked_request
 
 ORIGIN = "playground"
+LARGEST_SEED = 2**32
 # The advanced page's settings. Of these only `condition_scale` means something to a diffusion model.
 STORED_ONLY = ("gen_top_k", "gen_top_p", "temperature")
 # The example of the original document lacks a comma between two lines; programs were written from it.
@@ -33,8 +34,8 @@ def to_request(body: Mapping[str, Any]) -> GenerationRequest:
         errors.append(FieldError("text", text, "a prompt is needed"))
     num_images = _number(body, "num_images", 2, errors)
     seed = _number(body, "seed", 0, errors)
-    if not 0 <= seed <= MAX_SEED:
-        errors.append(FieldError("seed", seed, f"allowed is 0 (random) to {MAX_SEED}"))
+    if not 0 <= seed <= LARGEST_SEED:
+        errors.append(FieldError("seed", seed, f"allowed is 0 (random) to {LARGEST_SEED}"))
     scale = body.get("condition_scale")
     guidance = None if scale in (None, "") else _number(body, "condition_scale", 0, errors, whole=False)
     if errors:
@@ -104,7 +105,7 @@ def _error(failure: Failure) -> Response:
 def _library(parts: Parts):  # type: ignore[no-untyped-def]
     cursor = None
     while True:
-        page = parts.library.groups(limit=200, cursor=cursor)
+        page = parts.library.groups(limit=200, cursor=cursor, by="job")
         for group in page.items:
             yield {
                 "creation_unixtime": group.created_at.timestamp(),

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import httpx
 import openai
+import pytest
 import requests
 from PIL import Image
 
 from app.client import ImageServiceClient
 from app.core.schema import GenerationRequest
 from app.dropfolder import Watcher
+from app.picture.png import inspect
 from tests.running import RunningService
 
 
@@ -33,7 +35,37 @@ def finished_image(service: RunningService, http: requests.Session, job_id: str)
         time.sleep(0.05)
 
 
-def test_one_request_gives_the_same_pixels_through_every_door(service: RunningService, http: requests.Session) -> None:
+def again(client: ImageServiceClient, prompt: str, seed: int) -> bytes:
+    """The pixels of the same prompt with this seed, through the native API."""
+    job = client.wait(client.submit(GenerationRequest(prompt=prompt, seed=seed)).id)
+    return pixels(client.image_bytes(job.images[0].id))
+
+
+def through_the_drop_folder(
+    folder: Path, client: ImageServiceClient, prompt: str, size: tuple[int | None, int | None]
+) -> Path:
+    """The answer to a prompt file, written by a watcher that runs meanwhile."""
+    file = folder / f"{uuid.uuid4()}-7-{size[0]}x{size[1]}.txt"
+    file.write_text(prompt)
+    watcher = Watcher(folder, client)
+    runner = threading.Thread(target=watcher.run)
+    runner.start()
+    try:
+        deadline = time.monotonic() + 60
+        while file.exists() or not file.with_suffix(".png").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        watcher.stop()
+        runner.join(20)
+    return file.with_suffix(".png")
+
+
+@pytest.mark.model
+def test_one_request_gives_the_same_pixels_through_every_door(
+    pocket: RunningService, http: requests.Session, tmp_path: Path
+) -> None:
+    service = pocket
     prompt, seed = f"a red apple {uuid.uuid4()}", 77
     client = ImageServiceClient(service.url)
     native = client.wait(client.submit(GenerationRequest(prompt=prompt, seed=seed)).id)
@@ -54,7 +86,7 @@ def test_one_request_gives_the_same_pixels_through_every_door(service: RunningSe
     ]
     made["playground"] = pixels(finished_image(service, http, queue_id))
 
-    # The environment's API has no seed of its own; its picture must be the one that its recorded seed gives.
+    # The environment's API and the drop folder have no seed: their picture must be the one of its recorded seed.
     deadline = time.monotonic() + 60
     while not http.get(f"{service.url}/server/status").json()["is_available"]:
         assert time.monotonic() < deadline
@@ -62,12 +94,16 @@ def test_one_request_gives_the_same_pixels_through_every_door(service: RunningSe
     other = http.post(f"{service.url}/image/generate", json={"prompt": prompt}).json()["generation_uuid"]
     theirs = pixels(finished_image(service, http, other))
     drawn = http.get(f"{service.url}/api/jobs/{other}").json()["request"]["seed"]
-    again = client.wait(client.submit(GenerationRequest(prompt=prompt, seed=drawn)).id)
-    assert pixels(client.image_bytes(again.images[0].id)) == theirs
+    made["environment"] = made["api"] if again(client, prompt, drawn) == theirs else theirs
+
+    answer_file = through_the_drop_folder(tmp_path, client, prompt, size)
+    recorded = inspect(answer_file.read_bytes()).request or {}
+    dropped = pixels(answer_file.read_bytes())
+    made["drop"] = made["api"] if again(client, prompt, recorded["seed"]) == dropped else dropped
 
     assert set(made.values()) == {made["api"]}
     rows = client.images(q=prompt, limit=50)[0]
-    assert {row.origin for row in rows} == {"api", "openai", "automatic1111", "playground", "environment"}
+    assert {row.origin for row in rows} == set(made)
     metrics = http.get(f"{service.url}/metrics").text
     for door in ("openai", "automatic1111", "playground", "environment"):
         assert f'door="{door}"' in metrics
@@ -75,21 +111,9 @@ def test_one_request_gives_the_same_pixels_through_every_door(service: RunningSe
 
 def test_the_drop_folder_is_a_door_too(service: RunningService, tmp_path: Path) -> None:
     prompt = f"a blue bird {uuid.uuid4()}"
-    file = tmp_path / f"{uuid.uuid4()}-7-64x64.txt"
-    file.write_text(prompt)
     client = ImageServiceClient(service.url)
-    watcher = Watcher(tmp_path, client)
-    runner = threading.Thread(target=watcher.run)
-    runner.start()
-    try:
-        deadline = time.monotonic() + 30
-        while file.exists() or not file.with_suffix(".png").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        watcher.stop()
-        runner.join(20)
+    answer = through_the_drop_folder(tmp_path, client, prompt, (64, 64))
     [image] = client.images(q=prompt)[0]
     assert image.origin == "drop"
-    assert client.image_bytes(image.id) == file.with_suffix(".png").read_bytes()
-    assert [path.name for path in tmp_path.iterdir()] == [file.with_suffix(".png").name]
+    assert client.image_bytes(image.id) == answer.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == [answer.name]
