@@ -91,7 +91,7 @@ class PageEvents:
         return self._header(request), *self._generate.fill_if_empty(model, self._studio.words(request))
 
     def library_opened(self, request: gr.Request, search: str | None, only_favourites: bool) -> tuple[Any, ...]:
-        """The library tab was chosen: its page, and no other tab's clock runs."""
+        """The library tab was chosen, or something else is searched: its page, and no other tab's clock runs."""
         return self._library.first_page(request, search, only_favourites), *_clocks()
 
     def queue_opened(self, request: gr.Request, chosen: str) -> tuple[Any, ...]:
@@ -202,7 +202,11 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     clocks = [page.queue.clock, page.models.clock]
     for name in (GENERATE, INSPECT):
         page.tab[name].select(_clocks, None, clocks, **QUIET)
-    page.tab[LIBRARY].select(events.library_opened, search, [page.library.page, *clocks], **QUIET)
+    library = page.library
+    looks = [page.tab[LIBRARY].select, library.search.input, library.search.submit]
+    looks += [library.favourites.change, library.refresh.click]
+    # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
+    gr.on(looks, events.library_opened, search, [library.page, *clocks], trigger_mode="always_last", **QUIET)
     page.tab[QUEUE].select(events.queue_opened, page.queue.filter, [page.queue.page, *clocks], **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [page.models.page, *clocks], **QUIET)
     page.library.page.click(events.act_in_library, search, [page.library.page, page.toast, page.tabs, *form], **QUIET)

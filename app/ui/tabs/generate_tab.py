@@ -66,7 +66,9 @@ def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
             generate = gr.Button(
                 texts("generate"), variant="primary", size="lg", elem_id="at-generate", elem_classes="at-go"
             )
-            model = gr.Dropdown(_model_choices(models), label=texts("form_model"), elem_id="at-model", filterable=False)
+            model = gr.Dropdown(
+                _model_choices(models), value=None, label=texts("form_model"), elem_id="at-model", filterable=False
+            )
             model_line = html_part("at-model-line")
             settings = _create_settings(studio)
         with gr.Column(scale=6, min_width=320):

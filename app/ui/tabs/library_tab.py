@@ -8,7 +8,7 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.ui.actions import Action, html_part
 from app.ui.strings import Words
-from app.ui.studio import QUIET, Studio
+from app.ui.studio import Studio
 from app.ui.views.library import library_page
 from app.ui.views.toast import toast
 
@@ -22,6 +22,7 @@ class LibraryTab:
 
     search: gr.Textbox
     favourites: gr.Checkbox
+    refresh: gr.Button
     page: gr.HTML
 
 
@@ -37,10 +38,7 @@ def create_library_tab(studio: Studio) -> LibraryTab:
             favourites = gr.Checkbox(label=texts("library_only_favourites"))
         refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
     page = html_part("at-library")
-    events = LibraryEvents(studio)
-    for start in (search.input, search.submit, favourites.change, refresh.click):
-        start(events.first_page, [search, favourites], page, trigger_mode="always_last", **QUIET)
-    return LibraryTab(search, favourites, page)
+    return LibraryTab(search, favourites, refresh, page)
 
 
 class LibraryEvents:

@@ -1,0 +1,156 @@
+"""`python -m benchmarks.page`: how quick the page is. Prints each figure beside its goal; exit status 0 = all hold.
+
+A real service with the test engine, the real page, Debian's chromium. Measure on a quiet machine.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Browser, Page
+
+from app.client import ImageServiceClient
+from tests.running import RunningService
+from tests.ui.browser import chromium, context, opened, visit
+from tests.ui.running_page import RunningPage
+
+READY_S, CLICK_MS, LIBRARY_MS, GROWTH_MB = 4.0, 500.0, 1000.0, 30.0
+BATCH = 8
+
+
+def main() -> int:
+    """Measure and print; 0 if every goal is met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=10_000, help="pictures in the library")
+    parser.add_argument("--loads", type=int, default=200, help="page loads for the memory figure")
+    chosen = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="atelier-page-"))
+    results: list[bool] = []
+    try:
+        with RunningService(folder / "service") as service, chromium() as browser:
+            process = RunningPage(folder / "page", service.url)
+            results.append(_goal("process start to interactive page", _start(process, browser), READY_S, "s"))
+            try:
+                results.append(
+                    _goal("click on Generate to place or progress, median", _click(process, browser), CLICK_MS, "ms")
+                )
+                _fill(service, chosen.pictures)
+                results.append(
+                    _goal(
+                        f"library with {chosen.pictures} pictures opens, median",
+                        _library(process, browser),
+                        LIBRARY_MS,
+                        "ms",
+                    )
+                )
+                results.append(
+                    _goal(
+                        f"memory growth over {chosen.loads} page loads",
+                        _growth(process, browser, chosen.loads),
+                        GROWTH_MB,
+                        "MB",
+                    )
+                )
+            finally:
+                process.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0 if all(results) else 1
+
+
+def _goal(name: str, value: float, goal: float, unit: str) -> bool:
+    held = value <= goal
+    print(f"{name}: {value:.3g} {unit} (goal {goal:g} {unit}) {'ok' if held else 'NOT MET'}", flush=True)
+    return held
+
+
+def _start(process: RunningPage, browser: Browser) -> float:
+    """Seconds from the start of the process until a browser shows the page and its button can be pressed."""
+    began = time.monotonic()
+    process.start()
+    with context(browser) as visitor:
+        page = visitor.new_page()
+        opened(page, process.url)
+        page.locator("#at-generate").wait_for()
+        return time.monotonic() - began
+
+
+def _click(process: RunningPage, browser: Browser) -> float:
+    """Milliseconds from the click until the new job's card is on the page."""
+    with visit(browser, process.url) as page:
+
+        def once(number: int) -> float:
+            page.locator("#at-prompt textarea").fill(f"picture {number} !slow")
+            page.wait_for_timeout(400)
+            return _timed(
+                page,
+                lambda: page.locator("#at-generate").click(),
+                f"document.querySelector('#at-stage .at-job')?.textContent.includes('picture {number} ')",
+            )
+
+        return statistics.median(once(number) for number in range(7))
+
+
+def _library(process: RunningPage, browser: Browser) -> float:
+    """Milliseconds from the click on the tab until the first page of groups is there."""
+
+    def once() -> float:
+        with visit(browser, process.url) as page:
+            page.wait_for_timeout(1000)
+            tab = page.get_by_role("tab", name="Library")
+            return _timed(page, tab.click, "document.querySelectorAll('#at-library .at-group').length > 0")
+
+    return statistics.median(once() for _ in range(5))
+
+
+def _growth(process: RunningPage, browser: Browser, loads: int) -> float:
+    """Megabytes by which the process grows over the loads, after 20 that warm it up."""
+    memory = psutil.Process(process.pid).memory_info
+
+    def load(times: int) -> None:
+        with context(browser) as visitor:
+            for _ in range(times):
+                page = visitor.new_page()
+                opened(page, process.url)
+                page.close()
+
+    load(20)
+    before = memory().rss
+    load(loads)
+    return (memory().rss - before) / 1e6
+
+
+def _timed(page: Page, act: Callable[[], None], there: str) -> float:
+    began = time.monotonic()
+    act()
+    page.wait_for_function(there, polling=20)
+    return (time.monotonic() - began) * 1000
+
+
+def _fill(service: RunningService, pictures: int) -> None:
+    """Make pictures the real way, 8 a job, until there are enough."""
+    with ImageServiceClient(service.url) as client:
+        jobs = [
+            client.submit(
+                {
+                    "prompt": f"picture number {number}",
+                    "num_images": BATCH,
+                    "num_inference_steps": 1,
+                    "width": 64,
+                    "height": 64,
+                }
+            )
+            for number in range(-(-pictures // BATCH))
+        ]
+        while not client.job(jobs[-1].id).state.finished:
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
