@@ -50,11 +50,6 @@ def glyph(character: str) -> Image.Image:
     return _squared(canvas)
 
 
-def nearest_colour(rgb: np.ndarray) -> str:
-    """The name of the colour nearest to `rgb` (3 numbers, 0-255)."""
-    return min(COLOURS, key=lambda name: float(np.square(np.asarray(COLOURS[name][0], float) - rgb).sum()))
-
-
 @cache
 def natural_colour(character: str) -> str | None:
     """The colour a glyph has by itself when one of ours covers most of its ink, else None."""
@@ -62,9 +57,11 @@ def natural_colour(character: str) -> str | None:
     inked = pixels[pixels[:, 3] > 200][:, :3]
     if len(inked) == 0:
         return None
-    names = [nearest_colour(rgb) for rgb in inked]
-    best = max(set(names), key=names.count)
-    return best if names.count(best) >= 0.8 * len(names) else None
+    names = list(COLOURS)
+    table = np.asarray([COLOURS[name][0] for name in names], float)
+    nearest = np.square(inked[:, None] - table[None]).sum(-1).argmin(1)
+    counts = np.bincount(nearest, minlength=len(names))
+    return names[int(counts.argmax())] if counts.max() >= 0.8 * len(inked) else None
 
 
 def recoloured(picture: Image.Image, colour: str) -> Image.Image:

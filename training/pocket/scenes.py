@@ -117,7 +117,7 @@ def draw_scene(scene: Scene, rng: random.Random, side: int = 128) -> Image.Image
         picture = paint_showpiece(scene.showpiece, side, rng)
     else:
         picture = _background(scene, side, rng)
-        for thing, centre, width in _layout(scene, rng):
+        for thing, centre, width in layout(scene, rng):
             paste(picture, thing.noun, thing.colour, (centre[0] * side, centre[1] * side), width * side)
     if scene.style:
         picture = stylize(picture, scene.style, rng)
@@ -126,7 +126,7 @@ def draw_scene(scene: Scene, rng: random.Random, side: int = 128) -> Image.Image
     return picture
 
 
-def _layout(scene: Scene, rng: random.Random) -> list[tuple[Thing, tuple[float, float], float]]:
+def layout(scene: Scene, rng: random.Random) -> list[tuple[Thing, tuple[float, float], float]]:
     """Every copy with its centre and side as shares of the frame."""
     down = GROUNDED.get(scene.place or "", 0.0)
     if len(scene.things) == 2:

@@ -1,0 +1,132 @@
+"""The world that the pocket model is trained on, its tokenizer, and the two-minute training."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from .conftest import POCKET
+
+FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+needs_font = pytest.mark.skipif(not FONT.exists(), reason="needs fonts-noto-color-emoji")
+EXAMPLES = ("a red apple on a white table", "a blue bird flying in the sky", "a red sports car",
+            "a futuristic cityscape at night with neon lights and flying cars", "a forest, mysterious atmosphere",
+            "a peaceful garden with cherry blossoms and a traditional Japanese bridge", "a mountain, wide angle view",
+            "a watercolor painting of a sunset over the ocean", "a digital art piece of a cyberpunk street scene",
+            "a cute cat playing with a ball, high quality, detailed", "a cat, digital art style",
+            "three bananas on the beach", "a glass of water", "blurry, low quality, watermark")
+
+
+def test_the_world_has_two_hundred_nouns_in_two_languages() -> None:
+    from words import nouns
+
+    assert len(nouns()) >= 200
+    assert all(noun.english and noun.chinese for noun in nouns().values())
+
+
+def test_training_never_meets_a_held_out_composition() -> None:
+    from scenes import random_scene
+
+    rng = random.Random(1)
+    assert not any(random_scene(rng).is_held_out for _ in range(2000))
+
+
+def test_about_one_composition_in_ten_is_held_out() -> None:
+    from words import COLOURS, PLACES, held_out, nouns
+
+    judged = [held_out(noun, colour, place) for noun in nouns() for colour in COLOURS for place in PLACES]
+    assert 0.08 < sum(judged) / len(judged) < 0.12
+    assert not held_out("cat", None, "sky")
+
+
+@needs_font
+def test_a_scene_is_drawn_the_same_from_the_same_seed() -> None:
+    from scenes import draw_scene, random_scene
+
+    first, again = (draw_scene(random_scene(random.Random(9)), random.Random(4)) for _ in range(2))
+    assert first.size == (128, 128)
+    assert first.tobytes() == again.tobytes()
+
+
+@needs_font
+def test_a_colour_named_in_the_caption_colours_the_thing() -> None:
+    from draw import thing
+
+    red = thing("cat", "red").resize((1, 1)).getpixel((0, 0))
+    blue = thing("cat", "blue").resize((1, 1)).getpixel((0, 0))
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+
+
+@needs_font
+def test_a_spoiled_scene_is_blurrier_than_a_good_one() -> None:
+    import judge
+    from scenes import Scene, Thing, draw_scene
+
+    good, blurry = (draw_scene(Scene((Thing("cat"),), place="room", quality=quality), random.Random(1))
+                    for quality in (None, "blurry"))
+    assert judge.sharpness(blurry) < 0.5 * judge.sharpness(good)
+
+
+@needs_font
+def test_the_judge_recognises_real_scenes() -> None:
+    import judge
+    from scenes import Scene, Thing, draw_scene
+
+    scene = Scene((Thing("guitar", "blue"),), place="beach")
+    picture = draw_scene(scene, random.Random(8))
+    assert judge.object_ranking(picture, scene)[0] == "guitar"
+    assert judge.colour_ranking(picture, scene)[0] == "blue"
+    assert judge.background_ranking(picture, scene)[0] == "beach"
+
+
+def test_every_word_of_the_world_is_one_token(tmp_path: Path) -> None:
+    from tokenizer import chinese_words, load_tokenizer
+    from words import COLOURS, nouns
+
+    tokenizer = load_tokenizer(tmp_path)
+    english = {word for noun in nouns().values() for pair in noun.english for name in pair
+               for word in name.split() if word.isalpha()}
+    for word in sorted(english | set(COLOURS)) + chinese_words():
+        assert len(tokenizer.tokenize(word)) == 1, word
+    assert "苹果" in "".join(tokenizer.convert_tokens_to_string([t]) for t in tokenizer.tokenize("三个红色的苹果"))
+
+
+def test_the_examples_of_the_documentation_are_inside_the_world(tmp_path: Path) -> None:
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(tmp_path)
+    for prompt in EXAMPLES:
+        words = prompt.replace(",", " ,").split()
+        assert len(tokenizer.tokenize(prompt)) == len(words), prompt
+
+
+def test_an_unknown_word_falls_to_pieces_and_never_fails(tmp_path: Path) -> None:
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(tmp_path)
+    assert len(tokenizer.tokenize("xylophone 🦠 Привет")) > 3
+    assert tokenizer.unk_token_id not in tokenizer("xylophone 🦠 Привет", add_special_tokens=False)["input_ids"]
+
+
+@needs_font
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_command_trains_a_model_that_a_plain_pipeline_loads(tmp_path: Path) -> None:
+    command = [sys.executable, str(POCKET / "train.py"), "--preset", "smoke", "--work", str(tmp_path / "work")]
+    command += ["--output", str(tmp_path / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from diffusers import StableDiffusionPipeline
+
+        pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model")
+        pipeline.set_progress_bar_config(disable=True)
+        picture = pipeline("a red apple", num_inference_steps=2, guidance_scale=2.0).images[0]
+    assert picture.size == (128, 128)
