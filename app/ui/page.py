@@ -203,7 +203,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     for name in (GENERATE, INSPECT):
         page.tab[name].select(_clocks, None, clocks, **QUIET)
     library = page.library
-    looks = [page.tab[LIBRARY].select, library.search.input, library.search.submit]
+    looks = [page.tab[LIBRARY].select, library.search.change, library.search.submit]
     looks += [library.favourites.change, library.refresh.click]
     # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
     gr.on(looks, events.library_opened, search, [library.page, *clocks], trigger_mode="always_last", **QUIET)
