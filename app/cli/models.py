@@ -49,7 +49,8 @@ def load_model(
             model = client.model(key_of_model)
             line.update(f"{state_of(model)} …")
     if state_of(model) == "failed":
-        raise ServiceError(_reason(model))
+        error = model.get("error") or {}
+        raise ServiceError(error.get("message") or "The model could not be loaded.", hint=error.get("hint"))
     typer.echo(f"{key_of_model} is loaded.")
 
 
@@ -69,8 +70,3 @@ def state_of(model: dict[str, Any]) -> str:
     if model.get("installed") is False and model.get("state") == "unloaded":
         return "not installed"
     return str(model.get("state") or "unknown")
-
-
-def _reason(model: dict[str, Any]) -> str:
-    error = model.get("error") or {}
-    return str(error.get("message") if isinstance(error, dict) else error) or "The model could not be loaded."

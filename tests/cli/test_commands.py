@@ -14,7 +14,14 @@ from tests.cli.conftest import IMAGE, answer_well
 from tests.client.fake_service import Call, FakeService, send_json
 
 GIB = 2**30
-MODEL = {"key": "pocket", "size_bytes": 40_000_000, "licence": "Apache-2.0", "best_for": "a first picture"}
+ERROR = {"code": "model_not_installed", "message": "Not here.", "hint": "Fetch it."}
+MODEL = {
+    "error": ERROR,
+    "key": "pocket",
+    "size_bytes": 40_000_000,
+    "licence": "Apache-2.0",
+    "best_for": "a first picture",
+}
 
 
 def machine(memory_gib: int, *gpus_gib: int) -> Machine:
@@ -78,9 +85,12 @@ def test_loading_waits_until_the_model_is_there(service: FakeService, capsys: py
     assert main(["models", "unload", "pocket"]) == 0
 
 
-def test_a_model_that_cannot_be_loaded_is_an_error(service: FakeService) -> None:
-    service.answer = with_models("loading", "failed")
+def test_a_model_that_cannot_be_loaded_is_an_error_with_what_helps(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answer = with_models("waiting", "loading", "failed")
     assert main(["models", "load", "pocket"]) == 1
+    assert capsys.readouterr().err == "Error: Not here.\nFetch it.\n"
 
 
 def test_doctor_tells_machine_service_ports_and_models(
