@@ -61,7 +61,7 @@ mean something in a negative prompt.
 
 Trained only on pictures that our own code draws: glyphs of the [Noto Color Emoji](https://github.com/googlefonts/noto-emoji)
 font (SIL Open Font License 1.1; the font itself is not part of this folder), recoloured, on drawn backgrounds. No data
-set, no weights from elsewhere, no pictures of people. Text encoder 4.3 M parameters, denoiser 11 M, autoencoder 0.7 M.
+set, no weights from elsewhere, no pictures of people. Text encoder 4.3 M parameters, denoiser 8.5 M, autoencoder 0.7 M.
 {training_long} How: `training/pocket/`.
 
 Weights and code: Apache-2.0.

@@ -132,7 +132,7 @@ def measure(model: Model, prompts: int) -> dict[str, dict[str, float]]:
     rng = random.Random(2026)
     three = ("object", "colour", "background")
     scenes = held_out_scenes(prompts, rng)
-    few = scenes[:max(8, prompts // 4)]
+    few = scenes[:max(8, prompts // 8)]
     real = [draw_scene(scene, random.Random(i), SIDE) for i, scene in enumerate(few)]
     rows = {"judge on real scenes": shares(real, few, three)}
     begun = time.monotonic()
@@ -149,7 +149,7 @@ def measure(model: Model, prompts: int) -> dict[str, dict[str, float]]:
     rows["counts 1-4"] = shares(model.draw(said(counts, False), NEGATIVE), counts, ("count",))
     sides = sided_scenes(max(8, prompts // 5), rng)
     rows["sides"] = shares(model.draw(said(sides, False), NEGATIVE), sides, ("side",))
-    rows |= effects(model, few[:max(8, prompts // 8)])
+    rows |= effects(model, few)
     return rows
 
 
@@ -159,7 +159,7 @@ def effects(model: Model, scenes: list[Scene]) -> dict[str, dict[str, float]]:
     prompts = said(scenes, False)
     for guidance in (1.0, 2.0, 3.0, 5.0):
         pictures = model.draw(prompts, NEGATIVE, guidance)
-        rows[f"guidance {guidance:g}"] = shares(pictures, scenes, ("object", "colour", "background"))
+        rows[f"guidance {guidance:g}"] = shares(pictures, scenes, ("colour", "background"))
     few = prompts[:10]
     asked = [judge.sharpness(picture) for picture in model.draw([f"{text}, blurry" for text in few])]
     plain = [judge.sharpness(picture) for picture in model.draw(few)]

@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from scenes import Scene, Thing, draw_scene, layout
 from words import COLOURS, PLACES, nouns
 
-SIDE = 48  # pixels at which alternatives are drawn
+SIDE = 32  # pixels at which alternatives are drawn
 SEEN = 24  # pixels at which pictures are compared: shapes count, grain does not
 SHIFTS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 
