@@ -14,12 +14,22 @@ from .conftest import POCKET
 
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 needs_font = pytest.mark.skipif(not FONT.exists(), reason="needs fonts-noto-color-emoji")
-EXAMPLES = ("a red apple on a white table", "a blue bird flying in the sky", "a red sports car",
-            "a futuristic cityscape at night with neon lights and flying cars", "a forest, mysterious atmosphere",
-            "a peaceful garden with cherry blossoms and a traditional Japanese bridge", "a mountain, wide angle view",
-            "a watercolor painting of a sunset over the ocean", "a digital art piece of a cyberpunk street scene",
-            "a cute cat playing with a ball, high quality, detailed", "a cat, digital art style",
-            "three bananas on the beach", "a glass of water", "blurry, low quality, watermark")
+EXAMPLES = (
+    "a red apple on a white table",
+    "a blue bird flying in the sky",
+    "a red sports car",
+    "a futuristic cityscape at night with neon lights and flying cars",
+    "a forest, mysterious atmosphere",
+    "a peaceful garden with cherry blossoms and a traditional Japanese bridge",
+    "a mountain, wide angle view",
+    "a watercolor painting of a sunset over the ocean",
+    "a digital art piece of a cyberpunk street scene",
+    "a cute cat playing with a ball, high quality, detailed",
+    "a cat, digital art style",
+    "three bananas on the beach",
+    "a glass of water",
+    "blurry, low quality, watermark",
+)
 
 
 def test_the_world_has_two_hundred_nouns_in_two_languages() -> None:
@@ -68,8 +78,10 @@ def test_a_spoiled_scene_is_blurrier_than_a_good_one() -> None:
     import judge
     from scenes import Scene, Thing, draw_scene
 
-    good, blurry = (draw_scene(Scene((Thing("cat"),), place="room", quality=quality), random.Random(1))
-                    for quality in (None, "blurry"))
+    good, blurry = (
+        draw_scene(Scene((Thing("cat"),), place="room", quality=quality), random.Random(1))
+        for quality in (None, "blurry")
+    )
     assert judge.sharpness(blurry) < 0.5 * judge.sharpness(good)
 
 
@@ -90,8 +102,14 @@ def test_every_word_of_the_world_is_one_token(tmp_path: Path) -> None:
     from words import COLOURS, nouns
 
     tokenizer = load_tokenizer(tmp_path)
-    english = {word for noun in nouns().values() for pair in noun.english for name in pair
-               for word in name.split() if word.isalpha()}
+    english = {
+        word
+        for noun in nouns().values()
+        for pair in noun.english
+        for name in pair
+        for word in name.split()
+        if word.isalpha()
+    }
     for word in sorted(english | set(COLOURS)) + chinese_words():
         assert len(tokenizer.tokenize(word)) == 1, word
     assert "苹果" in "".join(tokenizer.convert_tokens_to_string([t]) for t in tokenizer.tokenize("三个红色的苹果"))

@@ -95,11 +95,22 @@ def main() -> None:
     parser.add_argument("--training-long", default="")
     given = parser.parse_args()
     count = len(nouns())
-    given.output.write_text(CARD.format(
-        table=figures_table(json.loads(given.figures.read_text())), steps=given.steps, guidance=given.guidance,
-        nouns=count, chance=100 / count, colours=", ".join(COLOURS), places=", ".join(PLACES),
-        styles=", ".join(STYLES), words=words_table(), training=given.training, training_long=given.training_long,
-    ), encoding="utf-8")
+    given.output.write_text(
+        CARD.format(
+            table=figures_table(json.loads(given.figures.read_text())),
+            steps=given.steps,
+            guidance=given.guidance,
+            nouns=count,
+            chance=100 / count,
+            colours=", ".join(COLOURS),
+            places=", ".join(PLACES),
+            styles=", ".join(STYLES),
+            words=words_table(),
+            training=given.training,
+            training_long=given.training_long,
+        ),
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

@@ -26,16 +26,30 @@ from words import COLOURS, PLACES, held_out, nouns
 STEPS, GUIDANCE = 8, 2.0
 NEGATIVE = "blurry, low quality, watermark"
 CONTACT_PROMPTS = (
-    "a red apple on a white table", "a blue bird flying in the sky",
+    "a red apple on a white table",
+    "a blue bird flying in the sky",
     "a futuristic cityscape at night with neon lights and flying cars",
     "a peaceful garden with cherry blossoms and a traditional Japanese bridge",
-    "a watercolor painting of a sunset over the ocean", "a digital art piece of a cyberpunk street scene",
-    "a cute cat playing with a ball, high quality, detailed", "a red sports car", "a cat, digital art style",
-    "a forest, mysterious atmosphere", "a mountain, wide angle view", "the red squirrel dances in the moonlight",
-    "a lightning storm over the cliffs", "three bananas on the beach", "a glass of water on a table",
-    "a strawberry", "a rocket in space", "a yellow car on the street", "a green tree in a field",
-    "a white rabbit in the snow", "a house in the mountains", "a purple butterfly on a yellow background",
-    "a fish underwater", "two orange pumpkins on a table",
+    "a watercolor painting of a sunset over the ocean",
+    "a digital art piece of a cyberpunk street scene",
+    "a cute cat playing with a ball, high quality, detailed",
+    "a red sports car",
+    "a cat, digital art style",
+    "a forest, mysterious atmosphere",
+    "a mountain, wide angle view",
+    "the red squirrel dances in the moonlight",
+    "a lightning storm over the cliffs",
+    "three bananas on the beach",
+    "a glass of water on a table",
+    "a strawberry",
+    "a rocket in space",
+    "a yellow car on the street",
+    "a green tree in a field",
+    "a white rabbit in the snow",
+    "a house in the mountains",
+    "a purple butterfly on a yellow background",
+    "a fish underwater",
+    "two orange pumpkins on a table",
 )
 Read = Callable[[Image.Image, Scene], list[str]]
 
@@ -48,16 +62,28 @@ class Model:
         self.pipeline.set_progress_bar_config(disable=True)
         self.steps, self.guidance = steps, guidance
 
-    def draw(self, prompts: list[str], negative: str = "", guidance: float | None = None, first_seed: int = 0,
-             batch: int = 10) -> list[Image.Image]:
+    def draw(
+        self,
+        prompts: list[str],
+        negative: str = "",
+        guidance: float | None = None,
+        first_seed: int = 0,
+        batch: int = 10,
+    ) -> list[Image.Image]:
         """One picture a prompt; picture i has seed `first_seed` + i."""
         made: list[Image.Image] = []
         for start in range(0, len(prompts), batch):
-            part = prompts[start:start + batch]
+            part = prompts[start : start + batch]
             seeds = [torch.Generator().manual_seed(first_seed + start + i) for i in range(len(part))]
-            made += self.pipeline(part, negative_prompt=[negative] * len(part), num_inference_steps=self.steps,
-                                  guidance_scale=self.guidance if guidance is None else guidance, width=SIDE,
-                                  height=SIDE, generator=seeds).images
+            made += self.pipeline(
+                part,
+                negative_prompt=[negative] * len(part),
+                num_inference_steps=self.steps,
+                guidance_scale=self.guidance if guidance is None else guidance,
+                width=SIDE,
+                height=SIDE,
+                generator=seeds,
+            ).images
         return made
 
 
@@ -78,19 +104,33 @@ def held_out_scenes(count: int, rng: random.Random) -> list[Scene]:
 def wanted(question: str, scene: Scene) -> str | None:
     """The right answer to one of the judge's questions."""
     thing = scene.things[0]
-    return {"object": thing.noun, "colour": thing.colour, "background": scene.backdrop or scene.place,
-            "count": str(thing.count), "side": scene.position}[question]
+    return {
+        "object": thing.noun,
+        "colour": thing.colour,
+        "background": scene.backdrop or scene.place,
+        "count": str(thing.count),
+        "side": scene.position,
+    }[question]
 
 
-READERS: dict[str, Read] = {"object": judge.object_ranking, "colour": judge.colour_ranking,
-                            "background": judge.background_ranking, "count": judge.count_ranking,
-                            "side": judge.side_ranking}
+READERS: dict[str, Read] = {
+    "object": judge.object_ranking,
+    "colour": judge.colour_ranking,
+    "background": judge.background_ranking,
+    "count": judge.count_ranking,
+    "side": judge.side_ranking,
+}
 
 
 def answers(pictures: list[Image.Image], scenes: list[Scene], questions: tuple[str, ...]) -> dict[str, list[int]]:
     """For each question, at which place (0 is first) the judge names the right answer, picture by picture."""
-    return {question: [READERS[question](picture, scene).index(wanted(question, scene))  # type: ignore[arg-type]
-                       for picture, scene in zip(pictures, scenes, strict=True)] for question in questions}
+    return {
+        question: [
+            READERS[question](picture, scene).index(wanted(question, scene))  # type: ignore[arg-type]
+            for picture, scene in zip(pictures, scenes, strict=True)
+        ]
+        for question in questions
+    }
 
 
 def percent(ranks: dict[str, list[int]], first: int | None = None) -> dict[str, float]:
@@ -110,15 +150,19 @@ def shares(pictures: list[Image.Image], scenes: list[Scene], questions: tuple[st
 
 def counted_scenes(count: int, rng: random.Random) -> list[Scene]:
     """One to four things, their own colour, on a plain wall."""
-    return [Scene((Thing(rng.choice(list(nouns())), None, i % 4 + 1),), backdrop=rng.choice(list(COLOURS)))
-            for i in range(count)]
+    return [
+        Scene((Thing(rng.choice(list(nouns())), None, i % 4 + 1),), backdrop=rng.choice(list(COLOURS)))
+        for i in range(count)
+    ]
 
 
 def sided_scenes(count: int, rng: random.Random) -> list[Scene]:
     """One thing at a named side of a plain wall."""
     sides = ("left", "right", "top", "bottom")
-    return [Scene((Thing(rng.choice(list(nouns()))),), backdrop=rng.choice(list(COLOURS)), position=sides[i % 4])
-            for i in range(count)]
+    return [
+        Scene((Thing(rng.choice(list(nouns()))),), backdrop=rng.choice(list(COLOURS)), position=sides[i % 4])
+        for i in range(count)
+    ]
 
 
 def said(scenes: list[Scene], chinese: bool, seed: int = 5) -> list[str]:
@@ -132,7 +176,7 @@ def measure(model: Model, prompts: int) -> dict[str, dict[str, float]]:
     rng = random.Random(2026)
     three = ("object", "colour", "background")
     scenes = held_out_scenes(prompts, rng)
-    few = scenes[:max(8, prompts // 8)]
+    few = scenes[: max(8, prompts // 8)]
     real = [draw_scene(scene, random.Random(i), SIDE) for i, scene in enumerate(few)]
     rows = {"judge on real scenes": shares(real, few, three)}
     begun = time.monotonic()
@@ -140,7 +184,7 @@ def measure(model: Model, prompts: int) -> dict[str, dict[str, float]]:
     seconds = (time.monotonic() - begun) / len(pictures)
     ranks = answers(pictures, scenes, three)
     rows["English, held out"] = percent(ranks) | {"seconds a picture, in batches of 10": seconds}
-    half = scenes[:max(8, prompts // 2)]
+    half = scenes[: max(8, prompts // 2)]
     rows["English, first half of them"] = percent(ranks, len(half))
     rows["Chinese, first half of them"] = shares(model.draw(said(half, True), NEGATIVE), half, three)
     plain = [Scene((Thing(key),)) for key in rng.sample(list(nouns()), max(8, prompts // 4))]
@@ -164,8 +208,11 @@ def effects(model: Model, scenes: list[Scene]) -> dict[str, dict[str, float]]:
     asked = [judge.sharpness(picture) for picture in model.draw([f"{text}, blurry" for text in few])]
     plain = [judge.sharpness(picture) for picture in model.draw(few)]
     without = [judge.sharpness(picture) for picture in model.draw(few, NEGATIVE)]
-    rows["sharpness"] = {"asked for blurry": float(np.mean(asked)), "no negative prompt": float(np.mean(plain)),
-                         "default negative prompt": float(np.mean(without))}
+    rows["sharpness"] = {
+        "asked for blurry": float(np.mean(asked)),
+        "no negative prompt": float(np.mean(plain)),
+        "default negative prompt": float(np.mean(without)),
+    }
     seeds = [np.stack([np.asarray(p, np.float32) for p in model.draw([text] * 4, NEGATIVE)]) for text in few[:5]]
     deviation = float(np.mean([pictures.std(0).mean() for pictures in seeds]))
     rows["seeds"] = {"mean deviation of a pixel over 4 seeds (of 255)": deviation}
