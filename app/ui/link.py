@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ HEALTH_AGE_S = 0.7
 MODELS_AGE_S = 1.0
 MARKS_AGE_S = 2.0
 KEPT_JOBS = 500
+MANY_JOBS, LISTED_JOBS = 2, 50
+UNKNOWN = 404
 
 
 class Remembered:
@@ -112,6 +114,28 @@ class ServiceLink:
                 while len(self._finished) > KEPT_JOBS:
                     self._finished.popitem(last=False)
         return job
+
+    def jobs(self, ids: Sequence[str], *, fresh: str | None = None) -> Iterator[tuple[str, Job | None]]:
+        """Each id with its job, or with None if the service does not know it. `fresh` is never taken from memory.
+
+        Many open jobs are asked for in one call. Raises ServiceError where the service is away.
+        """
+        with self._lock:
+            open_ids = [id for id in ids if id not in self._finished]
+        listed: dict[str, Job] = {}
+        if len(open_ids) > MANY_JOBS:
+            self._health()
+            listed = {job.id: job for job in self._watcher.jobs(limit=LISTED_JOBS)[0]}
+        for id in ids:
+            if id in listed and not listed[id].state.finished:
+                yield id, listed[id]
+                continue
+            try:
+                yield id, self.job(id, fresh=id == fresh)
+            except ServiceError as error:
+                if error.http_status != UNKNOWN:
+                    raise
+                yield id, None
 
     def forget_job(self, id: str) -> None:
         """A finished job has changed after all: one of its pictures was deleted."""

@@ -1,5 +1,6 @@
 """What the right side of the generate tab shows for one browser's memory, asked from the service anew each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.errors import ServiceError
@@ -12,8 +13,6 @@ from app.ui.views.generate import stage
 from app.ui.views.header import error_text
 from app.ui.views.job import JobNow
 
-GONE = 404
-
 
 @dataclass(frozen=True)
 class Look:
@@ -24,23 +23,26 @@ class Look:
     busy: bool
 
 
-def look(link: ServiceLink, memory: Memory, words: Words, *, fresh: bool = False) -> Look:
-    """Ask for the jobs of this browser. A service that is away is said, and counts as busy: the page goes on asking."""
-    jobs: dict[str, Job] = {}
+def look(link: ServiceLink, memory: Memory, words: Words, *, fresh: bool = False, known: Sequence[Job] = ()) -> Look:
+    """Ask for the jobs of this browser. A service that is away is said, and counts as busy: the page goes on asking.
+
+    `known` were told by the service a moment ago and need not be asked for.
+    """
+    jobs = {job.id: job for job in known}
     lost: set[str] = set()
     trouble = None
-    for id in memory.jobs:
-        try:
-            jobs[id] = link.job(id, fresh=fresh and id == memory.focus)
-        except ServiceError as error:
-            if error.http_status == GONE:
+    asked = [id for id in memory.jobs if id not in jobs]
+    try:
+        for id, job in link.jobs(asked, fresh=memory.focus if fresh else None):
+            if job is None:
                 lost.add(id)
-                continue
-            trouble = error_text(error, words)
-            break
+            else:
+                jobs[id] = job
+    except ServiceError as error:
+        trouble = error_text(error, words)
     memory = memory.without(lost)
     focus = jobs.get(memory.focus or "")
-    others = [job for id, job in jobs.items() if id != memory.focus]
+    others = [jobs[id] for id in memory.jobs if id in jobs and id != memory.focus]
     busy = trouble is not None or any(not job.state.finished for job in jobs.values())
     now = None if focus is None else _now(link, focus)
     return Look(stage(now, others, words, trouble=trouble), memory, busy)

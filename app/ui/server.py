@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
@@ -35,6 +36,12 @@ class LoginNeeded(AtelierError):
     code = "login_needed"
 
 
+class ToolsMissing(AtelierError):
+    """ATELIER_UI_MCP needs a further package: pip install "mcp>=1.21,<2"."""
+
+    code = "tools_missing"
+
+
 def run(settings: Settings) -> None:
     """Serve the page until it is stopped. Raises LoginNeeded or BadAuthFile before it listens.
 
@@ -60,6 +67,8 @@ def build_app(settings: Settings) -> FastAPI:
     studio = Studio(settings, ServiceLink(client, watcher), strings, strings.for_gradio())
     blocks = create_page(studio)
     if settings.ui_mcp:
+        if find_spec("mcp") is None:
+            raise ToolsMissing()
         add_tools(blocks, client)
     blocks.state_session_capacity = MAX_SESSIONS
 
@@ -85,6 +94,7 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings
         server_port=settings.ui_port,
         footer_links=[],
         run_history=False,
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
         allowed_paths=[],
         blocked_paths=[str(settings.data_folder), str(settings.models_folder)],
         favicon_path=str(STATIC / "icon.png"),

@@ -208,7 +208,7 @@ class GenerateEvents:
     def _submit(self, memory: Memory, body: Mapping[str, Any], words: Words) -> tuple[Any, ...]:
         key = str(uuid.uuid4())
         job = self._link.ask(lambda: self._link.client.submit(body, idempotency_key=key, origin="ui"))
-        return _answer(look(self._link, memory.with_job(job.id, body), words), gr.skip())
+        return _answer(look(self._link, memory.with_job(job.id, body), words, known=[job]), gr.skip())
 
     def _changed(self, memory: Memory, action: Action, words: Words) -> tuple[Memory, Any]:
         link = self._link

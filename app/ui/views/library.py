@@ -69,13 +69,13 @@ def _group(group: Any, words: Words) -> Markup:
     ]
     data: dict[str, object] = {"id": group.images[0].id}
     return Markup(
-        '<article class="at-card at-group"><header><h3 class="at-prompt">{}</h3><p class="at-quiet">{}</p></header>'
-        '<div class="at-grid">{}</div><div class="at-row">{}</div></article>'
+        '<article class="at-card at-group"><header><div><h3 class="at-prompt">{}</h3>'
+        '<p class="at-quiet">{}</p></div>{}</header><div class="at-grid">{}</div></article>'
     ).format(
         group.prompt,
         _about(group, words),
-        join(figures),
         action("restore", words("use_as_settings"), picture="reuse", data=data),
+        join(figures),
     )
 
 
