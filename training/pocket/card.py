@@ -85,12 +85,12 @@ def words_table() -> str:
 
 
 def main() -> None:
-    """python training/pocket/card.py --figures FILE --output models/pocket/README.md --steps 8 --guidance 2"""
+    """python training/pocket/card.py --figures FILE --output models/pocket/README.md --steps 4 --guidance 3"""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--figures", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("models/pocket/README.md"))
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--training", default="two shared CPU cores")
     parser.add_argument("--training-long", default="")
     given = parser.parse_args()
