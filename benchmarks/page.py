@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Page
 
-from app.client import ImageServiceClient
+from app.database import open_database
+from benchmarks.library import fill
 from tests.running import RunningService
 from tests.ui.browser import chromium, context, opened, visit
 from tests.ui.running_page import RunningPage
 
 READY_S, CLICK_MS, LIBRARY_MS, GROWTH_MB = 4.0, 500.0, 1000.0, 30.0
-BATCH = 8
 
 
 def main() -> int:
@@ -134,22 +134,10 @@ def _timed(page: Page, act: Callable[[], None], there: str) -> float:
 
 
 def _fill(service: RunningService, pictures: int) -> None:
-    """Make pictures the real way, 8 a job, until there are enough."""
-    with ImageServiceClient(service.url) as client:
-        jobs = [
-            client.submit(
-                {
-                    "prompt": f"picture number {number}",
-                    "num_images": BATCH,
-                    "num_inference_steps": 1,
-                    "width": 64,
-                    "height": 64,
-                }
-            )
-            for number in range(-(-pictures // BATCH))
-        ]
-        while not client.job(jobs[-1].id).state.finished:
-            time.sleep(1)
+    """Put rows into the service's own job table; their files are invented, so their thumbnails stay empty."""
+    database = open_database(f"sqlite:///{service.folder / 'data' / 'atelier.db'}")
+    fill(database, pictures)
+    database.dispose()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {"ui_host": chosen.host, "ui_port": chosen.port, "ui_auth_file": chosen.auth_file}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     configure_logs(settings.log_level)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the page itself says when the service is away
     try:
         if chosen.add_user:
             if settings.ui_auth_file is None:

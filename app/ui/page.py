@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.ui.actions import Action, html_part
+from app.ui.strings import ENGLISH
 from app.ui.studio import GENERATE, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, TABS, Studio
 from app.ui.tabs.generate_events import UNCHANGED, GenerateEvents
 from app.ui.tabs.generate_tab import GenerateTab, create_generate_tab
@@ -44,7 +45,8 @@ class Page:
 def create_page(studio: Studio) -> gr.Blocks:
     """The whole page as Gradio blocks, with every event wired."""
     texts = studio.texts
-    with gr.Blocks(title=texts("app_name"), analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+    title = studio.strings.words(ENGLISH)("app_name")  # Gradio does not translate this one
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         memory = gr.BrowserState(storage_key=MEMORY_KEY, secret=MEMORY_MASK)
         head = html_part("at-header")
         message = gr.HTML(js_on_load=RESTART, apply_default_css=False, elem_id="at-toast")

@@ -104,6 +104,7 @@ def test_any_other_browser_reads_english(browser: Browser, page_process: Running
     with visit(browser, page_process.url, locale="fr-FR") as page:
         expect(page.locator("#at-generate")).to_have_text("🎨 Generate")
         expect(page.locator("#at-header")).to_contain_text("Online")
+        expect(page).to_have_title("Atelier")
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, page_process: RunningPage) -> None:

@@ -136,9 +136,9 @@ def _bar(label: str, share: float | None) -> Markup:
     percent = None if share is None else round(min(max(share, 0.0), 1.0) * 100)
     marks: dict[str, object] = {"class": "at-bar", "role": "progressbar", "aria-label": label}
     marks |= {"aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent}
-    return Markup('<div{}><div class="at-bar-fill" style="width:{}%"></div></div>').format(
-        attributes(marks), 100 if percent is None else percent
-    )
+    if percent is None:
+        return Markup('<div{}><div class="at-bar-fill at-going"></div></div>').format(attributes(marks))
+    return Markup('<div{}><div class="at-bar-fill" style="width:{}%"></div></div>').format(attributes(marks), percent)
 
 
 def _load_button(model: Mapping[str, Any], words: Words) -> Markup:
