@@ -16,11 +16,12 @@ pipeline_tag: text-to-image
 # pocket
 
 A toy text-to-image model, small enough to live in the repository: a first picture without a download or a GPU. It
-draws emoji-like things on simple backgrounds, 128x128, and knows a few hundred words of English and Chinese.
+is made to draw emoji-like things on simple backgrounds, 128x128, from a few hundred words of English and Chinese.
 
-**These weights are a first, short training** ({training}). Colours and backgrounds mostly follow the prompt; most
-*shapes are blobs*: it does not yet draw what you ask in the sense that a stranger would name the thing. The figures
-below say how far it is. The same command with `--preset gpu` on a machine with a GPU is expected to do much better.
+**These weights are a first, short training** ({training}). Colours and backgrounds mostly follow the prompt;
+*shapes are blobs*: a stranger would not name the thing, counts and sides are hardly followed, and the negative prompt
+has no measurable effect yet. The figures below say how far it is. `--preset gpu` is the same training, wider and much
+longer; nobody has run it yet.
 
 ```python
 from diffusers import StableDiffusionPipeline
@@ -39,7 +40,8 @@ to lay out the picture. Words outside its world give something, never an error.
 
 Object, colour, background, count and side are shares of right answers in percent. The judge is not a model: it draws
 every alternative (all {nouns} nouns, all 12 colours, all 30 backgrounds) and names the drawing nearest to the picture,
-given the other two answers; its first row is its score on real scenes. Held out: object x colour x background
+given the other two answers; its
+first row is its score on eight real scenes. {prompts} held-out prompts. Held out: object x colour x background
 compositions that training never saw (one in ten, chosen by a hash). By chance: object {chance:.1f}, colour 8.3,
 background 3.3, count and side 25.
 
@@ -50,8 +52,8 @@ Colours: {colours}.
 Places: {places}.
 
 Styles: {styles}. Sizes (small, big), sides (left, right, top, bottom), counts one to four, `A and B`, left of, right
-of, above, under, playing with. `blurry`, `low quality` and `watermark` are drawn as such in training, so that they
-mean something in a negative prompt.
+of, above, under, playing with. `blurry`, `low quality` and `watermark` are drawn as such in training; with
+enough training they mean something in a negative prompt.
 
 | kind | nouns |
 |---|---|
@@ -61,7 +63,7 @@ mean something in a negative prompt.
 
 Trained only on pictures that our own code draws: glyphs of the [Noto Color Emoji](https://github.com/googlefonts/noto-emoji)
 font (SIL Open Font License 1.1; the font itself is not part of this folder), recoloured, on drawn backgrounds. No data
-set, no weights from elsewhere, no pictures of people. Text encoder 4.3 M parameters, denoiser 8.5 M, autoencoder 0.7 M.
+set, no weights from elsewhere, no photographs. Text encoder 4.3 M parameters, denoiser 8.5 M, autoencoder 0.7 M.
 {training_long} How: `training/pocket/`.
 
 Weights and code: Apache-2.0.
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("models/pocket/README.md"))
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--prompts", type=int, default=200, help="as given to evaluate.py")
     parser.add_argument("--training", default="two shared CPU cores")
     parser.add_argument("--training-long", default="")
     given = parser.parse_args()
@@ -98,6 +101,7 @@ def main() -> None:
     given.output.write_text(
         CARD.format(
             table=figures_table(json.loads(given.figures.read_text())),
+            prompts=given.prompts,
             steps=given.steps,
             guidance=given.guidance,
             nouns=count,
