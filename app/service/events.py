@@ -17,6 +17,14 @@ from app.service.streams import event_stream, last_event_id
 TAG = Tag(name="events", description="What happens, as it happens (server-sent events).")
 
 
+# One event, in the words of OpenAPI 3.2; `data` is a JSON object.
+EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+}
+
+
 class StreamHeaders(BaseModel):
     """Where the reader was when the line was cut."""
 
@@ -50,7 +58,7 @@ def model_events(path: ModelPath) -> Response:
 def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("events", __name__, abp_tags=[TAG])
-    stream = media("text/event-stream", "Events until the end.")
+    stream = media("text/event-stream", "Events until the end.", EVENT)
     api.get("/api/jobs/<job_id>/events", responses=answers({200: stream}, 404, 422))(job_events)
     api.get("/api/models/<key>/events", responses=answers({200: stream}, 404, 422))(model_events)
     return api
