@@ -1,0 +1,96 @@
+"""The service as a process: how it starts, what it refuses, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+from tests.running import ROOT, RunningService, free_port
+
+
+def run_once(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Start a service that is expected to refuse."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATELIER_")}
+    wanted = {"DATA_FOLDER": str(folder / "data"), "OUTPUT_FOLDER": str(folder / "output"),
+              "LOGS_FOLDER": str(folder / "logs"), "ENGINE": "test", "PORT": str(free_port()), **settings}  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "image_generation_service.py"],
+        cwd=ROOT,
+        env=environment | {f"ATELIER_{name}": value for name, value in wanted.items()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_second_service_on_one_data_folder_refuses_and_names_the_first(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as first:
+        refused = run_once(tmp_path)
+        assert refused.returncode == 3
+        assert "Process" in refused.stderr
+        assert any(part.strip(".,()").isdigit() for part in refused.stderr.split())
+        assert requests.get(f"{first.url}/health", timeout=5).status_code == 200
+
+
+def test_a_taken_port_is_an_error_that_names_who_has_it(tmp_path: Path) -> None:
+    with RunningService(tmp_path / "first") as first:
+        refused = run_once(tmp_path / "second", PORT=str(first.port))
+        assert refused.returncode == 4
+        assert str(first.port) in refused.stderr
+
+
+def test_without_keys_it_does_not_listen_beyond_loopback(tmp_path: Path) -> None:
+    refused = run_once(tmp_path, HOST="0.0.0.0")
+    assert refused.returncode == 2
+    assert "key" in refused.stderr
+
+
+def test_sigterm_ends_it_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:
+    service = RunningService(tmp_path)
+    service.start()
+    job = requests.post(f"{service.url}/api/jobs", json={"prompt": "!slow a cat", "width": 64, "height": 64}, timeout=9)
+    assert job.status_code == 202
+    assert service.stop(40) == 0
+    service.start()
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            state = requests.get(f"{service.url}/api/jobs/{job.json()['id']}", timeout=5).json()["state"]
+            if state not in ("queued", "running"):
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert state == "succeeded"
+    finally:
+        service.stop()
+
+
+def test_a_service_that_was_killed_can_be_started_again_at_once(tmp_path: Path) -> None:
+    service = RunningService(tmp_path)
+    service.start()
+    service.kill()
+    service.start()
+    assert service.stop() == 0
+
+
+def test_the_start_imports_no_torch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import image_generation_service"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0
+    modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "flask" in modules
+    assert modules.isdisjoint({"torch", "diffusers", "transformers", "numpy", "gradio"})
+
+
+def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
+    service = RunningService(tmp_path)
+    service.start()
+    assert service._process is not None
+    service._process.send_signal(signal.SIGINT)
+    assert service._process.wait(40) == 0
