@@ -88,9 +88,10 @@ class PageEvents:
         tabs = gr.Tabs(selected=asked if asked in TABS else GENERATE)
         return self._header(request), tabs, *self._generate.opened(request, kept)
 
-    def pulse(self, request: gr.Request, model: str | None) -> tuple[Any, ...]:
-        """How the service is: header, the form's fields (if they were empty), the model's line."""
-        return self._header(request), *self._generate.fill_if_empty(model, self._studio.words(request))
+    def pulse(self, request: gr.Request, model: str | None, kept: object) -> tuple[Any, ...]:
+        """How the service is: header, the jobs' clock, the form's fields (if they were empty), the model's line."""
+        fields = self._generate.fill_if_empty(model, self._studio.words(request))
+        return self._header(request), self._generate.clock_if_busy(kept), *fields
 
     def library_opened(self, request: gr.Request, search: str | None, only_favourites: bool) -> tuple[Any, ...]:
         """The library tab was chosen, or something else is searched: its page, and no other tab's clock runs."""
@@ -226,4 +227,5 @@ def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     tab, form = page.generate, list(page.generate.form)
     opened = [page.header, page.tabs, page.memory, tab.stage, tab.clock, tab.history, tab.examples, *form]
     blocks.load(events.opened, page.memory, [*opened, tab.model_line], **QUIET)
-    page.pulse.tick(events.pulse, tab.model, [page.header, *form, tab.model_line], **QUIET)
+    pulse = [page.header, tab.clock, *form, tab.model_line]
+    page.pulse.tick(events.pulse, [tab.model, page.memory], pulse, **QUIET)

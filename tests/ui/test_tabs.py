@@ -79,7 +79,7 @@ def test_search_and_favourites_find_a_picture_again(page: Page, client: ImageSer
 def test_a_model_is_unloaded_and_loaded_again(page: Page) -> None:
     open_tab(page, "Models")
     card = page.locator("#at-models [data-model=pocket]")
-    expect(card).to_contain_text("40 MB")
+    expect(card).to_contain_text(re.compile(r"\d+ MB"))
     if card.get_attribute("data-state") != "loaded":
         card.get_by_role("button", name="Load model").click()
     expect(card).to_have_attribute("data-state", "loaded")

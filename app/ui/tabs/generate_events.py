@@ -153,17 +153,26 @@ class GenerateEvents:
         """A page was opened: memory, stage, clock, history, examples, the form's fields, the model's line."""
         words, memory = self._studio.words(request), Memory.read(kept)
         asked = dict(request.query_params)
-        memory = memory.with_job(asked.get("job", ""))
-        seen = look(self._link, memory, words, fresh=True)
+        seen = look(self._link, memory.with_job(asked.get("job", "")), words, fresh=True)
+        # A quick person may have pressed Generate before this answer arrives: it must take nothing back.
+        remembered = gr.skip() if seen.memory == memory else seen.memory.write()
         models = self._studio.models()
         request_given = dict(memory.request or {})
         if asked.get("prompt"):
             request_given["prompt"] = asked["prompt"]
         fields, model = _starting_fields(request_given, models)
         history_now = self._history(words)
-        clock = gr.Timer(active=seen.busy)
+        clock = gr.Timer(active=True) if seen.busy else gr.skip()
         offered = examples(EXAMPLES, words)
-        return seen.memory.write(), seen.stage, clock, history_now, offered, *fields, model_line(model, words)
+        return remembered, seen.stage, clock, history_now, offered, *fields, model_line(model, words)
+
+    def clock_if_busy(self, kept: object) -> Any:
+        """The clock, running, if a job of this browser is open: an answer that was late may have stopped it."""
+        try:
+            busy = any(job and not job.state.finished for _, job in self._link.jobs(Memory.read(kept).jobs))
+        except ServiceError:
+            busy = True
+        return gr.Timer(active=True) if busy else gr.skip()
 
     def fill_if_empty(self, key: str | None, words: Words) -> tuple[Any, ...]:
         """The fields and the model's line; filled with defaults when the page was opened without a service."""
@@ -245,8 +254,9 @@ def _starting_fields(given: Mapping[str, Any], models: list[dict[str, Any]]) -> 
         prompt = gr.update(value=given["prompt"]) if "prompt" in given else gr.skip()
         return (gr.skip(), prompt, *UNCHANGED[2:]), None
     try:
-        form = form_of(given, model)
-        return filled(form, model, models), model
+        fields = list(filled(form_of(given, model), model, models))
+        fields[1:3] = [gr.skip() if not field["value"] else field for field in fields[1:3]]  # it may be typed already
+        return tuple(fields), model
     except (TypeError, ValueError):  # the browser's storage held something else
         return filled(form_of({}, model), model, models), model
 
