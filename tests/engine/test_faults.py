@@ -82,7 +82,7 @@ def test_a_child_that_falls_silent_is_replaced(make_engine: MakeEngine) -> None:
 
 
 def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: MakeEngine) -> None:
-    engine = make_engine(load_timeout_s=2)
+    engine = make_engine(load_timeout_s=8)  # also the time a child has to start
     engine.start()
     os.kill(engine.status().pid, signal.SIGSTOP)
     with pytest.raises(EngineHung):
