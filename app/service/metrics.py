@@ -46,6 +46,9 @@ def register(app: Flask, parts: Parts) -> CollectorRegistry:
     registry.register(_PartsCollector(parts))
     ProcessCollector(registry=registry)
     answers = Counter("atelier_http_requests", "Answers by dialect.", ["door", "method", "status"], registry=registry)
+    accepted = Counter(
+        "atelier_jobs_accepted", "Jobs accepted, by origin.", ["origin"], registry=registry
+    )
     seconds = Histogram(
         "atelier_http_request_seconds",
         "Time to the first byte of an answer.",
@@ -59,6 +62,8 @@ def register(app: Flask, parts: Parts) -> CollectorRegistry:
         method = request.method if request.method in ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS") else "other"
         answers.labels(door, method, str(response.status_code)).inc()
         seconds.labels(door).observe(time.perf_counter() - g.started)
+        if origin := g.get("accepted_origin"):
+            accepted.labels(origin).inc()
         return response
 
     app.after_request(count)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from flask import g
 
 from app.core.errors import ShuttingDown
 from app.core.schema import GenerationRequest, Job
@@ -38,6 +39,7 @@ def submit(
     )
     if created:
         parts.dispatcher.wake()
+        g.accepted_origin = origin  # counted by metrics.py
     _logger.info("job_submitted", job_id=job.id, origin=origin, model=job.request.model, created=created)
     _logger.debug("job_prompt", job_id=job.id, prompt=request.prompt)
     return job, created

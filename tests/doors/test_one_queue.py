@@ -105,6 +105,8 @@ def test_one_request_gives_the_same_pixels_through_every_door(
     rows = client.images(q=prompt, limit=50)[0]
     assert {row.origin for row in rows} == set(made)
     metrics = http.get(f"{service.url}/metrics").text
+    for origin in made:
+        assert f'atelier_jobs_accepted_total{{origin="{origin}"}}' in metrics
     for door in ("openai", "automatic1111", "playground", "environment"):
         assert f'door="{door}"' in metrics
 
