@@ -46,9 +46,7 @@ def register(app: Flask, parts: Parts) -> CollectorRegistry:
     registry.register(_PartsCollector(parts))
     ProcessCollector(registry=registry)
     answers = Counter("atelier_http_requests", "Answers by dialect.", ["door", "method", "status"], registry=registry)
-    accepted = Counter(
-        "atelier_jobs_accepted", "Jobs accepted, by origin.", ["origin"], registry=registry
-    )
+    accepted = Counter("atelier_jobs_accepted", "Jobs accepted, by origin.", ["origin"], registry=registry)
     seconds = Histogram(
         "atelier_http_request_seconds",
         "Time to the first byte of an answer.",
