@@ -26,7 +26,7 @@ from app.ui.tools import add_tools
 STATIC = Path(__file__).parent / "static"
 CACHE_FOLDER = "ui-cache"
 MAX_UPLOAD = "32mb"
-MAX_SESSIONS = 200  # pages whose changed ranges Gradio keeps in memory
+MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
 
 
