@@ -5,6 +5,7 @@ not be built), 4 the port is taken.
 """
 
 import argparse
+import importlib
 import logging
 import sys
 import threading
@@ -17,7 +18,7 @@ from sqlalchemy import Engine as Database
 from app.catalog import Catalog
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
-from app.core.settings import Settings
+from app.core.settings import Settings, WebServer
 from app.database import open_database
 from app.engine.devices import build_engines
 from app.jobs.dispatcher import Dispatcher
@@ -26,7 +27,6 @@ from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import upgrade
 from app.service import Parts, addresses, create_app, data_lock
-from app.service.gunicorn_server import GunicornServer
 from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
@@ -44,6 +44,7 @@ class Service:
         self.app: Flask = create_app(parts, keys)
         self._dispatcher = dispatcher
         self._database = database
+        self.data_lock: data_lock.DataLock | None = None  # kept here: a lock that nobody refers to is given back
         self._janitor = threading.Thread(target=self._clean, name="janitor", daemon=True)
 
     def start(self) -> None:
@@ -121,11 +122,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logs(settings.log_level, settings.logs_folder / LOG_FILE)
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
         # Held by this process until it ends; a restarted worker waits for the one before it.
-        data_lock.DataLock(settings.data_folder).acquire(owner, RESTART_PATIENCE_S)
-        return build_service(settings, keys)
+        lock = data_lock.DataLock(settings.data_folder)
+        lock.acquire(owner, RESTART_PATIENCE_S)
+        service = build_service(settings, keys)
+        service.data_lock = lock
+        return service
 
-    GunicornServer(settings, build).run()
+    # Imported by name: gunicorn cannot even be imported on Windows.
+    importlib.import_module(f"app.service.{web_server(settings)}_server").serve(settings, build)
     return 0
+
+
+def web_server(settings: Settings) -> WebServer:
+    """gunicorn, or waitress where gunicorn does not run or the owner prefers it."""
+    return settings.web_server or (WebServer.WAITRESS if sys.platform == "win32" else WebServer.GUNICORN)
 
 
 class Refused(AtelierError):

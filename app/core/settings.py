@@ -20,6 +20,13 @@ class MachineSize(StrEnum):
     TINY = "tiny"
 
 
+class WebServer(StrEnum):
+    """What speaks HTTP for the image service."""
+
+    GUNICORN = "gunicorn"
+    WAITRESS = "waitress"
+
+
 class Settings(BaseSettings):
     """Every setting with its default, its unit and what it does. Environment prefix `ATELIER_`."""
 
@@ -40,6 +47,9 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Exact origins of web pages that may call the service, separated by commas. None by default."
+    )
+    web_server: WebServer | None = Field(
+        None, description="gunicorn (restarts a dead worker) or waitress; gunicorn if absent, except on Windows."
     )
     threads: int = Field(64, ge=4, le=512, description="HTTP threads of the image service.")
     max_event_streams: int = Field(48, ge=1, le=500, description="Open event streams; each holds a thread.")

@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -15,36 +14,23 @@ from gunicorn.glogging import Logger
 
 from app.core.errors import AtelierError
 from app.core.settings import Settings
+from app.service.running import EXIT_CANNOT_START, Build, Running
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACEFUL_S = 29  # then the arbiter ends the worker, so that a stop never takes longer than 30 s
 MAX_REQUEST_LINE = 8190
-EXIT_CANNOT_START = 3  # gunicorn's own code for a worker that must not be started again
 _logger = logging.getLogger(__name__)
 
 
-class Running(Protocol):
-    """What the worker runs."""
-
-    app: Flask
-
-    def start(self) -> None:
-        """Begin to work."""
-        ...
-
-    def refuse_work(self) -> None:
-        """Answer 503 to submits from now on. Called in a signal handler: must take no lock that others hold."""
-        ...
-
-    def stop(self, drain_s: float) -> None:
-        """Finish or hand back what runs, then send all waiting callers home."""
-        ...
+def serve(settings: Settings, build: Build) -> None:
+    """Serve until SIGTERM or SIGINT. Does not return: gunicorn ends the process itself."""
+    _GunicornServer(settings, build).run()
 
 
-class GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class _GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Serves what `build` makes. `build` is called in the worker, with the arbiter's process id."""
 
-    def __init__(self, settings: Settings, build: Callable[[int], Running]) -> None:
+    def __init__(self, settings: Settings, build: Build) -> None:
         self._settings = settings
         self._build = build
         self._running: Running | None = None

@@ -7,8 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
+from app.client import ImageServiceClient
+from app.core.errors import ServiceError
+from app.core.settings import WebServer
 from tests.running import ROOT, RunningService, free_port
 
 
@@ -49,8 +53,9 @@ def test_without_keys_it_does_not_listen_beyond_loopback(tmp_path: Path) -> None
     assert "key" in refused.stderr
 
 
-def test_sigterm_ends_it_with_status_0_and_leaves_no_process(tmp_path: Path) -> None:
-    service = RunningService(tmp_path)
+@pytest.mark.parametrize("web_server", list(WebServer))
+def test_sigterm_ends_it_with_status_0_and_leaves_no_job_behind(tmp_path: Path, web_server: str) -> None:
+    service = RunningService(tmp_path, WEB_SERVER=web_server)
     service.start()
     job = requests.post(f"{service.url}/api/jobs", json={"prompt": "!slow a cat", "width": 64, "height": 64}, timeout=9)
     assert job.status_code == 202
@@ -88,9 +93,27 @@ def test_the_start_imports_no_torch() -> None:
     assert modules.isdisjoint({"torch", "diffusers", "transformers", "numpy", "gradio"})
 
 
-def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
-    service = RunningService(tmp_path)
+@pytest.mark.parametrize("web_server", list(WebServer))
+def test_ctrl_c_ends_it_too(tmp_path: Path, web_server: str) -> None:
+    service = RunningService(tmp_path, WEB_SERVER=web_server)
     service.start()
     assert service._process is not None
     service._process.send_signal(signal.SIGINT)
     assert service._process.wait(40) == 0
+
+
+def test_waitress_serves_pictures_and_sends_events_as_they_happen(tmp_path: Path) -> None:
+    with RunningService(tmp_path, WEB_SERVER="waitress") as service:
+        client = ImageServiceClient(service.url)
+        job = client.submit({"prompt": "!slow a cat", "width": 64, "height": 64, "num_inference_steps": 5})
+        heard = []
+        for event in client.events(job.id):
+            heard.append((event.kind, client.job(job.id).state))
+        assert ("step", "running") in heard  # heard while it ran, not when all was over
+        assert heard[-1][0] == "succeeded"
+        assert client.image_bytes(client.job(job.id).images[0].id).startswith(b"\x89PNG")
+        refused = run_once(tmp_path, WEB_SERVER="waitress")
+        assert refused.returncode == 3
+        with pytest.raises(ServiceError) as error:
+            client.inspect(b"x" * (33 * 2**20))
+        assert error.value.http_status == 413
