@@ -220,12 +220,12 @@ def test_twenty_restarts_leave_no_files_threads_or_processes(engine: LocalEngine
 
     this = psutil.Process()
     restart()
-    files, threads = this.num_fds(), this.num_threads()
+    files, threads, children = this.num_fds(), this.num_threads(), this.children()  # other tests' services among them
     for _ in range(20):
         restart()
     assert this.num_fds() == files
     assert this.num_threads() <= threads
-    assert this.children() == []
+    assert this.children() == children
 
 
 def test_a_cancel_at_any_moment_hits_its_own_job_only(engine: LocalEngine) -> None:
