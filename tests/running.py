@@ -40,7 +40,7 @@ class RunningService:
             **settings,
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATELIER_")}
-        self._environment = inherited | {f"ATELIER_{name}": value for name, value in wanted.items()}
+        self.environment = inherited | {f"ATELIER_{name}": value for name, value in wanted.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -61,7 +61,7 @@ class RunningService:
         with (self.folder / "service.out").open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, str(ROOT / "image_generation_service.py")],
-                env=self._environment,
+                env=self.environment,
                 cwd=ROOT,
                 stdout=out,
                 stderr=out,
