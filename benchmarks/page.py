@@ -17,9 +17,8 @@ from playwright.sync_api import Browser, Page
 
 from app.database import open_database
 from benchmarks.library import fill
-from tests.running import RunningService
+from tests.running import RunningPage, RunningService
 from tests.ui.browser import chromium, context, opened, visit
-from tests.ui.running_page import RunningPage
 
 READY_S, CLICK_MS, LIBRARY_MS, GROWTH_MB = 4.0, 500.0, 1000.0, 30.0
 
@@ -111,7 +110,7 @@ def _library(process: RunningPage, browser: Browser) -> float:
 
 def _growth(process: RunningPage, browser: Browser, loads: int) -> float:
     """Megabytes by which the process grows over the loads, after 20 that warm it up."""
-    memory = psutil.Process(process.pid).memory_info
+    memory = psutil.Process(process.process.pid).memory_info
 
     def load(times: int) -> None:
         with context(browser) as visitor:

@@ -1,4 +1,4 @@
-"""A real image service in a process of its own, on a free port, with its own data folder: for tests that break it."""
+"""The real programs in processes of their own, on free ports, with their own folders: for tests that break them."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -21,26 +22,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class RunningService:
-    """`image_generation_service.py` in `folder`, with the fast test engine unless `settings` say otherwise.
+class RunningProgram:
+    """A program that serves HTTP. `settings` are environment variables without `ATELIER_`; nobody else's count.
 
-    `settings` are environment variables without `ATELIER_`. Use as a context manager: it ends what it started.
+    Use as a context manager: it ends what it started.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str], port: int, ready: str, settings: Mapping[str, str]
+    ) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        wanted = {
-            "PORT": str(self.port),
-            "DATA_FOLDER": str(folder / "data"),
-            "OUTPUT_FOLDER": str(folder / "output"),
-            "LOGS_FOLDER": str(folder / "logs"),
-            "ENGINE": "test",
-            **settings,
-        }
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATELIER_")}
-        self.environment = inherited | {f"ATELIER_{name}": value for name, value in wanted.items()}
+        self.environment = inherited | {f"ATELIER_{name}": value for name, value in settings.items()}
+        self._command = command
+        self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -51,29 +48,30 @@ class RunningService:
         self.stop()
 
     @property
-    def log(self) -> str:
-        """What the service printed so far."""
-        return (self.folder / "service.out").read_text("utf-8", "replace")
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running process."""
+        assert self._process is not None
+        return self._process
 
-    def start(self, timeout_s: float = 60) -> None:
-        """Start it and wait until it takes work."""
+    @property
+    def log(self) -> str:
+        """What it printed so far."""
+        return (self.folder / "program.out").read_text("utf-8", "replace")
+
+    def start(self, timeout_s: float = 60) -> float:
+        """Start it and wait until it is ready; the seconds that took."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "service.out").open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, str(ROOT / "image_generation_service.py")],
-                env=self.environment,
-                cwd=ROOT,
-                stdout=out,
-                stderr=out,
-            )
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        with (self.folder / "program.out").open("ab") as out:
+            command = [sys.executable, *self._command]
+            self._process = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdout=out, stderr=out)
+        while time.monotonic() - began < timeout_s:
             if self._process.poll() is not None:
-                raise AssertionError(f"the service ended with {self._process.returncode}:\n{self.log[-3000:]}")
+                raise AssertionError(f"the program ended with {self._process.returncode}:\n{self.log[-3000:]}")
             if self._is_ready():
-                return
+                return time.monotonic() - began
             time.sleep(0.05)
-        raise AssertionError(f"the service was not ready after {timeout_s} s:\n{self.log[-3000:]}")
+        raise AssertionError(f"the program was not ready after {timeout_s} s:\n{self.log[-3000:]}")
 
     def stop(self, timeout_s: float = 30) -> int | None:
         """SIGTERM and wait; its exit status."""
@@ -99,6 +97,32 @@ class RunningService:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                return session.get(f"{self.url}/ready", timeout=2).status_code == 200
+                return session.get(self.url + self._ready, timeout=2).status_code == 200
         except requests.RequestException:
             return False
+
+
+class RunningService(RunningProgram):
+    """`image_generation_service.py` in `folder`, with the fast test engine unless `settings` say otherwise."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        port = free_port()
+        wanted = {
+            "PORT": str(port),
+            "DATA_FOLDER": str(folder / "data"),
+            "OUTPUT_FOLDER": str(folder / "output"),
+            "LOGS_FOLDER": str(folder / "logs"),
+            "ENGINE": "test",
+            **settings,
+        }
+        super().__init__(folder, ["image_generation_service.py"], port, "/ready", wanted)
+
+
+class RunningPage(RunningProgram):
+    """`python -m app.ui` in `folder`, looking at the service at `service_url`."""
+
+    def __init__(self, folder: Path, service_url: str, *arguments: str, **settings: str) -> None:
+        port = free_port()
+        wanted = {"SERVICE_URL": service_url, "DATA_FOLDER": str(folder / "data"), **settings}
+        command = ["-m", "app.ui", "--port", str(port), *arguments]
+        super().__init__(folder, command, port, "/atelier/health", wanted)

@@ -97,9 +97,8 @@ def test_the_start_imports_no_torch() -> None:
 def test_ctrl_c_ends_it_too(tmp_path: Path, web_server: str) -> None:
     service = RunningService(tmp_path, WEB_SERVER=web_server)
     service.start()
-    assert service._process is not None
-    service._process.send_signal(signal.SIGINT)
-    assert service._process.wait(40) == 0
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(40) == 0
 
 
 def test_waitress_serves_pictures_and_sends_events_as_they_happen(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from app.client import ImageServiceClient
-from tests.running import ROOT, RunningService
+from tests.running import ROOT, RunningPage, RunningService
 from tests.ui.browser import CHROMIUM, chromium, visit
-from tests.ui.running_page import RunningPage
 
 EVIL = '"><img src=x onerror=alert(1)>'
 

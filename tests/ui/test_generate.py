@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.client import ImageServiceClient
-from tests.running import RunningService
+from tests.running import RunningPage, RunningService
 from tests.ui.browser import context, opened, visit
-from tests.ui.running_page import RunningPage
 from tests.ui.steps import SLOW, generate, open_tab, picture_is_there, set_number, until, until_step, write
 
 pytestmark = pytest.mark.browser

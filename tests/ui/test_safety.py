@@ -11,8 +11,7 @@ from PIL import Image
 
 from app.client import ImageServiceClient
 from app.ui.login import add_user
-from tests.running import ROOT, RunningService
-from tests.ui.running_page import RunningPage
+from tests.running import ROOT, RunningPage, RunningService
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from app.client import ImageServiceClient
-from tests.running import RunningService
+from tests.running import RunningPage, RunningService
 from tests.ui.browser import visit
-from tests.ui.running_page import RunningPage
 from tests.ui.steps import generate, picture_is_there, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]

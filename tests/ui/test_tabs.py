@@ -9,9 +9,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from app.client import ImageServiceClient
+from tests.running import RunningPage
 from tests.ui.browser import PHONE, visit
 from tests.ui.conftest import EVIL
-from tests.ui.running_page import RunningPage
 from tests.ui.steps import generate, open_tab, picture_is_there, until, write
 
 pytestmark = pytest.mark.browser
