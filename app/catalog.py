@@ -1,6 +1,6 @@
 """Which models there are: `models/catalog.toml`, and the folders and `.safetensors` files a user puts beside it.
 
-Never loads weights and never asks the network: it reads a table and looks at file names and sizes.
+Never loads weights and never asks the network: it reads a table and looks at file names, sizes and headers.
 """
 
 import json
@@ -12,10 +12,12 @@ from typing import Any
 
 from pydantic import Field
 
-from app.core.errors import FieldError, InvalidRequest, UnknownModel
+from app.core.errors import FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
+from app.weights.header import read_header
+from app.weights.kinds import Kind, Layout, kind_of
 
 CATALOG_FILE = "catalog.toml"
 OUTPUT_PREFIX = "generated_images"
@@ -54,7 +56,8 @@ class ModelEntry(Value):
     """One model as the catalog knows it. Sizes are bytes and pixels.
 
     `repository` is a hub id, or absent for a model that is a `path` (a diffusers folder, or one `.safetensors`
-    file) inside the models folder. `revision` pins the hub's commit. `schedulers` empty = every known one.
+    file) inside the models folder; `config` is a folder there whose configurations a single file is loaded with
+    instead of its family's own. `revision` pins the hub's commit. `schedulers` empty = every known one.
     """
 
     key: str
@@ -63,6 +66,7 @@ class ModelEntry(Value):
     revision: str | None = None
     variant: str | None = None
     path: str | None = None
+    config: str | None = None
     pipeline: str = "StableDiffusionPipeline"
     size_bytes: int = 0
     parameters: int = 0
@@ -91,13 +95,14 @@ class Catalog:
         self.default_key = settings.default_model
         self._max_images = settings.max_images
         self._max_pixels = settings.max_pixels
+        self._files = _SingleFiles()
 
     def entries(self) -> list[ModelEntry]:
         """All models, the catalog's first in its order, then the user's own by name."""
         listed = _read_table(self.folder / CATALOG_FILE)
-        taken = {entry.path for entry in listed if entry.path}
+        taken = {name for entry in listed for name in (entry.path, entry.config) if name}
         keys = {entry.key for entry in listed}
-        return listed + [own for own in _own_models(self.folder, taken) if own.key not in keys]
+        return listed + [own for own in _own_models(self.folder, taken, self._files) if own.key not in keys]
 
     def get(self, key: str) -> ModelEntry:
         """The entry of one key. Raises UnknownModel, which names the keys there are."""
@@ -181,12 +186,43 @@ def folder_entry(path: Path) -> ModelEntry:
     return _own_entry(path.name, str(path.resolve()), size, _pipeline_of(path))
 
 
+def file_entry(path: Path) -> ModelEntry:
+    """An entry for a single `.safetensors` file anywhere on the disk, with the defaults of its family."""
+    return _SingleFiles().entry(path).model_copy(update={"path": str(path.resolve())})
+
+
 def hub_entry(repository: str) -> ModelEntry:
     """An entry for a hub id that the catalog does not list. What kind of pipeline it is shows when it is loaded."""
     return ModelEntry(key=repository, title=repository, repository=repository, own=True)
 
 
-def _own_models(folder: Path, taken: set[str]) -> list[ModelEntry]:
+class _SingleFiles:
+    """What kind of model each single file is; a file is read again only when it changed. Any thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], Kind | None] = {}
+
+    def kind(self, file: Path) -> Kind | None:
+        """None for a file that is damaged or no safetensors: loading it says what is wrong."""
+        status = file.stat()
+        key = (str(file), status.st_size, status.st_mtime_ns)
+        if key not in self._known:
+            try:
+                self._known[key] = kind_of(read_header(file).shapes)
+            except (ModelRefused, OSError):
+                self._known[key] = None
+        return self._known[key]
+
+    def entry(self, file: Path) -> ModelEntry:
+        """The entry of one file, with the defaults of its family."""
+        kind = self.kind(file)
+        layout = kind.layout if kind else None
+        pipeline = layout.pipeline if layout else "StableDiffusionPipeline"
+        entry = _own_entry(file.stem, file.name, file.stat().st_size, pipeline)
+        return entry.model_copy(update={"width": 768, "height": 768}) if layout is Layout.SD2 else entry
+
+
+def _own_models(folder: Path, taken: set[str], files: _SingleFiles) -> list[ModelEntry]:
     """The user's diffusers folders (they have a `model_index.json`) and single `.safetensors` files."""
     if not folder.is_dir():
         return []
@@ -197,7 +233,7 @@ def _own_models(folder: Path, taken: set[str]) -> list[ModelEntry]:
         if path.is_dir() and (path / "model_index.json").is_file():
             found.append(folder_entry(path).model_copy(update={"path": path.name}))
         elif path.is_file() and path.suffix == ".safetensors":
-            found.append(_own_entry(path.stem, path.name, path.stat().st_size, "StableDiffusionPipeline"))
+            found.append(files.entry(path))
     return found
 
 

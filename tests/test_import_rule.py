@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # What each room may import of the project's own rooms. `core` is allowed everywhere.
 ALLOWED = {
     "core": set(),
-    "catalog": set(),
+    "weights": set(),
+    "catalog": {"weights"},
     "picture": set(),
     "client_stream": set(),
     "client": {"client_stream"},
@@ -22,7 +23,7 @@ ALLOWED = {
     "database": set(),
     "migrations": {"database"},
     "image_rows": {"database"},
-    "diffusion": {"picture", "catalog"},
+    "diffusion": {"picture", "catalog", "weights"},
     "engine": {"diffusion", "catalog"},
     "jobs": {"engine", "database", "migrations", "image_rows", "catalog", "library"},
     "library": {"engine", "database", "migrations", "image_rows", "picture"},

@@ -9,9 +9,8 @@ import torch
 from app.catalog import ModelEntry
 from app.core.errors import OutOfMemory
 from app.core.settings import MachineSize
-from app.diffusion.checkpoints import check_folder
 from app.diffusion.machine import choose_device, memory
-from app.diffusion.pipelines import LoadedModel, OnEvent, load_pipeline, locate, release
+from app.diffusion.pipelines import Checked, LoadedModel, OnEvent, check_model, load_pipeline, release
 
 HEADROOM = 1.2  # free bytes wanted for one byte of weights: the rest is for activations
 
@@ -49,9 +48,9 @@ class ModelCache:
             if entry.key in self._models:
                 self._models.move_to_end(entry.key)
                 return self._models[entry.key]
-            files = locate(entry, folder, download=download or self._download)
-            self._make_room(check_folder(files, variant=entry.variant).weight_bytes)
-            self._models[entry.key] = self._load_or_evict(entry, files, on_event)
+            checked = check_model(entry, folder, download=download or self._download)
+            self._make_room(checked.weight_bytes)
+            self._models[entry.key] = self._load_or_evict(entry, checked, on_event)
             return self._models[entry.key]
 
     def unload(self, key: str) -> bool:
@@ -72,10 +71,10 @@ class ModelCache:
         """Keys of the loaded models, the least recently used first."""
         return tuple(self._models)
 
-    def _load_or_evict(self, entry: ModelEntry, files: Path, on_event: OnEvent | None) -> LoadedModel:
+    def _load_or_evict(self, entry: ModelEntry, checked: Checked, on_event: OnEvent | None) -> LoadedModel:
         while True:
             try:
-                return load_pipeline(entry, files, self.device, machine_size=self._machine_size, on_event=on_event)
+                return load_pipeline(entry, checked, self.device, machine_size=self._machine_size, on_event=on_event)
             except OutOfMemory:
                 if not self._models:
                     raise

@@ -13,8 +13,8 @@ import diffusers
 import transformers
 
 from app.core.errors import ModelRefused
+from app.weights.header import read_header
 
-MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
 MAX_JSON_BYTES = 32 * 2**20
 # Pipelines that turn a prompt alone into a picture (diffusers' AutoPipelineForText2Image, less those that need another
 # picture). A list and not that class's own table: importing the table imports every pipeline there is.
@@ -28,10 +28,6 @@ PIPELINES = (
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WEIGHT_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5", ".onnx")
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")
-_DTYPE_BYTES = {
-    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
-    "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1, "I8": 1, "U8": 1, "BOOL": 1,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,11 @@ class CheckedFolder:
     weight_bytes: int
     parameters: int
 
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
 
 def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
     """Look through a diffusers folder. Raises ModelRefused with the file and the reason.
@@ -51,70 +52,39 @@ def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
     `.bin` and `.ckpt` files beside safetensors of the same component are not opened and do not matter; a component
     that has nothing else is refused.
     """
+    name, parts = check_index(folder)
+    components = []
+    total = parameters = 0
+    for part in parts:
+        files = _weight_files(folder / part, variant)
+        if files:
+            components.append(part)
+            total += sum(file.stat().st_size for file in files)
+            parameters += sum(read_header(file).parameters for file in files)
+    return CheckedFolder(folder, name, tuple(components), total, parameters)
+
+
+def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
+    """The pipeline class that a folder names, and its components; weights are not looked at. Raises ModelRefused."""
     index = _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")
     name = index.get("_class_name")
     if not isinstance(name, str) or name not in PIPELINES:
         raise ModelRefused(f"{folder.name}: pipeline class {name!r} is not a text-to-image pipeline of diffusers.")
     _refuse_code(folder)
-    components = []
-    total = parameters = 0
+    parts = []
     for part, value in index.items():
-        if part.startswith("_") or not isinstance(value, list) or value[0] is None or part == "safety_checker":
+        if part.startswith("_") or not isinstance(value, list) or part == "safety_checker":
+            continue
+        if value and value[0] is None:
             continue
         _check_class(folder, part, value)
-        files = _weight_files(folder / part, variant)
-        if files:
-            components.append(part)
-            total += sum(file.stat().st_size for file in files)
-            parameters += sum(check_safetensors(file) for file in files)
-    return CheckedFolder(folder, name, tuple(components), total, parameters)
+        parts.append(part)
+    return name, tuple(parts)
 
 
 def pipeline_class(name: str) -> Any:
     """The diffusers class of an allowed pipeline."""
     return getattr(diffusers, name)
-
-
-def check_safetensors(file: Path) -> int:
-    """Check that a file is whole and really safetensors; gives its number of parameters. Reads only the header.
-
-    Raises ModelRefused for a pickle under that name, a cut file, or offsets that do not fit.
-    Format: https://github.com/huggingface/safetensors (8 bytes length, JSON header, tensors without gaps).
-    """
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise ModelRefused(f"{file.name} is not a safetensors file, or it is cut off ({size} bytes).")
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError as error:
-            raise ModelRefused(f"{file.name} is not a safetensors file: its header is not JSON.") from error
-    if not isinstance(header, dict):
-        raise ModelRefused(f"{file.name} is not a safetensors file: its header is not a table.")
-    end = parameters = 0
-    for tensor, entry in header.items():
-        if tensor == "__metadata__":
-            continue
-        stop, count = _tensor_extent(file, tensor, entry)
-        end, parameters = max(end, stop), parameters + count
-    if end + length + 8 != size:
-        raise ModelRefused(f"{file.name} is damaged: it has {size} bytes and its header tells of {end + length + 8}.")
-    return parameters
-
-
-def _tensor_extent(file: Path, tensor: str, entry: Any) -> tuple[int, int]:
-    try:
-        start, stop = entry["data_offsets"]
-        count = 1
-        for side in entry["shape"]:
-            count *= side
-        bytes_each = _DTYPE_BYTES.get(entry["dtype"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelRefused(f"{file.name} is damaged: tensor {tensor!r} is not described.") from error
-    if not 0 <= start <= stop or (bytes_each is not None and stop - start != count * bytes_each):
-        raise ModelRefused(f"{file.name} is damaged: tensor {tensor!r} does not fit its place.")
-    return stop, count
 
 
 def _read_json(file: Path, missing: str) -> dict[str, Any]:

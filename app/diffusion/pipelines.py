@@ -21,6 +21,7 @@ from app.diffusion.kinds import Pipeline
 from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
+from app.diffusion.single_file import CheckedFile, check_file, read_file
 
 LIBRARIES = ("torch", "diffusers", "transformers")
 OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "loaded"), bytes done, bytes in all
@@ -43,33 +44,39 @@ class LoadedModel:
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 
 
-def locate(entry: ModelEntry, models_folder: Path, *, download: bool = False) -> Path:
-    """Where a model's files are. Raises ModelNotInstalled, ModelRefused; fetches only if `download`."""
+Checked = CheckedFolder | CheckedFile
+
+
+def check_model(entry: ModelEntry, models_folder: Path, *, download: bool = False) -> Checked:
+    """Find a model's files and look through them; no weights are read.
+
+    Fetches what is not on this machine only if `download`. Raises ModelNotInstalled, and ModelRefused for files that
+    are unsafe, damaged or of a class we do not run.
+    """
     if entry.path is None:
-        return require_folder(entry, download=download)
+        return check_folder(require_folder(entry, download=download), variant=entry.variant)
     path = models_folder / entry.path
     if path.is_file():
-        raise ModelRefused(f"{path.name} is a single file; a diffusers folder is needed.")
+        return check_file(path, models_folder / entry.config if entry.config else None)
     if not path.is_dir():
-        raise ModelRefused(f"{entry.title} should be in {path}, but there is no such folder.")
-    return path
+        raise ModelRefused(f"{entry.title} should be in {path}, but there is nothing.")
+    return check_folder(path, variant=entry.variant)
 
 
 def load_pipeline(
     entry: ModelEntry,
-    folder: Path,
+    checked: Checked,
     device: torch.device,
     *,
     machine_size: MachineSize | None = None,
     on_event: OnEvent | None = None,
 ) -> LoadedModel:
-    """Load a diffusers folder onto a device. Runs no code of the model's and opens no pickle.
+    """Load a checked model onto a device. Runs no code of the model's and opens no pickle.
 
-    Raises ModelRefused for files that are unsafe, damaged or of a class we do not run; OutOfMemory.
+    Raises ModelRefused for files that do not fit together, OutOfMemory.
     """
     started = time.monotonic()
     tell = on_event or (lambda phase, done, of: None)
-    checked = check_folder(folder, variant=entry.variant)
     tell("loading", 0, checked.weight_bytes)
     dtype = choose_dtype(device, checked.parameters)
     pipe = _read(checked, dtype, entry.variant)
@@ -79,22 +86,18 @@ def load_pipeline(
     _place(pipe, plan, device)
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
     return LoadedModel(
-        entry, pipe, device, dtype, plan, weights, _revision(entry, folder), fit, time.monotonic() - started
+        entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started
     )  # fmt: skip
 
 
-def _read(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pipeline:
+def _read(checked: Checked, dtype: torch.dtype, variant: str | None) -> Pipeline:
     # Bars and advice of the libraries would end up in the owner's terminal; our events say it better.
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    cls = pipeline_class(checked.pipeline)
-    options: dict[str, Any] = {"variant": variant} if variant else {}
-    if "safety_checker" in cls._optional_components:
-        options |= {"safety_checker": None, "requires_safety_checker": False}
     problem: str
     try:
-        pipe = cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
+        pipe = read_file(checked, dtype) if isinstance(checked, CheckedFile) else _read_folder(checked, dtype, variant)
     except (MemoryError, ImportError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
     else:
@@ -103,8 +106,16 @@ def _read(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pi
     # Outside the except block: the traceback's frames would keep half a loaded model alive.
     free_caches()
     if memory_ran_out:
-        raise OutOfMemory(f"There is not enough memory to load {checked.folder.name}.", hint=problem)
-    raise ModelRefused(f"{checked.folder.name} could not be loaded: {problem}")
+        raise OutOfMemory(f"There is not enough memory to load {checked.name}.", hint=problem)
+    raise ModelRefused(f"{checked.name} could not be loaded: {problem}")
+
+
+def _read_folder(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pipeline:
+    cls = pipeline_class(checked.pipeline)
+    options: dict[str, Any] = {"variant": variant} if variant else {}
+    if "safety_checker" in cls._optional_components:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    return cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
 
 
 def _place(pipe: Pipeline, plan: MemoryPlan, device: torch.device) -> None:
@@ -129,6 +140,7 @@ def release(loaded: LoadedModel) -> None:
     free_caches()
 
 
-def _revision(entry: ModelEntry, folder: Path) -> str | None:
+def _revision(entry: ModelEntry, checked: Checked) -> str | None:
     # A hub snapshot's folder is named by its commit.
-    return folder.name if entry.repository and folder.parent.name == "snapshots" else entry.revision
+    hub = isinstance(checked, CheckedFolder) and entry.repository and checked.folder.parent.name == "snapshots"
+    return checked.name if hub else entry.revision

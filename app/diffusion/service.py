@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 from pydantic import ValidationError
 
-from app.catalog import Catalog, ModelEntry, folder_entry, hub_entry
+from app.catalog import Catalog, ModelEntry, file_entry, folder_entry, hub_entry
 from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
 from app.core.picture import Picture
 from app.core.schema import RANDOM_SEED, GenerationRequest
@@ -63,7 +63,7 @@ class DiffusionService:
         download: bool = False,
         on_event: Callable[[str, int, int], None] | None = None,
     ) -> tuple[bool, str]:
-        """Load a catalog key, a diffusers folder or a hub id, and use it from now on: (True, what) or (False, why).
+        """Load a catalog key, a folder, a `.safetensors` file or a hub id and use it: (True, what) or (False, why).
 
         Free if it is loaded. A hub model that is not on this machine is fetched only with `download=True`.
         `on_event(phase, done, of)` tells of downloading and loading, in bytes.
@@ -148,6 +148,8 @@ class DiffusionService:
         except UnknownModel:
             if Path(model).is_dir():
                 entry = folder_entry(Path(model).resolve())
+            elif Path(model).is_file():
+                entry = file_entry(Path(model))
             elif model.count("/") == 1 and not model.startswith((".", "/")):
                 entry = hub_entry(model)
             else:
