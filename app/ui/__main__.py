@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import app.ui.quick_gradio  # noqa: F401 - before everything that imports Gradio
+
+# isort: split
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import Settings
