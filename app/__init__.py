@@ -1,8 +1,8 @@
 """Atelier, a self-hosted text-to-image studio.
 
 Imports point one way (tests/test_import_rule.py proves it; a room may import what stands right of it):
-`cli, ui > dropfolder > client > core` and
-`image_generation_service > service > library, jobs > engine, database > diffusion > picture, catalog > weights > core`.
+`cli, ui > dropfolder > client > core` and `image_generation_service > service > library, jobs > engine, database >
+diffusion > picture, catalog > weights, hub > core`.
 Only `diffusion` imports torch, only `service` imports flask, only `ui` imports gradio.
 """
 

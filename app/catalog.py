@@ -4,6 +4,7 @@ Never loads weights and never asks the network: it reads a table and looks at fi
 """
 
 import json
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -16,11 +17,14 @@ from app.core.errors import FieldError, InvalidRequest, ModelRefused, UnknownMod
 from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
+from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
+from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
 OUTPUT_PREFIX = "generated_images"
+HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 # Defaults for a user's own folder, by its pipeline class; what is absent is Stable Diffusion's.
 FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -98,11 +102,12 @@ class Catalog:
         self._files = _SingleFiles()
 
     def entries(self) -> list[ModelEntry]:
-        """All models, the catalog's first in its order, then the user's own by name."""
+        """All models: the catalog's in its order, the user's own by name, then what else the hub's cache has."""
         listed = _read_table(self.folder / CATALOG_FILE)
         taken = {name for entry in listed for name in (entry.path, entry.config) if name}
-        keys = {entry.key for entry in listed}
-        return listed + [own for own in _own_models(self.folder, taken, self._files) if own.key not in keys]
+        known = {name for entry in listed for name in (entry.key, entry.repository) if name}
+        own = [*_own_models(self.folder, taken, self._files), *_hub_models()]
+        return listed + [entry for entry in own if entry.key not in known]
 
     def get(self, key: str) -> ModelEntry:
         """The entry of one key. Raises UnknownModel, which names the keys there are."""
@@ -192,8 +197,26 @@ def file_entry(path: Path) -> ModelEntry:
 
 
 def hub_entry(repository: str) -> ModelEntry:
-    """An entry for a hub id that the catalog does not list. What kind of pipeline it is shows when it is loaded."""
-    return ModelEntry(key=repository, title=repository, repository=repository, own=True)
+    """An entry for a hub id that the catalog does not list, with what its files say as far as they are here."""
+    bare = ModelEntry(key=repository, title=repository, repository=repository, own=True)
+    found = on_disk(bare)
+    pipeline = _pipeline_of(found.folder) if found.folder else bare.pipeline
+    return bare.model_copy(update={**FAMILY_DEFAULTS.get(pipeline, {}), "pipeline": pipeline, "size_bytes": found.of})
+
+
+def is_hub_id(text: str) -> bool:
+    """True for what may be a model id of the hub: `owner/name`."""
+    return HUB_ID.fullmatch(text) is not None and "--" not in text and ".." not in text
+
+
+def _hub_models() -> list[ModelEntry]:
+    """Pipelines of the hub's cache, and what of our downloads is there in part; other tools keep other models there."""
+    found = [hub_entry(name) for name in repositories() if is_hub_id(name)]
+    return [entry for entry in found if entry.size_bytes and entry.pipeline in PIPELINES and _is_ours(entry)]
+
+
+def _is_ours(entry: ModelEntry) -> bool:
+    return on_disk(entry).presence is Presence.COMPLETE or read_plan(storage_folder(str(entry.repository))) is not None
 
 
 class _SingleFiles:

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "core": set(),
     "weights": set(),
-    "catalog": {"weights"},
+    "hub": set(),
+    "catalog": {"weights", "hub"},
     "picture": set(),
     "client_stream": set(),
     "client": {"client_stream"},
@@ -23,11 +24,11 @@ ALLOWED = {
     "database": set(),
     "migrations": {"database"},
     "image_rows": {"database"},
-    "diffusion": {"picture", "catalog", "weights"},
+    "diffusion": {"picture", "catalog", "weights", "hub"},
     "engine": {"diffusion", "catalog"},
     "jobs": {"engine", "database", "migrations", "image_rows", "catalog", "library"},
     "library": {"engine", "database", "migrations", "image_rows", "picture"},
-    "service": {"jobs", "library", "catalog", "picture", "database"},
+    "service": {"jobs", "library", "catalog", "picture", "database", "hub"},
 }
 LIBRARIES = {
     "torch": {"diffusion"},
@@ -36,6 +37,7 @@ LIBRARIES = {
     "flask": {"service"},
     "flask_openapi3": {"service"},
     "gradio": {"ui"},
+    "huggingface_hub": {"hub"},
     "sqlalchemy": {"database", "migrations", "image_rows", "jobs", "library", "service"},
 }
 IMPORT_BLOCKED = """
@@ -126,7 +128,8 @@ def test_own_rooms_are_imported_at_the_top_of_a_file() -> None:
 @pytest.mark.parametrize(
     ("module", "blocked"),
     [
-        ("image_generation_service", ("torch", "diffusers", "transformers", "gradio", "numpy")),
+        ("image_generation_service", ("torch", "diffusers", "transformers", "gradio", "numpy", "huggingface_hub")),
+        ("app.hub.child", ("torch", "diffusers", "flask", "gradio", "sqlalchemy")),
         ("app.engine.local", ("torch", "flask", "gradio", "sqlalchemy")),
         ("app.diffusion", ("flask", "gradio", "sqlalchemy", "gunicorn")),
         ("app.cli.main", ("torch", "flask", "sqlalchemy", "diffusers")),

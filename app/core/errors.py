@@ -8,11 +8,12 @@ AtelierError
 │   ├── QueueFull              try later (429, Retry-After)
 │   ├── NotAllowed · NotAuthenticated
 │   ├── UnreadablePicture      not a picture, or one that we refuse to open
-│   └── ModelNotInstalled · ModelRefused · ModelBusy
+│   └── ModelNotInstalled · ModelRefused · ModelBusy · NotDownloadable
 ├── ServerError                ours, or the machine's (HTTP 5xx)
 │   ├── EngineCrashed · EngineHung · EngineUnavailable
 │   ├── OutOfMemory
 │   ├── DiskFull · DatabaseBusy · ShuttingDown
+│   ├── DownloadFailed         the network or the hub; what arrived is kept
 │   └── GenerationFailed
 ├── GenerationCancelled        not a fault: someone asked for it
 └── ServiceError               client side: what the image service answered (code, status, message)
@@ -158,6 +159,13 @@ class ModelBusy(CallerError):
     http_status = 409
 
 
+class NotDownloadable(CallerError):
+    """There is nothing to download for this model."""
+
+    code = "not_downloadable"
+    http_status = 409
+
+
 class ServerError(AtelierError):
     """The service could not do its work."""
 
@@ -196,6 +204,13 @@ class DiskFull(ServerError):
 
     code = "disk_full"
     http_status = 507
+
+
+class DownloadFailed(ServerError):
+    """The model could not be downloaded. What arrived is kept."""
+
+    code = "download_failed"
+    http_status = 502
 
 
 class DatabaseBusy(ServerError):

@@ -48,7 +48,7 @@ class ModelCache:
             if entry.key in self._models:
                 self._models.move_to_end(entry.key)
                 return self._models[entry.key]
-            checked = check_model(entry, folder, download=download or self._download)
+            checked = check_model(entry, folder, on_event, download=download or self._download)
             self._make_room(checked.weight_bytes)
             self._models[entry.key] = self._load_or_evict(entry, checked, on_event)
             return self._models[entry.key]

@@ -14,17 +14,9 @@ import transformers
 
 from app.core.errors import ModelRefused
 from app.weights.header import read_header
+from app.weights.pipelines import PIPELINES
 
 MAX_JSON_BYTES = 32 * 2**20
-# Pipelines that turn a prompt alone into a picture (diffusers' AutoPipelineForText2Image, less those that need another
-# picture). A list and not that class's own table: importing the table imports every pipeline there is.
-PIPELINES = (
-    "StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline",
-    "LatentConsistencyModelPipeline", "FluxPipeline", "Flux2Pipeline", "Flux2KleinPipeline",
-    "QwenImagePipeline", "ZImagePipeline", "SanaPipeline", "PixArtAlphaPipeline", "PixArtSigmaPipeline",
-    "HunyuanDiTPipeline", "LuminaPipeline", "Lumina2Pipeline", "AuraFlowPipeline", "ChromaPipeline",
-    "CogView3PlusPipeline", "CogView4Pipeline", "KolorsPipeline", "OvisImagePipeline", "PRXPipeline",
-)  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WEIGHT_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5", ".onnx")
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")

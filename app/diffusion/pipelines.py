@@ -13,15 +13,16 @@ import transformers
 from safetensors import SafetensorError
 
 from app.catalog import ModelEntry
-from app.core.errors import ModelRefused, OutOfMemory
+from app.core.errors import ModelNotInstalled, ModelRefused, OutOfMemory
 from app.core.settings import MachineSize
 from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class
-from app.diffusion.hub import require_folder
 from app.diffusion.kinds import Pipeline
 from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
 from app.diffusion.single_file import CheckedFile, check_file, read_file
+from app.hub.disk import Presence, on_disk
+from app.hub.fetch import fetch
 
 LIBRARIES = ("torch", "diffusers", "transformers")
 OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "loaded"), bytes done, bytes in all
@@ -47,20 +48,36 @@ class LoadedModel:
 Checked = CheckedFolder | CheckedFile
 
 
-def check_model(entry: ModelEntry, models_folder: Path, *, download: bool = False) -> Checked:
+def check_model(
+    entry: ModelEntry, models_folder: Path, on_event: OnEvent | None = None, *, download: bool = False
+) -> Checked:
     """Find a model's files and look through them; no weights are read.
 
     Fetches what is not on this machine only if `download`. Raises ModelNotInstalled, and ModelRefused for files that
-    are unsafe, damaged or of a class we do not run.
+    are unsafe, damaged or of a class we do not run; what a download raises.
     """
     if entry.path is None:
-        return check_folder(require_folder(entry, download=download), variant=entry.variant)
+        return check_folder(_hub_folder(entry, on_event, download), variant=entry.variant)
     path = models_folder / entry.path
     if path.is_file():
         return check_file(path, models_folder / entry.config if entry.config else None)
     if not path.is_dir():
         raise ModelRefused(f"{entry.title} should be in {path}, but there is nothing.")
     return check_folder(path, variant=entry.variant)
+
+
+def _hub_folder(entry: ModelEntry, on_event: OnEvent | None, download: bool) -> Path:
+    found = on_disk(entry)
+    if found.folder is not None:
+        return found.folder
+    if download:
+        return fetch(entry, (lambda done, of: on_event("downloading", done, of)) if on_event else None)
+    size = f" ({entry.size_bytes / 1e9:.1f} GB)" if entry.size_bytes else ""
+    what = "is not complete on this machine" if found.presence is Presence.PARTIAL else "is not on this machine"
+    raise ModelNotInstalled(
+        f"{entry.title} {what}, and nothing is downloaded unasked.",
+        hint=f"Download it{size} in the page's Models tab or with: python -m app models download {entry.key}",
+    )
 
 
 def load_pipeline(

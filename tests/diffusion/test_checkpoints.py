@@ -12,8 +12,9 @@ import pytest
 from app.catalog import folder_entry
 from app.core.errors import ModelRefused
 from app.diffusion.cache import ModelCache
-from app.diffusion.checkpoints import PIPELINES, check_folder, pipeline_class
+from app.diffusion.checkpoints import check_folder, pipeline_class
 from app.weights.header import read_header
+from app.weights.pipelines import PIPELINES
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

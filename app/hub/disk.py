@@ -1,0 +1,256 @@
+"""The hub's cache on this disk: which models are there, whole or in part, and how to clean up.
+
+The layout is huggingface_hub's (`models--OWNER--NAME/{blobs,refs,snapshots}`), so its tools and this share the files.
+Beside them lies the plan of our download, which tells a part from the whole. Nothing here asks the network.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+PLAN_FILE = "atelier-download.json"
+DEFAULT_REVISION = "main"
+INCOMPLETE = ".incomplete"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_WITHOUT_WEIGHTS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "FeatureExtractor")
+
+
+class HubModel(Protocol):
+    """The hub's part of a catalog entry: `owner/name`; a branch, tag or commit (None = main); `fp16` or None."""
+
+    @property
+    def repository(self) -> str | None: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def variant(self) -> str | None: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class Presence(StrEnum):
+    """How much of a model is on this machine."""
+
+    ABSENT = "absent"
+    PARTIAL = "partial"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """`done` of `of` bytes are there (0 = unknown); `folder` is the snapshot if it is complete."""
+
+    presence: Presence
+    done: int = 0
+    of: int = 0
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One file of a download: path in the repository, bytes, name of its blob, and the checksum if there is one."""
+
+    path: str
+    size: int
+    blob: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a download is to bring. `asked` is the revision that was asked for, `commit` what it was at that time."""
+
+    asked: str
+    commit: str
+    variant: str | None
+    files: tuple[PlannedFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes in all; a blob that two files share counts once."""
+        return sum({file.blob: file.size for file in self.files}.values())
+
+    def write(self, storage: Path) -> None:
+        """Keep it beside the files; a reader sees the old plan or the new one."""
+        unfinished = storage / f"{PLAN_FILE}.tmp"
+        unfinished.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        unfinished.replace(storage / PLAN_FILE)
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps what it downloads: `HF_HUB_CACHE`, else `HF_HOME`, else below the home folder."""
+    cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    home = os.environ.get("HF_HOME", Path(cache) / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE", Path(home) / "hub")).expanduser()
+
+
+def storage_folder(repository: str) -> Path:
+    """The folder of one hub model in the cache."""
+    return hub_cache() / f"models--{repository.replace('/', '--')}"
+
+
+def read_plan(storage: Path) -> Plan | None:
+    """The plan of the last download of ours, or None."""
+    try:
+        values = json.loads((storage / PLAN_FILE).read_bytes())
+        files = tuple(PlannedFile(**file) for file in values.pop("files"))
+        return Plan(files=files, **values)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def on_disk(entry: HubModel) -> OnDisk:
+    """How much of a hub model is here."""
+    if not entry.repository:
+        return OnDisk(Presence.ABSENT)
+    storage = storage_folder(entry.repository)
+    plan = read_plan(storage)
+    if plan is not None and plan.asked == (entry.revision or DEFAULT_REVISION) and plan.variant == entry.variant:
+        return _against_plan(storage, plan)
+    folder = _snapshot(storage, entry.revision or DEFAULT_REVISION)
+    if folder is not None and not any(_missing(folder)):
+        size = sum(_size(file) or 0 for file in folder.rglob("*") if file.is_file())
+        return OnDisk(Presence.COMPLETE, size, size, folder)
+    done = _blob_bytes(storage)
+    return OnDisk(Presence.PARTIAL if done else Presence.ABSENT, done, entry.size_bytes)
+
+
+def bytes_present(storage: Path, file: PlannedFile) -> int:
+    """How many bytes of a planned file are here, finished or not."""
+    for blob in (storage / "blobs" / file.blob, storage / "blobs" / (file.blob + INCOMPLETE)):
+        if size := _size(blob):
+            return min(size, file.size)
+    return 0
+
+
+def clean(entry: HubModel) -> int:
+    """Remove what an interrupted download left, and give the bytes freed. A complete model keeps its own files."""
+    if not entry.repository:
+        return 0
+    storage = storage_folder(entry.repository)
+    found = on_disk(entry)
+    kept = set() if found.folder is None else {file.resolve() for file in found.folder.rglob("*") if file.is_file()}
+    kept |= _of_other_snapshots(storage, found)
+    freed = 0
+    for blob in _files(storage / "blobs"):
+        if blob.resolve() not in kept:
+            freed += _size(blob) or 0
+            blob.unlink()
+    if found.presence is not Presence.COMPLETE:
+        (storage / PLAN_FILE).unlink(missing_ok=True)
+    _remove_dangling(storage)
+    return freed
+
+
+def repositories() -> list[str]:
+    """Hub ids of which something is in the cache."""
+    folders = sorted(hub_cache().glob("models--*--*")) if hub_cache().is_dir() else []
+    return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
+
+
+def _against_plan(storage: Path, plan: Plan) -> OnDisk:
+    folder = storage / "snapshots" / plan.commit
+    whole = all(_is_whole(folder / file.path, file.size) for file in plan.files)
+    if whole:
+        return OnDisk(Presence.COMPLETE, plan.size, plan.size, folder)
+    done = sum(bytes_present(storage, file) for file in {file.blob: file for file in plan.files}.values())
+    return OnDisk(Presence.PARTIAL, done, plan.size)
+
+
+def _is_whole(file: Path, size: int) -> bool:
+    return _size(file) == size
+
+
+def _size(file: Path) -> int | None:
+    """Bytes of a file; None if there is none, or not any more: a download may run meanwhile."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def _snapshot(storage: Path, revision: str) -> Path | None:
+    """The snapshot folder of a revision. A commit names it; a branch is looked up."""
+    commit = revision
+    if not _COMMIT.fullmatch(revision):
+        reference = storage / "refs" / revision
+        if not reference.is_file():
+            return None
+        commit = reference.read_text(encoding="utf-8").strip()
+    folder = storage / "snapshots" / commit
+    return folder if folder.is_dir() else None
+
+
+def _missing(folder: Path) -> Iterator[str]:
+    """What a folder that another tool downloaded lacks, as far as its own index and shard lists tell."""
+    index = _json(folder / "model_index.json")
+    if index is None:
+        yield "model_index.json"
+        return
+    for part, value in index.items():
+        if part.startswith("_") or part == "safety_checker" or not isinstance(value, list) or len(value) != 2:
+            continue
+        if value[0] is None:
+            continue
+        names = [file.name for file in _files(folder / part)]
+        weights = [name for name in names if name.endswith(".safetensors")]
+        if not names or not (weights or str(value[1]).endswith(_WITHOUT_WEIGHTS)):
+            yield part
+        yield from (f"{part}/{shard}" for shard in _shards(folder / part) if shard not in names)
+
+
+def _shards(part: Path) -> set[str]:
+    """The shards of one complete list: a folder may have lists of several variants, and need not have all files."""
+    lists = [_json(file) or {} for file in _files(part) if file.name.endswith(".safetensors.index.json")]
+    sets = [set(map(str, (shards.get("weight_map") or {}).values())) for shards in lists]
+    here = {file.name for file in _files(part)}
+    return min(sets, key=lambda shards: len(shards - here), default=set())
+
+
+def _json(file: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
+
+
+def _blob_bytes(storage: Path) -> int:
+    return sum(_size(blob) or 0 for blob in _files(storage / "blobs"))
+
+
+def _of_other_snapshots(storage: Path, found: OnDisk) -> set[Path]:
+    """Blobs of snapshots that are whole by themselves: another revision or variant, or another tool's."""
+    snapshots = storage / "snapshots"
+    others = [folder for folder in snapshots.iterdir() if folder != found.folder] if snapshots.is_dir() else []
+    whole = [folder for folder in others if not any(_missing(folder))]
+    return {file.resolve() for folder in whole for file in folder.rglob("*") if file.is_file()}
+
+
+def _remove_dangling(storage: Path) -> None:
+    """Links whose blob is gone, then folders that hold nothing any more."""
+    for path in sorted(storage.rglob("*"), reverse=True):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
+        elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+    if storage.is_dir() and not any(file.is_file() for file in storage.rglob("*") if file.parent.name != "refs"):
+        _remove_tree(storage)
+
+
+def _remove_tree(folder: Path) -> None:
+    for path, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            (Path(path) / name).unlink()
+        for name in folders:
+            (Path(path) / name).rmdir()
+    folder.rmdir()

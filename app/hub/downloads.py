@@ -1,0 +1,234 @@
+"""The downloads of one service: asked for by anyone, done one after the other, each by a process of its own."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.errors import ModelBusy, NotDownloadable
+from app.core.schema import JobError
+from app.core.settings import PROJECT_FOLDER
+from app.hub.disk import HubModel, Presence, clean, on_disk
+
+RATE_SPAN_S = 10.0  # the speed shown is that of the last seconds
+SECRET_ENDINGS = ("_KEY", "_KEYS", "_KEYS_FILE", "_SECRET", "_PASSWORD", "DATABASE_URL")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DownloadState:
+    """How one download is: `state` is waiting, downloading or failed. Bytes; None = not known yet.
+
+    A finished or cancelled download has no state: what is on the disk says how it is.
+    """
+
+    state: str
+    done: int = 0
+    of: int = 0
+    bytes_per_s: float | None = None
+    eta_s: float | None = None
+    error: JobError | None = None
+
+
+class Pace:
+    """Speed and time left, from the bytes of the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def after(self, now: float, done: int, of: int) -> DownloadState:
+        """The state when `done` of `of` bytes are there at `now` (seconds of a monotonic clock)."""
+        self._seen.append((now, done))
+        while now - self._seen[0][0] > RATE_SPAN_S:
+            self._seen.popleft()
+        (then, before), span = self._seen[0], now - self._seen[0][0]
+        speed = max(0.0, (done - before) / span) if span > 0 and then < now else None
+        return DownloadState("downloading", done, of, speed, (of - done) / speed if speed else None)
+
+
+# The model's key, what happened (waiting, downloading, downloaded, download_failed, download_cancelled), how it is now.
+Tell = Callable[[str, str, DownloadState], None]
+
+
+class Downloads:
+    """Every method may be called by any thread and returns at once. `command` replaces the child (for tests)."""
+
+    def __init__(self, tell: Tell, *, offline: bool = False, command: Sequence[str] | None = None) -> None:
+        self._tell = tell
+        self._offline = offline
+        self._command = tuple(command or (sys.executable, "-m", "app.hub.child"))
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._waiting: dict[str, HubModel] = {}
+        self._states: dict[str, DownloadState] = {}
+        self._current: str | None = None
+        self._child: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def start(self, key: str, model: HubModel) -> None:
+        """Ask for a model; nothing happens if it is complete or asked for already. Raises NotDownloadable."""
+        if not model.repository:
+            raise NotDownloadable(f"The model {key!r} is a local one; there is nothing to download.")
+        if on_disk(model).presence is Presence.COMPLETE:
+            return
+        if self._offline:
+            raise NotDownloadable(
+                "Downloads are switched off on this machine.",
+                hint="Unset HF_HUB_OFFLINE (or ATELIER_OFFLINE) to allow them.",
+            )
+        with self._work:
+            if key in self._waiting or key == self._current or self._closed:
+                return
+            self._waiting[key] = model
+            self._states[key] = waiting = DownloadState("waiting")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="downloads", daemon=True)
+                self._thread.start()
+            self._work.notify()
+        self._tell(key, "waiting", waiting)
+
+    def cancel(self, key: str) -> None:
+        """Stop a download, or forget that one failed. What arrived stays, for the next time or for `clean`."""
+        with self._lock:
+            known = self._states.pop(key, None)
+            self._waiting.pop(key, None)
+            child = self._child if key == self._current else None
+        if child is not None:
+            child.kill()
+        if known is not None:
+            self._tell(key, "download_cancelled", DownloadState("cancelled", known.done, known.of))
+
+    def clean(self, key: str, model: HubModel) -> int:
+        """Remove what interrupted downloads of a model left; the bytes freed. Raises ModelBusy while it downloads."""
+        with self._lock:
+            if key in self._waiting or key == self._current:
+                raise ModelBusy(f"The model {key!r} is being downloaded.", hint="Cancel the download first.")
+            self._states.pop(key, None)
+            return clean(model)
+
+    def states(self) -> dict[str, DownloadState]:
+        """Every download that waits, runs or has failed."""
+        with self._lock:
+            return dict(self._states)
+
+    def stop(self) -> None:
+        """End the running download; what arrived is kept. Idempotent."""
+        with self._work:
+            self._closed = True
+            self._waiting.clear()
+            child, thread = self._child, self._thread
+            self._work.notify_all()
+        if child is not None:
+            child.kill()
+        if thread is not None:
+            thread.join(5.0)
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                key = next(iter(self._waiting))
+                model = self._waiting.pop(key)
+                self._current = key
+                self._set(key, DownloadState("downloading"))
+            try:
+                self._download(key, model)
+            except Exception as error:
+                logger.exception("The download of %s failed", key)
+                self._fail(key, JobError(code="download_failed", message=f"The download failed: {error}"))
+            finally:
+                with self._lock:
+                    self._current, self._child = None, None
+
+    def _download(self, key: str, model: HubModel) -> None:
+        order = {name: getattr(model, name) for name in ("repository", "revision", "variant", "size_bytes")}
+        child = subprocess.Popen(
+            [*self._command, json.dumps(order)],
+            cwd=PROJECT_FOLDER,
+            env=child_environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        with self._lock:
+            self._child = child
+            wanted = key in self._states and not self._closed
+        if not wanted:  # cancelled before there was a child to end
+            child.kill()
+        last = self._listen(key, child)
+        child.wait()
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                stream.close()
+        self._settle(key, last)
+
+    def _listen(self, key: str, child: "subprocess.Popen[str]") -> dict[str, Any]:
+        """Tell the child's progress; its last line."""
+        pace, last = Pace(), dict[str, Any]()
+        for line in child.stdout or ():
+            last = _line(line)
+            if last.get("kind") == "progress":
+                state = pace.after(time.monotonic(), int(last["done"]), int(last["of"]))
+                with self._lock:
+                    known = self._set(key, state)
+                if known:
+                    self._tell(key, "downloading", state)
+        return last
+
+    def _settle(self, key: str, last: Mapping[str, Any]) -> None:
+        with self._lock:
+            cancelled = key not in self._states
+            state = self._states.get(key, DownloadState("cancelled"))
+        if cancelled or self._closed:
+            return
+        if last.get("kind") == "done":
+            with self._lock:
+                self._states.pop(key, None)
+            self._tell(key, "downloaded", DownloadState("downloaded", state.of, state.of))
+        elif last.get("kind") == "error":
+            self._fail(key, JobError(code=str(last["code"]), message=str(last["message"]), hint=last.get("hint")))
+        else:
+            self._fail(key, JobError(code="download_failed", message="The process that downloads ended unexpectedly."))
+
+    def _fail(self, key: str, error: JobError) -> None:
+        with self._lock:
+            before = self._states.get(key, DownloadState("failed"))
+            state = DownloadState("failed", before.done, before.of, error=error)
+            known = self._set(key, state)
+        logger.warning("The download of %s failed: %s", key, error.message)
+        if known:
+            self._tell(key, "download_failed", state)
+
+    def _set(self, key: str, state: DownloadState) -> bool:
+        """Note a state unless the download was cancelled meanwhile. The lock is held."""
+        if key not in self._states:
+            return False
+        self._states[key] = state
+        return True
+
+
+def child_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What this process has, less the service's secrets. The hub's token stays: it is needed here and only here."""
+    kept = {name: value for name, value in own.items() if not name.upper().endswith(SECRET_ENDINGS)}
+    # The service itself runs offline towards the hub; what it may download was decided before.
+    return {name: value for name, value in kept.items() if name not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
+
+
+def _line(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
