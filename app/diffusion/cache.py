@@ -51,6 +51,7 @@ class ModelCache:
             checked = check_model(entry, folder, on_event, download=download or self._download)
             self._make_room(checked.weight_bytes)
             self._models[entry.key] = self._load_or_evict(entry, checked, on_event)
+            self._models[entry.key].loras.folder = folder
             return self._models[entry.key]
 
     def unload(self, key: str) -> bool:

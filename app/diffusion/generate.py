@@ -6,13 +6,14 @@ and it changes the last bits (2e-6, enough to flip a pixel value now and then).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import AtelierError, GenerationCancelled
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.prompts import pass_key
 from app.diffusion.rows import Row, RunWatch, run_rows
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024  # rows of one GPU pass, in pixels of all of them
@@ -72,7 +73,24 @@ def generate_batch(
         for index, request in enumerate(requests)
         for image in range(request.num_images)
     ]
-    chunks = _chunks(rows, _chunk_size(loaded, requests[0]) if requests else 1)
+    if not rows:
+        return []
+    try:
+        with loaded.loras.applied(loaded.pipe, requests[0].prompt):
+            return _make(loaded, requests, rows, on_step, cancelled, wants_preview)
+    except AtelierError as error:  # of the LoRAs: what happens to a picture is in the results already
+        return [Made(error=error) for _ in requests]
+
+
+def _make(
+    loaded: LoadedModel,
+    requests: Sequence[GenerationRequest],
+    rows: list[Row],
+    on_step: Callable[[int, int, int, bytes | None], None] | None,
+    cancelled: Callable[[int], bool] | None,
+    wants_preview: Callable[[int], bool] | None,
+) -> list[Made]:
+    chunks = _chunks(loaded, rows)
     pictures: dict[int, list[Picture]] = {index: [] for index in range(len(requests))}
     errors: dict[int, AtelierError] = {}
     seconds = dict.fromkeys(range(len(requests)), 0.0)
@@ -109,8 +127,15 @@ def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
     return max(1, GPU_BATCH_PIXELS // ((request.width or 512) * (request.height or 512)))
 
 
-def _chunks(rows: list[Row], size: int) -> list[list[Row]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def _chunks(loaded: LoadedModel, rows: list[Row]) -> list[list[Row]]:
+    """The rows of each pass. Prompts of different lengths never share one: the shorter would have to be padded."""
+    size = _chunk_size(loaded, rows[0].request)
+    if size == 1:
+        return [[row] for row in rows]
+    alike: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        alike.setdefault(pass_key(loaded.pipe, row.request), []).append(row)
+    return [group[start : start + size] for group in alike.values() for start in range(0, len(group), size)]
 
 
 def _places(chunks: list[list[Row]], number: int) -> dict[int, tuple[int, int]]:

@@ -17,9 +17,11 @@ from app.core.errors import ModelNotInstalled, ModelRefused, OutOfMemory
 from app.core.settings import MachineSize
 from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class
 from app.diffusion.kinds import Pipeline
+from app.diffusion.loras import Loras
 from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
+from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.hub.disk import Presence, on_disk
 from app.hub.fetch import fetch
@@ -41,6 +43,8 @@ class LoadedModel:
     revision: str | None = None
     preview_fit: PreviewFit | None = None
     load_seconds: float = 0.0
+    prompts: PromptCache = field(default_factory=PromptCache)
+    loras: Loras = field(default_factory=Loras)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 
@@ -76,7 +80,8 @@ def _hub_folder(entry: ModelEntry, on_event: OnEvent | None, download: bool) -> 
     what = "is not complete on this machine" if found.presence is Presence.PARTIAL else "is not on this machine"
     raise ModelNotInstalled(
         f"{entry.title} {what}, and nothing is downloaded unasked.",
-        hint=f"Download it{size} in the page's Models tab or with: python -m app models download {entry.key}",
+        hint=f"Download it{size} in the page's Models tab, with `python -m app models download {entry.key}`, "
+        f'or in Python with load_model("{entry.key}", download=True).',
     )
 
 
@@ -154,6 +159,7 @@ def release(loaded: LoadedModel) -> None:
     for name in list(loaded.pipe.components):
         setattr(loaded.pipe, name, None)
     loaded.preview_fit = None
+    loaded.prompts.clear()
     free_caches()
 
 

@@ -1,35 +1,130 @@
 """Prompts to pipeline arguments, and what a model could not take in of them."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
+import torch
+
+from app.core.prompt_syntax import has_weights, parse_loras, plain_words
+from app.core.schema import GenerationRequest
+from app.diffusion import clip_chunks
+from app.diffusion.guidance import guidance_arguments, guidance_notes, guidance_of, takes_negative
 from app.diffusion.kinds import Pipeline
+from app.diffusion.prompt_cache import PromptCache
+
+# Tokens of the longest text encoder; the pipelines' own default reads less.
+_LONGEST = {"QwenImagePipeline": 1024}
 
 
-def text_arguments(pipe: Pipeline, prompts: list[str], negatives: list[str], guidance: float) -> dict[str, Any]:
-    """The text part of a pipeline call for a batch of rows."""
-    known = inspect.signature(pipe.__call__).parameters
-    arguments: dict[str, Any] = {"prompt": prompts}
-    if guidance > 1 and "negative_prompt" in known:
-        arguments["negative_prompt"] = negatives
+def pass_key(pipe: Pipeline, request: GenerationRequest) -> tuple[bool, int]:
+    """Equal for requests that can go through one pass without changing each other: see `text_arguments`."""
+    prompt, negative = texts(pipe, request)
+    if not clip_chunks.can_weigh(pipe):
+        return bool(negative), 0
+    return bool(negative), clip_chunks.chunk_count(pipe, [prompt, negative])
+
+
+def texts(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
+    """Prompt and negative prompt as this model gets them: no LoRA tags, and no weights where it knows none."""
+    prompt, _ = parse_loras(request.prompt)
+    negative = request.negative_prompt if takes_negative(pipe, request.guidance_scale or 0.0) else ""
+    return (prompt, negative) if clip_chunks.can_weigh(pipe) else (plain_words(prompt), plain_words(negative))
+
+
+def text_arguments(
+    pipe: Pipeline, requests: Sequence[GenerationRequest], cache: PromptCache, state: Any = None
+) -> dict[str, Any]:
+    """Prompts and guidance of a pipeline call for a batch of rows that share a `pass_key`.
+
+    Bare words that fit go to the pipeline as they are, so their pictures are those of a plain diffusers call; longer
+    or weighted ones are encoded here. `state` names what else the encoding depends on.
+    """
+    scale = requests[0].guidance_scale or 0.0
+    arguments = guidance_arguments(pipe, scale)
+    _, chunks = pass_key(pipe, requests[0])
+    rows = [texts(pipe, request) for request in requests]
+    if chunks:
+        return arguments | _encoded(pipe, rows, chunks, scale, cache, state)
+    arguments["prompt"] = [prompt for prompt, _ in rows]
+    empty = guidance_of(pipe).empty
+    # An empty negative prompt is left out: SDXL then guides against zeros, as it was trained.
+    if takes_negative(pipe, scale) and (rows[0][1] or empty is not None):
+        arguments["negative_prompt"] = [negative or empty for _, negative in rows]
+    if type(pipe).__name__ in _LONGEST:
+        arguments["max_sequence_length"] = _LONGEST[type(pipe).__name__]
     return arguments
 
 
-def prompt_notes(pipe: Pipeline, prompt: str, negative: str, guidance: float) -> list[str]:
-    """What the picture's owner should know: words that did not fit, a negative prompt that could not work."""
+def _encoded(
+    pipe: Pipeline, rows: Sequence[tuple[str, str]], chunks: int, scale: float, cache: PromptCache, state: Any
+) -> dict[str, Any]:
+    guided = takes_negative(pipe, scale)
+
+    def embeddings(prompt: str, negative: str) -> dict[str, torch.Tensor]:
+        made = _named(clip_chunks.encode(pipe, prompt, chunks))
+        if not guided:
+            return made
+        if not negative and pipe.config.get("force_zeros_for_empty_prompt"):
+            return made | {f"negative_{name}": torch.zeros_like(value) for name, value in made.items()}
+        other = _named(clip_chunks.encode(pipe, negative, chunks))
+        return made | {f"negative_{name}": value for name, value in other.items()}
+
+    made = [cache.get((state, chunks, guided, row), lambda row=row: embeddings(*row)) for row in rows]  # type: ignore[misc]
+    return {name: torch.cat([row[name] for row in made]) for name in made[0]}
+
+
+def _named(made: tuple[torch.Tensor, torch.Tensor | None]) -> dict[str, torch.Tensor]:
+    states, pooled = made
+    return {"prompt_embeds": states} | ({} if pooled is None else {"pooled_prompt_embeds": pooled})
+
+
+def prompt_notes(pipe: Pipeline, request: GenerationRequest) -> list[str]:
+    """What the picture's owner should know: words that did not fit, weights and a negative prompt without effect."""
+    prompt, negative = texts(pipe, request)
     notes = []
-    for name, text in (("prompt", prompt), ("negative prompt", negative if guidance > 1 else "")):
-        lost = _lost_tokens(pipe, text)
-        if lost:
-            notes.append(f"the {name} is too long for this model: its last {lost} tokens were not used")
-    if negative and guidance <= 1:
-        notes.append("the negative prompt has no effect without guidance (guidance_scale above 1)")
+    if not clip_chunks.can_weigh(pipe):
+        for name, text in (("prompt", prompt), ("negative prompt", negative)):
+            notes += _length_notes(pipe, name, text)
+        if has_weights(parse_loras(request.prompt)[0]) or (negative and has_weights(request.negative_prompt)):
+            notes.append("weights have no effect with this model: (word:1.2) was read as word, other brackets as text")
+    return notes + guidance_notes(pipe, request.negative_prompt, request.guidance_scale or 0.0)
+
+
+def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:
+    """The main encoder is the one that reads the longest texts; a shorter one beside it sees the beginning only."""
+    limits = _limits(pipe)
+    if not text or not limits:
+        return []
+    most = max(limit for _, limit in limits)
+    notes = []
+    for tokenizer, limit in limits:
+        count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
+        if count <= limit:
+            continue
+        if limit == most:
+            notes.append(f"truncated: the {name} has {count} tokens, this model reads {limit}; the rest was not used")
+        else:
+            notes.append(f"one of this model's text encoders reads {limit} of the {count} tokens of the {name}")
     return notes
 
 
-def _lost_tokens(pipe: Pipeline, text: str) -> int:
-    tokenizer = getattr(pipe, "tokenizer", None)
-    if not text or tokenizer is None or getattr(tokenizer, "model_max_length", 10**9) > 4096:
-        return 0
-    ids = tokenizer(text, truncation=False, verbose=False).input_ids
-    return max(0, len(ids) - tokenizer.model_max_length)
+def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
+    """Each tokenizer of a pipeline and how many tokens of it are used."""
+    tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
+    found = [tokenizer for tokenizer in tokenizers if callable(tokenizer)]
+    name = type(pipe).__name__
+    asked = (
+        _LONGEST.get(name)
+        or _default(pipe.__call__, "max_sequence_length")
+        or _default(pipe.encode_prompt, "max_sequence_length")
+    )
+    # The length in the call is for the encoder of whole sentences, the last one; CLIP beside it has its own.
+    own = [min(int(tokenizer.model_max_length), 2**20) for tokenizer in found]
+    limits = [asked or limit if i == len(found) - 1 else limit for i, limit in enumerate(own)]
+    return [(tokenizer, limit) for tokenizer, limit in zip(found, limits, strict=True) if limit < 2**20]
+
+
+def _default(function: Any, name: str) -> int | None:
+    parameter = inspect.signature(function).parameters.get(name)
+    return parameter.default if parameter and isinstance(parameter.default, int) else None

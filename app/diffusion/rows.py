@@ -64,12 +64,17 @@ class RunWatch:
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
         if self._on_step:
+            of = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
             for index in indices:
                 if index not in self.dropped:
                     before, chunks = self._places[index]
                     preview = self._preview(index, tensors.get("latents"))
-                    self._on_step(index, before * pipe.num_timesteps + step + 1, chunks * pipe.num_timesteps, preview)
+                    self._on_step(index, before * of + step + 1, chunks * of, preview)
         return {}
+
+    def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
+        """The same for pipelines that know only `callback(step, timestep, latents)`."""
+        self(None, step, timestep, {"latents": latents})
 
     def _preview(self, index: int, latents: torch.Tensor | None) -> bytes | None:
         fit = self._loaded.preview_fit if self._loaded else None
@@ -108,7 +113,8 @@ def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> tuple[torch.T
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
-        images = pipe(**_arguments(loaded, rows), callback_on_step_end=watch).images
+        with loaded.prompts.around(pipe, loaded.loras.active):
+            images = pipe(**_arguments(loaded, rows, watch)).images
         return _to_pixels(images, rows[0].request), scheduler
     except AtelierError as error:
         problem = error
@@ -123,20 +129,21 @@ def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> tuple[torch.T
     raise problem.with_traceback(None)
 
 
-def _arguments(loaded: LoadedModel, rows: list[Row]) -> dict[str, Any]:
+def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[str, Any]:
     request = rows[0].request
-    guidance = request.guidance_scale or 0.0
-    prompts, negatives = [row.request.prompt for row in rows], [row.request.negative_prompt for row in rows]
     arguments: dict[str, Any] = {
-        **text_arguments(loaded.pipe, prompts, negatives, guidance),
+        **text_arguments(loaded.pipe, [row.request for row in rows], loaded.prompts, loaded.loras.active),
         "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": guidance,
         "width": request.width,
         "height": request.height,
         "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in rows],
         "output_type": "pt",
+        "use_resolution_binning": False,  # it would draw another size and stretch that
+        "callback_on_step_end": watch,
     }
     known = inspect.signature(loaded.pipe.__call__).parameters
+    if "callback_on_step_end" not in known:  # PixArt has the older form only
+        arguments["callback"] = watch.older
     return {name: value for name, value in arguments.items() if name in known}
 
 
@@ -162,7 +169,8 @@ def _as_ours(error: BaseException, request: GenerationRequest) -> AtelierError:
 
 def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
-    notes = prompt_notes(loaded.pipe, request.prompt, request.negative_prompt, request.guidance_scale or 0.0)
+    notes = prompt_notes(loaded.pipe, request)
+    loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
     return {
         "model": loaded.entry.key,
         "repository": loaded.entry.repository,
@@ -172,6 +180,7 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         "sampler": sampler_label(scheduler),
         "device": str(loaded.device),
         "dtype": dtype_name(loaded.dtype),
+        **loras,
         "batch_size": batch,
         "memory": loaded.plan.words(),
         "safety_checker": False,

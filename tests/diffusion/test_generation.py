@@ -83,11 +83,6 @@ def test_how_says_what_made_the_picture(loaded: LoadedModel, ask: Ask) -> None:
     assert how["seconds"] > 0
 
 
-def test_a_prompt_that_is_too_long_is_said_so(loaded: LoadedModel, ask: Ask) -> None:
-    [picture] = generate(loaded, ask("x" * 100))
-    assert picture.how["notes"] == ["the prompt is too long for this model: its last 25 tokens were not used"]
-
-
 def test_a_negative_prompt_without_guidance_is_said_to_have_no_effect(loaded: LoadedModel, ask: Ask) -> None:
     [picture] = generate(loaded, ask(negative_prompt="blurry", guidance_scale=0.0))
     assert "no effect without guidance" in picture.how["notes"][0]

@@ -1,0 +1,206 @@
+"""Long, weighted and repeated prompts: nothing cut in silence, plain ones untouched, the encoders asked once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from app.catalog import folder_entry
+from app.core.settings import PROJECT_FOLDER
+from app.diffusion import clip_chunks
+from app.diffusion.cache import ModelCache
+from app.diffusion.generate import generate
+from app.diffusion.pipelines import LoadedModel
+from app.diffusion.prompt_cache import PromptCache
+from app.diffusion.prompts import pass_key, text_arguments
+from tests.diffusion.conftest import Ask
+
+LENGTH = 77
+
+
+@pytest.fixture(scope="module")
+def own(tiny_folder: Path) -> LoadedModel:
+    """A model of this file's own, whose cache nobody else fills."""
+    return ModelCache("cpu").load(folder_entry(tiny_folder), Path("/"))
+
+
+@contextmanager
+def counted(pipe: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    calls: list[int] = []
+    forward = pipe.text_encoder.forward  # type: ignore[attr-defined]
+
+    def counting(*args, **kwargs):  # type: ignore[no-untyped-def]
+        calls.append(1)
+        return forward(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipe.text_encoder, "forward", counting)  # type: ignore[attr-defined]
+        yield calls
+
+
+def test_bare_words_that_fit_go_to_the_pipeline_as_they_are(own: LoadedModel, ask: Ask) -> None:
+    request = ask("a red apple", negative_prompt="blurry")
+    assert text_arguments(own.pipe, [request], PromptCache()) == {
+        "guidance_scale": 4.0,
+        "prompt": ["a red apple"],
+        "negative_prompt": ["blurry"],
+    }
+
+
+def test_weights_of_one_give_the_pipelines_own_embeddings(own: LoadedModel) -> None:
+    ours, _ = clip_chunks.encode(own.pipe, "a ([red]) apple", 1)
+    theirs, _ = own.pipe.encode_prompt("a red apple", "cpu", 1, False)
+    assert torch.equal(ours, theirs)
+
+
+def test_a_weight_multiplies_the_outputs_of_its_own_tokens(own: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    # This encoder's mean is next to zero, so that the mean is left alone; see the next test.
+    plain, _ = clip_chunks.encode(own.pipe, "a red apple", 1)
+    weighed, _ = clip_chunks.encode(own.pipe, "a (red:1.5) apple", 1)
+    ratio = (weighed / plain).nan_to_num(1.0)[0, :, 0]
+    tokens = own.pipe.tokenizer("a red apple").input_ids
+    changed = [i for i, value in enumerate(ratio.tolist()) if abs(value - ratio[0].item()) > 1e-3]
+    assert changed == list(range(2, 5))  # begin, a, r, e, d
+    assert len(tokens) == 1 + 9 + 1
+    assert ratio[2] / ratio[0] == pytest.approx(1.5, rel=1e-4)
+
+
+def test_the_mean_of_the_states_stays_where_it_says_something() -> None:
+    states = torch.rand(1, 4, 8) + 1
+    made = clip_chunks._weighed(states, torch.tensor([1.0, 1.5, 1.0, 1.0]))
+    assert float(made.mean()) == pytest.approx(float(states.mean()), rel=1e-5)
+    assert float(made[0, 1].mean() / made[0, 0].mean()) == pytest.approx(
+        1.5 * float(states[0, 1].mean() / states[0, 0].mean()), rel=1e-5
+    )
+    zero = states - states.mean()
+    made = clip_chunks._weighed(zero, torch.tensor([1.0, 1.5, 1.0, 1.0]))
+    assert torch.equal(made[0, 0], zero[0, 0])
+
+
+def test_a_long_prompt_is_cut_into_chunks_and_every_word_counts(own: LoadedModel, ask: Ask) -> None:
+    long = "red apple " * 20
+    made = text_arguments(own.pipe, [ask(long, negative_prompt="blurry")], PromptCache())
+    assert made["prompt_embeds"].shape == made["negative_prompt_embeds"].shape == (1, 3 * LENGTH, 32)
+    first = generate(own, ask(long + "a", negative_prompt="blurry"))[0]
+    second = generate(own, ask(long + "b", negative_prompt="blurry"))[0]
+    assert first.rgb != second.rgb
+    assert first.how["notes"] == []
+
+
+def test_a_chunk_ends_at_a_comma_that_is_near(own: LoadedModel) -> None:
+    text = "a" * 70 + ", " + "b" * 20
+    chunks = clip_chunks._chunks(own.pipe.tokenizer, text)
+    assert [len(chunk.ids) for chunk in chunks] == [71, 20]
+    far = "a" * 40 + ", " + "b" * 60
+    assert [len(chunk.ids) for chunk in clip_chunks._chunks(own.pipe.tokenizer, far)] == [75, 26]
+
+
+def test_break_fills_the_rest_of_a_chunk(own: LoadedModel) -> None:
+    chunks = clip_chunks._chunks(own.pipe.tokenizer, "a cat BREAK a dog")
+    assert [len(chunk.ids) for chunk in chunks] == [4, 4]
+    assert clip_chunks.chunk_count(own.pipe, ["a cat BREAK a dog"]) == 2
+
+
+def test_a_long_negative_prompt_lengthens_the_positive_one(own: LoadedModel, ask: Ask) -> None:
+    made = text_arguments(own.pipe, [ask("a cat", negative_prompt="x" * 100)], PromptCache())
+    assert made["prompt_embeds"].shape[1] == made["negative_prompt_embeds"].shape[1] == 2 * LENGTH
+
+
+def test_prompts_of_other_lengths_never_share_a_pass(own: LoadedModel, ask: Ask) -> None:
+    keys = {pass_key(own.pipe, ask(text)) for text in ("a", "b c", "(a)", "x" * 100)}
+    assert len(keys) == 3
+
+
+def test_the_tokenizer_says_how_long_a_chunk_is() -> None:
+    pocket = ModelCache("cpu").load(folder_entry(PROJECT_FOLDER / "models" / "pocket"), Path("/"))
+    length = pocket.pipe.tokenizer.model_max_length
+    made, _ = clip_chunks.encode(pocket.pipe, "(red:1.3) apple", 1)
+    assert made.shape[1] == length
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("prompt", ["a red apple", "three green trees on the left"])
+def test_a_plain_prompt_of_the_shipped_model_is_pixel_equal_to_plain_diffusers(prompt: str, ask: Ask) -> None:
+    folder = PROJECT_FOLDER / "models" / "pocket"
+    plain = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True)
+    plain.set_progress_bar_config(disable=True)
+    pocket = ModelCache("cpu").load(folder_entry(folder), Path("/"))
+    for seed in (1, 2):  # the second one comes from the cache of embeddings
+        image = plain(prompt, num_inference_steps=2, guidance_scale=3.0, width=128, height=128,
+                      generator=torch.Generator("cpu").manual_seed(seed)).images[0]  # fmt: skip
+        request = ask(prompt, num_inference_steps=2, guidance_scale=3.0, width=128, height=128, seed=seed)
+        assert generate(pocket, request)[0].rgb == image.tobytes()
+    assert pocket.prompts.hits == 1
+    assert generate(pocket, ask("a (red:1.3) apple", width=128, height=128))
+
+
+def test_the_same_words_again_skip_the_text_encoder(
+    own: LoadedModel, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.prompts.clear()
+    for prompt, runs in (("a red apple", 2), ("a (red) apple", 2), ("x" * 200, 6)):
+        with counted(own.pipe, monkeypatch) as calls:
+            first = generate(own, ask(prompt, seed=1))[0].rgb
+            assert len(calls) == runs
+            again = generate(own, ask(prompt, seed=1))[0].rgb
+            generate(own, ask(prompt, seed=2, scheduler="Euler a"))
+            assert len(calls) == runs
+        own.prompts.clear()
+        assert first == again == generate(own, ask(prompt, seed=1))[0].rgb
+
+
+def test_another_prompt_negative_prompt_or_guidance_is_encoded_anew(own: LoadedModel, ask: Ask) -> None:
+    own.prompts.clear()
+    own.prompts.misses = 0
+    fields = [{}, {"prompt": "b"}, {"negative_prompt": "c"}, {"guidance_scale": 0.0}]
+    for number, more in enumerate(fields):
+        generate(own, ask(**more))
+        assert own.prompts.misses == number + 1
+
+
+def test_the_cache_of_embeddings_is_bounded_by_bytes() -> None:
+    cache, size = PromptCache(max_bytes=100), torch.ones(10)
+    for number in range(5):
+        cache.get(number, lambda: (size, None))
+    assert cache.misses == 5
+    cache.get(3, lambda: (size, None))
+    assert cache.hits == 1
+    cache.get(0, lambda: (size, None))
+    assert cache.misses == 6
+    cache.get("large", lambda: torch.ones(100))
+    cache.get("large", lambda: torch.ones(100))
+    assert cache.misses == 8
+
+
+def test_what_comes_out_of_the_cache_cannot_be_changed_by_its_user() -> None:
+    cache = PromptCache()
+    first = cache.get("a", lambda: (torch.ones(2), [torch.ones(2)], None))
+    first[0].zero_()
+    second = cache.get("a", lambda: None)
+    second[1][0].zero_()
+    third = cache.get("a", lambda: None)
+    assert torch.equal(third[0], torch.ones(2))
+    assert torch.equal(third[1][0], torch.ones(2))
+
+
+def test_the_text_encoders_can_be_elsewhere_while_nothing_is_encoded(own: LoadedModel, ask: Ask) -> None:
+    entered: list[str] = []
+
+    @contextmanager
+    def there() -> Iterator[None]:
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    own.prompts.clear()
+    own.prompts.encoding = there
+    try:
+        generate(own, ask("a (red) apple"))
+        generate(own, ask("a (red) apple", seed=2))
+        generate(own, ask("a red apple"))
+    finally:
+        own.prompts.encoding = nullcontext
+    assert entered == ["in", "out"] * 2
