@@ -11,6 +11,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from functools import partial
 
 from flask import Flask
 from sqlalchemy import Engine as Database
@@ -21,6 +22,7 @@ from app.core.logs import configure_logs
 from app.core.settings import Settings, WebServer
 from app.database import open_database
 from app.engine.devices import build_engines
+from app.hub.downloads import Downloads
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
@@ -28,6 +30,7 @@ from app.library import Library
 from app.migrations import upgrade
 from app.service import Parts, addresses, create_app, data_lock
 from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
+from app.service.model_events import tell_download
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
 JANITOR_EVERY_S = 3600.0
@@ -59,6 +62,7 @@ class Service:
     def stop(self, drain_s: float) -> None:
         """Running jobs may finish for `drain_s` seconds or go back into the queue; then every waiting call ends."""
         self.refuse_work()
+        self.parts.downloads.stop()
         self._dispatcher.stop(drain_s)
         self.parts.lifecycle.stopped.set()
         self.parts.live.stop()
@@ -93,7 +97,8 @@ def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
     )
     library = Library(database, settings.output_folder, settings.data_folder / "thumbnails")
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings)
-    parts = Parts(settings, catalog, table, live, library, dispatcher)
+    downloads = Downloads(partial(tell_download, live), offline=settings.offline)
+    parts = Parts(settings, catalog, table, live, library, dispatcher, downloads)
     return Service(parts, dispatcher, database, keys or ApiKeys())
 
 

@@ -128,6 +128,18 @@ class ImageServiceClient:
         """Free a model's memory."""
         return self._json("POST", f"/api/models/{_part(key)}/unload", repeat=True)
 
+    def download_model(self, key: str) -> dict[str, Any]:
+        """Ask for a download (catalog key or hub id); answers at once, `model(key)["download"]` tells how far it is."""
+        return self._json("POST", f"/api/models/{_part(key)}/download", repeat=True)
+
+    def cancel_download(self, key: str) -> dict[str, Any]:
+        """Stop a download; what arrived is kept."""
+        return self._json("DELETE", f"/api/models/{_part(key)}/download")
+
+    def clean_model(self, key: str) -> int:
+        """Remove what interrupted downloads of a model left; the bytes freed."""
+        return int(self._json("POST", f"/api/models/{_part(key)}/clean", repeat=True)["freed_bytes"])
+
     # Jobs
 
     def submit(

@@ -23,6 +23,7 @@ KeyOption = Annotated[
     typer.Option("--key", help="API key. Better in ATELIER_API_KEY: others can read a command line."),
 ]
 SHORTEST_LAST_COLUMN = 20
+INTERRUPTED = 130  # the exit status after Ctrl-C
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
 
 

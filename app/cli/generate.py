@@ -5,14 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, shown
+from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, print_json, shown
 from app.cli.pictures import check_free, planned_files, saved_files, write_files
 from app.cli.progress import JobProgress
 from app.client import ImageServiceClient
 from app.core.errors import CallerError, ServiceError
 from app.core.schema import Job, JobState
-
-INTERRUPTED = 130
 
 
 def generate(

@@ -1,4 +1,4 @@
-"""`models`: which there are, and which are in memory."""
+"""`models`: which there are, which are on this machine, and which are in memory."""
 
 import time
 from typing import Annotated, Any
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, print_table, shown_size
+from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, print_json, print_table, shown_size
+from app.cli.progress import DownloadProgress
 from app.core.errors import ServiceError
 
 POLL_S = 0.3
@@ -14,10 +15,12 @@ POLL_S = 0.3
 
 def build() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(help="List, load and unload models.", no_args_is_help=True)
+    app = typer.Typer(help="List, download, load and unload models.", no_args_is_help=True)
     app.command("list")(list_models)
     app.command("load")(load_model)
     app.command("unload")(unload_model)
+    app.command("download")(download_model)
+    app.command("clean")(clean_models)
     return app
 
 
@@ -65,8 +68,79 @@ def unload_model(
     typer.echo(f"{key_of_model} is unloaded.")
 
 
+def download_model(
+    key_of_model: Annotated[str, typer.Argument(metavar="KEY", help="Catalog key, or a hub id such as owner/name.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Download a model from the hub, or go on with it, and wait until it is there.
+
+    Ctrl-C stops the download; what arrived is kept, and the same command goes on with it.
+    """
+    with connect(url, key) as client:
+        model = client.download_model(key_of_model)
+        try:
+            with DownloadProgress(key_of_model) as bar:
+                while not _is_over(model):
+                    bar.show(model)
+                    time.sleep(POLL_S)
+                    model = client.model(key_of_model)
+        except KeyboardInterrupt:
+            client.cancel_download(key_of_model)
+            there = shown_size(client.model(key_of_model).get("bytes_on_disk"))
+            typer.echo(f"Stopped; {there} are kept. Go on with: python -m app models download {key_of_model}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    error = (model.get("download") or {}).get("error")
+    if error:
+        raise ServiceError(error["message"], code=error["code"], hint=error.get("hint"))
+    if model.get("files") != "complete":
+        raise ServiceError("The download was cancelled.", hint="The same command goes on with it.")
+    typer.echo(f"{key_of_model} is downloaded ({shown_size(model.get('bytes_on_disk'))}).")
+
+
+def clean_models(
+    key_of_model: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="One model; all that are there in part if absent.")
+    ] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Remove what interrupted downloads left. Complete models stay."""
+    with connect(url, key) as client:
+        keys = [key_of_model] if key_of_model else _partial(client.models())
+        freed = {name: client.clean_model(name) for name in keys}
+    for name, size in freed.items():
+        typer.echo(f"{name}: {shown_size(size) if size else 'nothing'} removed.")
+    if not freed:
+        typer.echo("There is nothing to clean.")
+
+
+def _partial(models: list[dict[str, Any]]) -> list[str]:
+    """Those that are there in part and not being downloaded right now."""
+    running = ("waiting", "downloading")
+    found = (item for item in models if item.get("files") == "partial")
+    return [str(item["key"]) for item in found if (item.get("download") or {}).get("state") not in running]
+
+
+def _is_over(model: dict[str, Any]) -> bool:
+    download = model.get("download")
+    return not download or download["state"] == "failed"
+
+
 def state_of(model: dict[str, Any]) -> str:
     """How a model is, in a word or two."""
+    download = model.get("download") or {}
+    if download.get("state") in ("waiting", "downloading"):
+        return f"{download['state']} {_amount(model)}"
+    if model.get("files") == "partial":
+        return f"partial {_amount(model)}"
     if model.get("installed") is False and model.get("state") == "unloaded":
         return "not installed"
     return str(model.get("state") or "unknown")
+
+
+def _amount(model: dict[str, Any]) -> str:
+    """`1.2 GiB of 6.5 GiB`, as far as it is known."""
+    download = model.get("download") or {}
+    done, of = model.get("bytes_on_disk"), download.get("of") or model.get("size_bytes")
+    return f"{shown_size(done)} of {shown_size(of)}" if of else shown_size(done)

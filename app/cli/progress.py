@@ -1,14 +1,17 @@
-"""A job's progress in the terminal: place in line, loading, step of steps, speed, time left."""
+"""Progress in the terminal: of a job (place in line, loading, step of steps), and of a download."""
 
+import time
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from app.cli.common import shown_seconds
+from app.cli.common import shown_seconds, shown_size
 from app.client import Event
 from app.core.schema import Job
+
+LINE_EVERY_S = 60.0
 
 
 class _StepsColumn(ProgressColumn):
@@ -66,6 +69,52 @@ class JobProgress:
         # A new phase starts a new clock, or the speed of denoising would have the loading time in it.
         self._phase = phase
         self._bar.reset(self._task, description=description, total=total)
+
+
+class DownloadProgress:
+    """Shows one download on standard error while it is open: a bar where a person looks, else a line a minute."""
+
+    def __init__(self, key: str, *, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._key = key
+        self._said = float("-inf")
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[words]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(key, total=None, words="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, model: dict[str, Any]) -> None:
+        """Draw how a model's download is."""
+        download = model.get("download") or {}
+        words = download_words(download)
+        self._bar.update(self._task, completed=download.get("done") or 0, total=download.get("of") or None, words=words)
+        if not self._console.is_terminal and time.monotonic() - self._said >= LINE_EVERY_S:
+            self._said = time.monotonic()
+            self._console.print(f"{self._key}: {words}", highlight=False)
+
+
+def download_words(download: dict[str, Any]) -> str:
+    """`1.2 GiB of 6.5 GiB · 40.1 MiB/s · 2 min 10 s left`, as far as it is known."""
+    if download.get("state") == "waiting" or not download.get("of"):
+        return "waiting" if download.get("state") == "waiting" else "asking the hub"
+    words = [f"{shown_size(download.get('done'))} of {shown_size(download['of'])}"]
+    if download.get("bytes_per_s"):
+        words.append(f"{shown_size(download['bytes_per_s'])}/s")
+    if download.get("eta_s") is not None:
+        words.append(f"{shown_seconds(download['eta_s'])} left")
+    return " · ".join(words)
 
 
 def _waiting(job: dict[str, Any]) -> str:

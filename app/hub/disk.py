@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from app.hub.alone import alone
+
 PLAN_FILE = "atelier-download.json"
 DEFAULT_REVISION = "main"
 INCOMPLETE = ".incomplete"
@@ -129,10 +131,21 @@ def bytes_present(storage: Path, file: PlannedFile) -> int:
 
 
 def clean(entry: HubModel) -> int:
-    """Remove what an interrupted download left, and give the bytes freed. A complete model keeps its own files."""
-    if not entry.repository:
+    """Remove what an interrupted download left, and give the bytes freed. A complete model keeps its own files.
+
+    Raises ModelBusy while another process downloads it.
+    """
+    storage = storage_folder(entry.repository or "")
+    if not entry.repository or not storage.is_dir():
         return 0
-    storage = storage_folder(entry.repository)
+    with alone(storage):
+        freed = _remove_partial(entry, storage)
+    if not any(file.is_file() for file in storage.rglob("*") if file.parent.name != "refs"):
+        _remove_tree(storage)
+    return freed
+
+
+def _remove_partial(entry: HubModel, storage: Path) -> int:
     found = on_disk(entry)
     kept = set() if found.folder is None else {file.resolve() for file in found.folder.rglob("*") if file.is_file()}
     kept |= _of_other_snapshots(storage, found)
@@ -243,8 +256,6 @@ def _remove_dangling(storage: Path) -> None:
             path.unlink()
         elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()
-    if storage.is_dir() and not any(file.is_file() for file in storage.rglob("*") if file.parent.name != "refs"):
-        _remove_tree(storage)
 
 
 def _remove_tree(folder: Path) -> None:

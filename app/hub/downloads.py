@@ -58,6 +58,15 @@ class Pace:
 Tell = Callable[[str, str, DownloadState], None]
 
 
+class _Order:
+    """One download that was asked for. The same key may be cancelled and asked for again: that is another one."""
+
+    def __init__(self, key: str, model: HubModel) -> None:
+        self.key, self.model = key, model
+        self.state = DownloadState("waiting")
+        self.child: subprocess.Popen[str] | None = None
+
+
 class Downloads:
     """Every method may be called by any thread and returns at once. `command` replaces the child (for tests)."""
 
@@ -67,10 +76,8 @@ class Downloads:
         self._command = tuple(command or (sys.executable, "-m", "app.hub.child"))
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._waiting: dict[str, HubModel] = {}
-        self._states: dict[str, DownloadState] = {}
-        self._current: str | None = None
-        self._child: subprocess.Popen[str] | None = None
+        self._orders: dict[str, _Order] = {}  # in the order of asking
+        self._current: _Order | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -86,46 +93,48 @@ class Downloads:
                 hint="Unset HF_HUB_OFFLINE (or ATELIER_OFFLINE) to allow them.",
             )
         with self._work:
-            if key in self._waiting or key == self._current or self._closed:
+            asked = self._orders.get(key)
+            if self._closed or (asked is not None and asked.state.state != "failed"):
                 return
-            self._waiting[key] = model
-            self._states[key] = waiting = DownloadState("waiting")
+            self._orders.pop(key, None)
+            self._orders[key] = order = _Order(key, model)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="downloads", daemon=True)
                 self._thread.start()
             self._work.notify()
-        self._tell(key, "waiting", waiting)
+        self._tell(key, "waiting", order.state)
 
     def cancel(self, key: str) -> None:
         """Stop a download, or forget that one failed. What arrived stays, for the next time or for `clean`."""
         with self._lock:
-            known = self._states.pop(key, None)
-            self._waiting.pop(key, None)
-            child = self._child if key == self._current else None
+            order = self._orders.pop(key, None)
+            child = order.child if order else None
         if child is not None:
             child.kill()
-        if known is not None:
-            self._tell(key, "download_cancelled", DownloadState("cancelled", known.done, known.of))
+        if order is not None:
+            self._tell(key, "download_cancelled", DownloadState("cancelled", order.state.done, order.state.of))
 
     def clean(self, key: str, model: HubModel) -> int:
         """Remove what interrupted downloads of a model left; the bytes freed. Raises ModelBusy while it downloads."""
         with self._lock:
-            if key in self._waiting or key == self._current:
+            asked = self._orders.get(key)
+            at_work = self._current is not None and self._current.key == key  # or still ending
+            if at_work or (asked is not None and asked.state.state != "failed"):
                 raise ModelBusy(f"The model {key!r} is being downloaded.", hint="Cancel the download first.")
-            self._states.pop(key, None)
+            self._orders.pop(key, None)
             return clean(model)
 
     def states(self) -> dict[str, DownloadState]:
         """Every download that waits, runs or has failed."""
         with self._lock:
-            return dict(self._states)
+            return {key: order.state for key, order in self._orders.items()}
 
     def stop(self) -> None:
         """End the running download; what arrived is kept. Idempotent."""
         with self._work:
             self._closed = True
-            self._waiting.clear()
-            child, thread = self._child, self._thread
+            self._orders.clear()
+            child, thread = self._current.child if self._current else None, self._thread
             self._work.notify_all()
         if child is not None:
             child.kill()
@@ -135,26 +144,28 @@ class Downloads:
     def _run(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
+                self._work.wait_for(lambda: self._closed or self._next() is not None)
+                order = self._next()
+                if self._closed or order is None:
                     return
-                key = next(iter(self._waiting))
-                model = self._waiting.pop(key)
-                self._current = key
-                self._set(key, DownloadState("downloading"))
+                self._current = order
+                order.state = DownloadState("downloading")
             try:
-                self._download(key, model)
+                self._download(order)
             except Exception as error:
-                logger.exception("The download of %s failed", key)
-                self._fail(key, JobError(code="download_failed", message=f"The download failed: {error}"))
+                logger.exception("The download of %s failed", order.key)
+                self._fail(order, JobError(code="download_failed", message=f"The download failed: {error}"))
             finally:
                 with self._lock:
-                    self._current, self._child = None, None
+                    self._current = None
 
-    def _download(self, key: str, model: HubModel) -> None:
-        order = {name: getattr(model, name) for name in ("repository", "revision", "variant", "size_bytes")}
+    def _next(self) -> _Order | None:
+        return next((order for order in self._orders.values() if order.state.state == "waiting"), None)
+
+    def _download(self, order: _Order) -> None:
+        wanted = {name: getattr(order.model, name) for name in ("repository", "revision", "variant", "size_bytes")}
         child = subprocess.Popen(
-            [*self._command, json.dumps(order)],
+            [*self._command, json.dumps(wanted)],
             cwd=PROJECT_FOLDER,
             env=child_environment(os.environ),
             stdin=subprocess.PIPE,
@@ -163,60 +174,56 @@ class Downloads:
             text=True,
         )
         with self._lock:
-            self._child = child
-            wanted = key in self._states and not self._closed
-        if not wanted:  # cancelled before there was a child to end
+            order.child = child
+            cancelled = self._orders.get(order.key) is not order
+        if cancelled:  # before there was a child to end
             child.kill()
-        last = self._listen(key, child)
+        last = self._listen(order, child)
         child.wait()
         for stream in (child.stdin, child.stdout):
             if stream is not None:
                 stream.close()
-        self._settle(key, last)
+        self._settle(order, last)
 
-    def _listen(self, key: str, child: "subprocess.Popen[str]") -> dict[str, Any]:
+    def _listen(self, order: _Order, child: "subprocess.Popen[str]") -> dict[str, Any]:
         """Tell the child's progress; its last line."""
         pace, last = Pace(), dict[str, Any]()
         for line in child.stdout or ():
             last = _line(line)
             if last.get("kind") == "progress":
                 state = pace.after(time.monotonic(), int(last["done"]), int(last["of"]))
-                with self._lock:
-                    known = self._set(key, state)
-                if known:
-                    self._tell(key, "downloading", state)
+                if self._is_wanted(order, state):
+                    self._tell(order.key, "downloading", state)
         return last
 
-    def _settle(self, key: str, last: Mapping[str, Any]) -> None:
-        with self._lock:
-            cancelled = key not in self._states
-            state = self._states.get(key, DownloadState("cancelled"))
-        if cancelled or self._closed:
-            return
+    def _settle(self, order: _Order, last: Mapping[str, Any]) -> None:
         if last.get("kind") == "done":
             with self._lock:
-                self._states.pop(key, None)
-            self._tell(key, "downloaded", DownloadState("downloaded", state.of, state.of))
+                known = self._orders.get(order.key) is order
+                if known:
+                    del self._orders[order.key]
+            if known:
+                self._tell(order.key, "downloaded", DownloadState("downloaded", order.state.of, order.state.of))
         elif last.get("kind") == "error":
-            self._fail(key, JobError(code=str(last["code"]), message=str(last["message"]), hint=last.get("hint")))
+            self._fail(order, JobError(code=str(last["code"]), message=str(last["message"]), hint=last.get("hint")))
         else:
-            self._fail(key, JobError(code="download_failed", message="The process that downloads ended unexpectedly."))
+            self._fail(
+                order, JobError(code="download_failed", message="The process that downloads ended unexpectedly.")
+            )
 
-    def _fail(self, key: str, error: JobError) -> None:
+    def _fail(self, order: _Order, error: JobError) -> None:
+        state = DownloadState("failed", order.state.done, order.state.of, error=error)
+        if self._is_wanted(order, state):
+            logger.warning("The download of %s failed: %s", order.key, error.message)
+            self._tell(order.key, "download_failed", state)
+
+    def _is_wanted(self, order: _Order, state: DownloadState) -> bool:
+        """Note a state; False if the download was cancelled meanwhile."""
         with self._lock:
-            before = self._states.get(key, DownloadState("failed"))
-            state = DownloadState("failed", before.done, before.of, error=error)
-            known = self._set(key, state)
-        logger.warning("The download of %s failed: %s", key, error.message)
-        if known:
-            self._tell(key, "download_failed", state)
-
-    def _set(self, key: str, state: DownloadState) -> bool:
-        """Note a state unless the download was cancelled meanwhile. The lock is held."""
-        if key not in self._states:
-            return False
-        self._states[key] = state
-        return True
+            if self._orders.get(order.key) is not order:
+                return False
+            order.state = state
+            return True
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:

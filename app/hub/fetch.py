@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-from filelock import FileLock, Timeout
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -24,6 +23,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo
 
 from app.core.errors import DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
+from app.hub.alone import alone
 from app.hub.choose import wanted_files
 from app.hub.disk import DEFAULT_REVISION, HubModel, Plan, PlannedFile, bytes_present, on_disk, storage_folder
 from app.hub.transfer import FileTransfer, Meter
@@ -40,8 +40,8 @@ def fetch(model: HubModel, tell: Callable[[int, int], None] | None = None) -> Pa
     """The snapshot folder of a model, with all it needs in it. `tell(done, of)` hears of the bytes.
 
     What arrived before stays and is used, also after an error. Raises ModelRefused (no diffusers model),
-    ModelNotInstalled (unknown, gated, offline), DownloadFailed (network, hub, another process downloads it), DiskFull
-    (before anything is written, or when the disk fills up meanwhile).
+    ModelNotInstalled (unknown, gated, offline), ModelBusy (another process downloads it), DownloadFailed (network or
+    hub), DiskFull (before anything is written, or when the disk fills up meanwhile).
     """
     if not model.repository:
         raise ModelNotInstalled("This model has no repository to download from.")
@@ -52,7 +52,7 @@ def fetch(model: HubModel, tell: Callable[[int, int], None] | None = None) -> Pa
             return found.folder
         plan = make_plan(model)
         storage.mkdir(parents=True, exist_ok=True)
-        with _alone(storage, model.repository):
+        with alone(storage):
             plan.write(storage)
             _bring(model.repository, plan, storage, tell or (lambda done, of: None))
             _write_reference(storage, plan)
@@ -118,20 +118,6 @@ def _write_reference(storage: Path, plan: Plan) -> None:
         reference = storage / "refs" / plan.asked
         reference.parent.mkdir(parents=True, exist_ok=True)
         reference.write_text(plan.commit, encoding="utf-8")
-
-
-@contextmanager
-def _alone(storage: Path, repository: str) -> Iterator[None]:
-    lock = FileLock(storage / ".atelier.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise DownloadFailed(f"{repository} is being downloaded by another process.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        (storage / ".atelier.lock").unlink(missing_ok=True)
 
 
 @contextmanager

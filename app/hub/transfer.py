@@ -83,7 +83,7 @@ class FileTransfer:
         url = hf_hub_url(self._repository, file.path, revision=self._plan.commit)
         headers = build_hf_headers(library_name="atelier") | {"Accept-Encoding": "identity"}
         tries = 0
-        with partial.open("ab") as stream:
+        with partial.open("ab", buffering=0) as stream:  # what is told as here is on the disk
             while (here := stream.tell()) != file.size or file.size == 0:
                 try:
                     self._stream(url, headers, stream, file)
@@ -117,7 +117,6 @@ class FileTransfer:
                     raise DownloadFailed(f"{file.path} is longer than the {file.size} bytes that the hub said.")
                 stream.write(chunk)
                 self._meter.add(len(chunk))
-        stream.flush()
         if here < file.size:
             raise DownloadFailed(f"{file.path} ended after {here} of {file.size} bytes.")
 

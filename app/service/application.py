@@ -20,7 +20,7 @@ from app.service import (
     request_ids,
     security,
 )
-from app.service.inputs import refuse_invalid
+from app.service.inputs import ModelKey, refuse_invalid
 from app.service.keys import ApiKeys
 from app.service.parts import EXTENSION, Parts
 from app.service.problems import Problem, answer_errors_with, problem
@@ -66,6 +66,7 @@ def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] 
         openapi_extensions={"security": [{}, {"key": []}]},
     )
     app.json = _StrictJson(app)
+    app.url_map.converters["model"] = ModelKey
     app.extensions[EXTENSION] = parts
     # Order matters: an id for the request first, so that whatever is refused after it carries one.
     request_ids.register(app)

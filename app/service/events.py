@@ -1,4 +1,4 @@
-"""Event streams: a job's, and a model's while it is being loaded."""
+"""Event streams: a job's, and a model's while it is downloaded or loaded."""
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from app.service.answers import answers, media
 from app.service.inputs import JobPath, ModelPath
 from app.service.job_events import follow
-from app.service.model_events import follow_model
+from app.service.model_events import entry_of, follow_model
 from app.service.parts import current_parts
 from app.service.replies import no_unknown_id
 from app.service.security import same_origin_only
@@ -49,9 +49,12 @@ def job_events(path: JobPath, header: StreamHeaders) -> Response:
 
 @same_origin_only
 def model_events(path: ModelPath) -> Response:
-    """How a model is, and how far its loading is, until it is loaded or not"""
+    """How a model is, and how far its loading or download is
+
+    Ends with `loaded`, `unloaded`, `failed`, `downloaded`, `download_failed` or `download_cancelled`.
+    """
     parts = current_parts()
-    entry = parts.catalog.get(path.key)
+    entry = entry_of(parts, path.key)
     return event_stream(follow_model(parts, entry.key))
 
 
@@ -60,5 +63,5 @@ def blueprint() -> APIBlueprint:
     api = APIBlueprint("events", __name__, abp_tags=[TAG])
     stream = media("text/event-stream", "Events until the end.", EVENT)
     api.get("/api/jobs/<job_id>/events", responses=answers({200: stream}, 404, 422))(job_events)
-    api.get("/api/models/<key>/events", responses=answers({200: stream}, 404, 422))(model_events)
+    api.get("/api/models/<model:key>/events", responses=answers({200: stream}, 404, 422))(model_events)
     return api

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from flask import Response, current_app, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.routing import BaseConverter
 
 from app.core.errors import FieldError, InvalidRequest
 
@@ -42,7 +43,14 @@ class ImagePath(BaseModel):
 class ModelPath(BaseModel):
     """A model's key."""
 
-    key: str = Field(max_length=200, description="The model's key in the catalog.")
+    key: str = Field(max_length=200, description="The model's key in the catalog, or a hub id (`owner/name`).")
+
+
+class ModelKey(BaseConverter):
+    """`<model:key>` in an address: one part, or `owner/name`; what stands behind a key is never part of it."""
+
+    part_isolating = False
+    regex = r"[^/]+(?:/(?!(?:load|unload|download|clean|events)(?:/|\Z))[^/]+)?"
 
 
 class SubmitHeaders(BaseModel):

@@ -1,7 +1,5 @@
-"""Models: the catalog, what is installed and loaded, load and unload."""
+"""Models: the catalog, what is installed and loaded; load and unload, download and clean."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from flask import Response
@@ -9,12 +7,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry
+from app.catalog import ModelEntry, hub_entry
 from app.core.schema import JobError
+from app.hub.disk import OnDisk, Presence, on_disk
 from app.service.answers import answers
 from app.service.inputs import ModelPath
 from app.service.keys import Scope
-from app.service.model_events import ModelProgress, state_of
+from app.service.model_events import ModelProgress, entry_of, state_of
 from app.service.parts import Parts, current_parts
 from app.service.replies import reply
 from app.service.security import needs
@@ -22,11 +21,32 @@ from app.service.security import needs
 TAG = Tag(name="models", description="What can draw.")
 
 
+class Download(BaseModel):
+    """How a download is. `done` of `of` are bytes, 0 = not known yet."""
+
+    state: str = Field(description="waiting, downloading or failed.")
+    done: int
+    of: int
+    bytes_per_s: float | None = Field(None, description="Of the last seconds.")
+    eta_s: float | None = Field(None, description="Seconds left at that speed.")
+    error: JobError | None = Field(None, description="Why it failed.")
+
+
+class Cleaned(BaseModel):
+    """What was removed."""
+
+    key: str
+    freed_bytes: int
+
+
 class Model(ModelEntry):
     """A catalog entry and how the model is right now."""
 
     default: bool = Field(False, description="True for the model that is used when a request names none.")
-    installed: bool = Field(False, description="True if its files are on this machine.")
+    installed: bool = Field(False, description="True if all its files are on this machine.")
+    files: Presence = Field(Presence.ABSENT, description="absent, partial (an interrupted download) or complete.")
+    bytes_on_disk: int = Field(0, description="How much of it is on this machine.")
+    download: Download | None = Field(None, description="Set while it is downloaded, and when that failed.")
     state: str = Field("unloaded", description="unloaded, waiting, loading, loaded, unloading or failed.")
     progress: ModelProgress | None = Field(None, description="Set while it is loading.")
     error: JobError | None = Field(None, description="Why loading it failed.")
@@ -42,13 +62,16 @@ class ModelList(BaseModel):
 def list_models() -> Response:
     """The catalog: every model with its defaults, its ranges and how it is"""
     parts = current_parts()
-    return reply(ModelList(items=tuple(_shown(parts, entry) for entry in parts.catalog.entries())))
+    entries = parts.catalog.entries()
+    known = {entry.key for entry in entries}
+    entries += [hub_entry(key) for key in parts.downloads.states() if key not in known]
+    return reply(ModelList(items=tuple(_shown(parts, entry) for entry in entries)))
 
 
 def get_model(path: ModelPath) -> Response:
     """One model"""
     parts = current_parts()
-    return reply(_shown(parts, parts.catalog.get(path.key)))
+    return reply(_shown(parts, entry_of(parts, path.key)))
 
 
 @needs(Scope.ADMIN)
@@ -72,37 +95,71 @@ def unload_model(path: ModelPath) -> Response:
     return reply(_shown(parts, entry))
 
 
+@needs(Scope.ADMIN)
+def download_model(path: ModelPath) -> Response:
+    """Download a model from the hub, or go on with it
+
+    `key` may be any hub id of a diffusers model (`owner/name`). Answers at once; `GET /api/models/{key}` and its events
+    tell how far it is. Downloads are done one after the other. Nothing happens if the model is complete.
+    """
+    parts = current_parts()
+    entry = entry_of(parts, path.key, any_hub_id=True)
+    parts.downloads.start(entry.key, entry)
+    return reply(_shown(parts, entry), 202)
+
+
+@needs(Scope.ADMIN)
+def cancel_download(path: ModelPath) -> Response:
+    """Stop a download, or forget that one failed; what arrived is kept"""
+    parts = current_parts()
+    entry = entry_of(parts, path.key)
+    parts.downloads.cancel(entry.key)
+    return reply(_shown(parts, entry))
+
+
+@needs(Scope.ADMIN)
+def clean_model(path: ModelPath) -> Response:
+    """Remove what interrupted downloads of a model left; a complete model stays"""
+    parts = current_parts()
+    entry = entry_of(parts, path.key)
+    freed = parts.downloads.clean(entry.key, entry)
+    return reply(Cleaned(key=entry.key, freed_bytes=freed))
+
+
 def _shown(parts: Parts, entry: ModelEntry) -> Model:
     state = state_of(parts, entry.key)
+    files = _files(parts, entry)
+    download = parts.downloads.states().get(entry.key)
     values: dict[str, Any] = dict(entry)
     return Model.model_construct(
         **values,
         default=entry.key == parts.catalog.default_key,
-        installed=_installed(parts, entry),
+        installed=files.presence is Presence.COMPLETE,
+        files=files.presence,
+        bytes_on_disk=files.done,
+        download=Download.model_validate(download, from_attributes=True) if download else None,
         state=state.state,
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
         error=state.error,
     )
 
 
-def _installed(parts: Parts, entry: ModelEntry) -> bool:
+def _files(parts: Parts, entry: ModelEntry) -> OnDisk:
     local = parts.catalog.installed_path(entry)
-    if local is not None:
-        return local.exists()
-    return any((hub_cache() / f"models--{(entry.repository or '').replace('/', '--')}" / "snapshots").glob("*/*.json"))
-
-
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it downloaded. Its own import would cost the service 0.3 s and more memory."""
-    home = os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE", Path(home) / "hub"))
+    if local is None:
+        return on_disk(entry)
+    there = local.exists()
+    return OnDisk(Presence.COMPLETE if there else Presence.ABSENT, entry.size_bytes if there else 0, entry.size_bytes)
 
 
 def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("models", __name__, abp_tags=[TAG])
     api.get("/api/models", responses=answers({200: ModelList}))(list_models)
-    api.get("/api/models/<key>", responses=answers({200: Model}, 404, 422))(get_model)
-    api.post("/api/models/<key>/load", responses=answers({202: Model}, 404, 409, 422))(load_model)
-    api.post("/api/models/<key>/unload", responses=answers({200: Model}, 404, 409, 422))(unload_model)
+    api.get("/api/models/<model:key>", responses=answers({200: Model}, 404, 422))(get_model)
+    api.post("/api/models/<model:key>/load", responses=answers({202: Model}, 404, 409, 422))(load_model)
+    api.post("/api/models/<model:key>/unload", responses=answers({200: Model}, 404, 409, 422))(unload_model)
+    api.post("/api/models/<model:key>/download", responses=answers({202: Model}, 404, 409, 422))(download_model)
+    api.delete("/api/models/<model:key>/download", responses=answers({200: Model}, 404, 422))(cancel_download)
+    api.post("/api/models/<model:key>/clean", responses=answers({200: Cleaned}, 404, 409, 422))(clean_model)
     return api

@@ -12,6 +12,7 @@ from flask import current_app
 from app.catalog import Catalog
 from app.core.schema import JobError
 from app.core.settings import Settings
+from app.hub.downloads import Downloads
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
@@ -83,6 +84,7 @@ class Parts:
     live: LiveEvents
     library: Library
     dispatcher: Dispatcher
+    downloads: Downloads
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)
 

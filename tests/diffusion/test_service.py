@@ -114,7 +114,7 @@ def test_a_model_is_found_by_catalog_key_by_folder_and_by_hub_id(
     refs = snapshot.parents[1] / "refs"
     refs.mkdir()
     (refs / "main").write_text("a" * 40)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     pictures = set()
     for name in ("pocket", str(tiny_folder), "someone/tiny"):
         assert service.load_model(name)[0], name

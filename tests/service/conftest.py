@@ -75,6 +75,7 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Set
             "logs_folder": folder / "logs",
             "engine": "test",
             "preload": False,
+            "offline": True,
         }
         return Settings(**(defaults | values))
 
