@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-__all__ = ["Markup", "action", "attributes", "badge", "escape", "icon", "join", "notice"]
+__all__ = ["Markup", "action", "attributes", "badge", "bar", "escape", "icon", "join", "notice"]
 
 # 24 x 24 line drawings of our own; the text beside or inside `aria-label` says the same in words.
 _PATHS = {
@@ -87,3 +87,13 @@ def notice(text: str, kind: str = "quiet", hint: str | None = None) -> Markup:
     """A sentence in a box: `quiet`, `good` or `bad`."""
     more = Markup('<p class="at-hint">{}</p>').format(hint) if hint else Markup("")
     return Markup('<div class="at-notice at-notice-{}"><p>{}</p>{}</div>').format(kind, text, more)
+
+
+def bar(label: str, share: float | None) -> Markup:
+    """A bar; without a share it only says that something is going on."""
+    percent = None if share is None else round(min(max(share, 0.0), 1.0) * 100)
+    marks: dict[str, object] = {"class": "at-bar", "role": "progressbar", "aria-label": label}
+    marks |= {"aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent}
+    if percent is None:
+        return Markup('<div{}><div class="at-bar-fill at-going"></div></div>').format(attributes(marks))
+    return Markup('<div{}><div class="at-bar-fill" style="width:{}%"></div></div>').format(attributes(marks), percent)

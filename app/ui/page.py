@@ -146,13 +146,14 @@ class PageEvents:
             return gr.skip(), gr.skip(), gr.Tabs(selected=GENERATE), *fields
         message = gr.skip()
         try:
-            if action.act == "load":
-                self._models.load(action.id)
-            elif action.act == "unload":
-                self._models.unload(action.id)
+            self._models.act(action.act, action.id)
         except ServiceError as error:
             message = self._studio.refusal(error, words)
         return self._models.show(request), message, gr.skip(), *UNCHANGED, gr.skip()
+
+    def download_any(self, request: gr.Request, hub_id: str | None) -> tuple[Any, Any, Any]:
+        """Any model of the hub: cards, toast, the field."""
+        return self._models.fetch(request, hub_id)
 
     def _use(self, request: gr.Request, find: Callable[[], tuple[tuple[Any, ...], str]]) -> tuple[Any, ...]:
         words = self._studio.words(request)
@@ -220,6 +221,9 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
         [page.queue.page, page.tabs, page.memory, page.generate.stage, page.toast, page.generate.clock],
         **QUIET,
     )
+    models = page.models
+    shown = [models.page, page.toast, models.hub_id]
+    gr.on([models.fetch.click, models.hub_id.submit], events.download_any, models.hub_id, shown, **QUIET)
     page.models.page.click(events.act_in_models, form, [page.models.page, page.toast, page.tabs, *form, line], **QUIET)
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from app.client import ImageServiceClient
+from tests.hub_server import Hub, serve_hub
 from tests.running import ROOT, RunningPage, RunningService
 from tests.ui.browser import CHROMIUM, chromium, visit
 
@@ -24,9 +25,28 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Iterator[RunningService]:
-    """The real service with the fast test engine."""
-    with RunningService(tmp_path_factory.mktemp("service"), MODELS_FOLDER=str(models_folder)) as running:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A stand-in for the model hub with one model, whose weights are nothing that could be loaded."""
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "unet").mkdir()
+    (folder / "unet" / "config.json").write_text("{}")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(bytes(2_000_000))
+    (folder / "model_index.json").write_text(
+        '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}'
+    )
+    with serve_hub("somebody/tiny", folder) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, hub: Hub) -> Iterator[RunningService]:
+    """The real service with the fast test engine. Its downloads come from the stand-in, into a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.url)
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub cache")))
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        running = RunningService(tmp_path_factory.mktemp("service"), MODELS_FOLDER=str(models_folder))
+    with running:
         yield running
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from app.client import ImageServiceClient
+from tests.hub_server import Hub
 from tests.running import RunningPage
 from tests.ui.browser import PHONE, visit
 from tests.ui.conftest import EVIL
@@ -87,6 +88,54 @@ def test_a_model_is_unloaded_and_loaded_again(page: Page) -> None:
     expect(card).to_have_attribute("data-state", "unloaded")
     card.get_by_role("button", name="Load model").click()
     expect(card).to_have_attribute("data-state", "loaded")
+
+
+def test_a_model_of_the_hub_is_downloaded_stopped_gone_on_with_and_cleaned(
+    page: Page, client: ImageServiceClient, hub: Hub
+) -> None:
+    open_tab(page, "Models")
+    hub.bytes_per_s = 400_000
+    page.get_by_label("A model of the hub").fill(" somebody/tiny ")
+    page.locator("#at-fetch").click()
+    card = page.locator("#at-models [data-model='somebody/tiny']")
+    expect(card).to_contain_text(re.compile(r"Downloading: .* of 2.0 MB · .*/s · .* left"))
+    expect(page.get_by_label("A model of the hub")).to_have_value("")
+    card.get_by_role("button", name="Stop the download").click()
+    expect(card).to_contain_text("Partly here")
+    hub.bytes_per_s = 0
+    card.get_by_role("button", name="Go on with the download").click()
+    expect(card).to_contain_text("Installed")
+    expect(card.get_by_role("button", name="Load model")).to_be_visible()
+    # One that fails says why, and goes away when it is told to.
+    page.get_by_label("A model of the hub").fill("nobody/nothing")
+    page.get_by_label("A model of the hub").press("Enter")
+    wrong = page.locator("#at-models [data-model='nobody/nothing']")
+    expect(wrong).to_contain_text("The hub has no model 'nobody/nothing'")
+    wrong.get_by_role("button", name="Dismiss").click()
+    expect(wrong).to_have_count(0)
+    page.get_by_label("A model of the hub").fill("not a name")
+    page.get_by_label("A model of the hub").press("Enter")
+    expect(page.locator("#at-toast")).to_contain_text("no longer exists")
+    # What is there in part is removed after a yes.
+    hub.repository, hub.budget = "somebody/half", hub.bytes_sent + 500_000
+    page.get_by_label("A model of the hub").fill("somebody/half")
+    page.get_by_label("A model of the hub").press("Enter")
+    half = page.locator("#at-models [data-model='somebody/half']")
+    expect(half).to_contain_text(re.compile("Downloading: (?!0 B).* of 2.0 MB"))
+    half.get_by_role("button", name="Stop the download").click()
+    half.get_by_role("button", name="Remove the part").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+    expect(half).to_have_count(0)
+    assert "somebody/half" not in {model["key"] for model in client.models()}
+
+
+def test_the_form_offers_the_download_of_a_model_that_is_not_here(page: Page) -> None:
+    page.locator("#at-model input").click()
+    page.get_by_role("option", name="SDXL-Turbo").click()
+    line = page.locator("#at-model-line")
+    expect(line).to_contain_text("Not downloaded")
+    line.get_by_role("button", name="Download 6.9 GB").click()  # the stand-in does not have it
+    expect(line).to_contain_text("The hub has no model 'stabilityai/sdxl-turbo'")
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])

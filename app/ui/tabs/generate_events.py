@@ -17,6 +17,7 @@ from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, model_updates
+from app.ui.tabs.models_tab import ModelsEvents
 from app.ui.views.generate import examples
 from app.ui.views.library import history
 from app.ui.views.models import model_line
@@ -33,6 +34,7 @@ class GenerateEvents:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
         self._link = studio.link
+        self._models = ModelsEvents(studio)
 
     # Jobs: memory, stage, toast, clock
 
@@ -117,12 +119,11 @@ class GenerateEvents:
         return gr.skip(), toast(words("no_seed_yet"), words, "quiet")
 
     def act_on_model(self, request: gr.Request, event: gr.EventData, key: str | None) -> tuple[Any, Any]:
-        """The load button under the model list: model line, toast."""
+        """The load or download button under the model list: model line, toast."""
         words, action = self._studio.words(request), Action.of(event)
         try:
-            if action.act == "load" and key:
-                self._link.ask(lambda: self._link.client.load_model(key))
-                self._link.models_changed()
+            if key:
+                self._models.act(action.act, key)
         except ServiceError as error:
             return gr.skip(), self._studio.refusal(error, words)
         return model_line(self._studio.model(key), words), gr.skip()

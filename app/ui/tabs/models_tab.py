@@ -1,5 +1,6 @@
-"""The models tab: what is installed, how big it is, what is in memory; load and unload."""
+"""The models tab: what is installed, how big it is, what is in memory; download, load and unload."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,24 @@ class ModelsTab:
 
     page: gr.HTML
     clock: gr.Timer
+    hub_id: gr.Textbox
+    fetch: gr.Button
 
 
 def create_models_tab(studio: Studio) -> ModelsTab:
     """Lay the tab out. Call it inside the tab."""
+    with gr.Row(elem_classes="at-tight"):
+        hub_id = gr.Textbox(
+            label=studio.texts("download_any"), placeholder=studio.texts("download_any_placeholder"), max_lines=1,
+            max_length=200, scale=4,
+        )  # fmt: skip
+        fetch = gr.Button(
+            studio.texts("download"), size="md", min_width=130, scale=0, elem_id="at-fetch", elem_classes="at-beside"
+        )
     page = html_part("at-models")
     clock = gr.Timer(EVERY_S, active=False)
     clock.tick(ModelsEvents(studio).show, None, page, **QUIET)
-    return ModelsTab(page, clock)
+    return ModelsTab(page, clock, hub_id, fetch)
 
 
 class ModelsEvents:
@@ -43,12 +54,27 @@ class ModelsEvents:
             return gr.skip()
         return models_page(models, self._studio.link.state().status, self._studio.words(request))
 
-    def load(self, key: str) -> None:
-        """Ask for a model; the clock shows how far it is."""
-        self._studio.link.ask(lambda: self._studio.link.client.load_model(key))
-        self._studio.link.models_changed()
+    def fetch(self, request: gr.Request, hub_id: str | None) -> tuple[Any, Any, Any]:
+        """Download the model whose hub id was typed: cards, toast, the field."""
+        key = (hub_id or "").strip()
+        if not key:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            self.act("download", key)
+        except ServiceError as error:
+            return gr.skip(), self._studio.refusal(error, self._studio.words(request)), gr.skip()
+        return self.show(request), gr.skip(), ""
 
-    def unload(self, key: str) -> None:
-        """Free a model's memory."""
-        self._studio.link.ask(lambda: self._studio.link.client.unload_model(key))
-        self._studio.link.models_changed()
+    def act(self, act: str, key: str) -> None:
+        """Do what a button of a model says; the clock shows how far it is. Raises ServiceError."""
+        client = self._studio.link.client
+        calls: dict[str, Callable[[str], object]] = {
+            "load": client.load_model,
+            "unload": client.unload_model,
+            "download": client.download_model,
+            "stop-download": client.cancel_download,
+            "clean": client.clean_model,
+        }
+        if act in calls:
+            self._studio.link.ask(lambda: calls[act](key))
+            self._studio.link.models_changed()

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.ui.markup import Markup, action, attributes, badge, join, notice
+from app.ui.markup import Markup, action, badge, bar, join, notice
 from app.ui.strings import Words
 from app.ui.times import size
+from app.ui.views.downloads import download_buttons, download_line, is_downloading, is_here
 from app.ui.views.pictures import facts_list
 
 
@@ -21,11 +22,11 @@ def model_line(model: Mapping[str, Any] | None, words: Words) -> Markup:
         return Markup("")
     parts = [*_described(model, words), _taken(model)]
     about = " · ".join(part for part in parts if part)
-    bar = _loading(model, words)
-    button = Markup("") if model.get("state") in ("loaded", "loading") else _load_button(model, words)
+    below = _loading(model, words) + download_line(model, words)
+    button = Markup("") if model.get("state") == "loaded" else _file_buttons(model, words)
     return Markup(
         '<div class="at-model-line"><span class="at-quiet">{}</span>{}{}</div>{}'
-    ).format(about, _state_badge(model, words), button, bar)  # fmt: skip
+    ).format(about, _state_badge(model, words), button, below)  # fmt: skip
 
 
 def memory(status: Mapping[str, Any] | None, words: Words) -> Markup:
@@ -35,15 +36,15 @@ def memory(status: Mapping[str, Any] | None, words: Words) -> Markup:
     for device in devices:
         loaded = ", ".join(device.get("loaded_models") or ()) or words("memory_holds_nothing")
         used, total = device.get("memory_used_bytes"), device.get("memory_total_bytes")
-        bar = Markup("")
+        filled = Markup("")
         amount = ""
         if used is not None and total:
             amount = words("memory_used", used=size(used), total=size(total))
-            bar = _bar(words("memory"), used / total)
+            filled = bar(words("memory"), used / total)
         lines.append(
             Markup(
                 '<div class="at-card"><p class="at-situation"><b>{}</b> {}<span class="at-quiet">{}</span></p>{}</div>'
-            ).format(device.get("name") or device.get("device"), amount, words("memory_holds", models=loaded), bar)
+            ).format(device.get("name") or device.get("device"), amount, words("memory_holds", models=loaded), filled)
         )
     return join(lines)
 
@@ -58,10 +59,10 @@ def _card(model: Mapping[str, Any], words: Words) -> Markup:
         (words("model_defaults"), _defaults(model, words)),
     ]
     failed = notice(words("model_load_failed"), "bad", _reason(model)) if model.get("state") == "failed" else Markup("")
-    buttons = {
-        "loaded": _button("unload", words("unload_model"), model),
-        "loading": Markup(""),
-    }.get(str(model.get("state")), _load_button(model, words))
+    if model.get("state") == "loaded":
+        buttons = _button("unload", words("unload_model"), model)
+    else:
+        buttons = _file_buttons(model, words)
     use = action("use", words("model_use"), picture="picture", data={"id": model["key"]})
     return Markup(
         '<article class="at-card" data-model="{}" data-state="{}"><h3>{}{}</h3><p class="at-quiet">{}</p>{}{}{}'
@@ -73,7 +74,7 @@ def _card(model: Mapping[str, Any], words: Words) -> Markup:
         _state_badge(model, words),
         model.get("repository") or model.get("path") or "",
         facts_list([(name, value) for name, value in rows if value]),
-        _loading(model, words),
+        _loading(model, words) + download_line(model, words),
         failed,
         buttons,
         use,
@@ -117,6 +118,10 @@ def _state_badge(model: Mapping[str, Any], words: Words) -> Markup:
         return badge(words("model_loading"), "running")
     if state == "failed":
         return badge(words("model_failed"), "bad")
+    if is_downloading(model):
+        return badge(words("model_phase_downloading"), "running")
+    if model.get("files") == "partial":
+        return badge(words("model_partial", size=size(model.get("bytes_on_disk") or 0)), "quiet")
     return badge(words("model_on_disk") if model.get("installed") else words("model_not_here"), "quiet")
 
 
@@ -128,21 +133,16 @@ def _loading(model: Mapping[str, Any], words: Words) -> Markup:
     done, of = progress.get("done") or 0, progress.get("of") or 0
     phase = words.find(f"model_phase_{progress.get('phase')}") or words("model_loading")
     text = words("model_bytes", phase=phase, done=size(done), of=size(of)) if of > 0 else phase
-    return Markup('<p class="at-quiet">{}</p>{}').format(text, _bar(phase, done / of if of > 0 else None))
+    return Markup('<p class="at-quiet">{}</p>{}').format(text, bar(phase, done / of if of > 0 else None))
 
 
-def _bar(label: str, share: float | None) -> Markup:
-    """A bar; without a share it only says that something is going on."""
-    percent = None if share is None else round(min(max(share, 0.0), 1.0) * 100)
-    marks: dict[str, object] = {"class": "at-bar", "role": "progressbar", "aria-label": label}
-    marks |= {"aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": percent}
-    if percent is None:
-        return Markup('<div{}><div class="at-bar-fill at-going"></div></div>').format(attributes(marks))
-    return Markup('<div{}><div class="at-bar-fill" style="width:{}%"></div></div>').format(attributes(marks), percent)
-
-
-def _load_button(model: Mapping[str, Any], words: Words) -> Markup:
-    return _button("load", words("load_model"), model)
+def _file_buttons(model: Mapping[str, Any], words: Words) -> Markup:
+    """Load it, or first get its files."""
+    if model.get("state") == "loading":
+        return Markup("")
+    if is_here(model) and not is_downloading(model):
+        return _button("load", words("load_model"), model)
+    return download_buttons(model, words)
 
 
 def _button(act: str, text: str, model: Mapping[str, Any]) -> Markup:
