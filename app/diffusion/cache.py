@@ -10,7 +10,16 @@ from app.catalog import ModelEntry
 from app.core.errors import OutOfMemory
 from app.core.settings import MachineSize
 from app.diffusion.machine import choose_device, memory
-from app.diffusion.pipelines import Checked, LoadedModel, OnEvent, check_model, load_pipeline, release
+from app.diffusion.pipelines import (
+    Checked,
+    LoadedModel,
+    OnEvent,
+    check_model,
+    common_parts,
+    load_pipeline,
+    release,
+)
+from app.diffusion.shared import SharedParts, bytes_of
 
 HEADROOM = 1.2  # free bytes wanted for one byte of weights: the rest is for activations
 
@@ -35,6 +44,7 @@ class ModelCache:
         self._machine_size = machine_size
         self._download = download
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._parts = SharedParts()
         self._lock = threading.RLock()
 
     def load(
@@ -49,7 +59,9 @@ class ModelCache:
                 self._models.move_to_end(entry.key)
                 return self._models[entry.key]
             checked = check_model(entry, folder, on_event, download=download or self._download)
-            self._make_room(checked.weight_bytes)
+            # Held while others are unloaded for this model: what it has in common with them must survive that.
+            parts = common_parts(entry, checked, self.device, self._machine_size, self._parts)
+            self._make_room(max(0, checked.weight_bytes - bytes_of(parts.values())))
             self._models[entry.key] = self._load_or_evict(entry, checked, on_event)
             self._models[entry.key].loras.folder = folder
             return self._models[entry.key]
@@ -75,7 +87,14 @@ class ModelCache:
     def _load_or_evict(self, entry: ModelEntry, checked: Checked, on_event: OnEvent | None) -> LoadedModel:
         while True:
             try:
-                return load_pipeline(entry, checked, self.device, machine_size=self._machine_size, on_event=on_event)
+                return load_pipeline(
+                    entry,
+                    checked,
+                    self.device,
+                    machine_size=self._machine_size,
+                    on_event=on_event,
+                    shared=self._parts,
+                )
             except OutOfMemory:
                 if not self._models:
                     raise
@@ -87,6 +106,7 @@ class ModelCache:
 
     def _fits(self, need: int) -> bool:
         if self._budget is not None:
-            return need + sum(model.weight_bytes for model in self._models.values()) <= self._budget
+            loaded = (part for model in self._models.values() for part in model.pipe.components.values())
+            return need + bytes_of(loaded) <= self._budget
         free, _ = memory(self.device)
         return need * HEADROOM <= free

@@ -48,7 +48,7 @@ def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
     components = []
     total = parameters = 0
     for part in parts:
-        files = _weight_files(folder / part, variant)
+        files = weight_files(folder / part, variant)
         if files:
             components.append(part)
             total += sum(file.stat().st_size for file in files)
@@ -120,7 +120,7 @@ def _check_class(folder: Path, part: str, value: list[Any]) -> None:
         raise ModelRefused(f"{folder.name}: component {part} wants {library}.{name}, which is not a model class here.")
 
 
-def _weight_files(folder: Path, variant: str | None) -> list[Path]:
+def weight_files(folder: Path, variant: str | None) -> list[Path]:
     """The safetensors files that a loader would open for one component: the variant's if there are any."""
     if not folder.is_dir():
         return []

@@ -1,7 +1,7 @@
 """Build a diffusers pipeline from a checked folder, lay it out in memory, and take it apart again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
 from app.diffusion.prompt_cache import PromptCache
+from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.hub.disk import Presence, on_disk
 from app.hub.fetch import fetch
@@ -92,8 +93,11 @@ def load_pipeline(
     *,
     machine_size: MachineSize | None = None,
     on_event: OnEvent | None = None,
+    shared: SharedParts | None = None,
 ) -> LoadedModel:
     """Load a checked model onto a device. Runs no code of the model's and opens no pickle.
+
+    Components that `shared` knows are used as they are, and the others become known to it.
 
     Raises ModelRefused for files that do not fit together, OutOfMemory.
     """
@@ -101,25 +105,46 @@ def load_pipeline(
     tell = on_event or (lambda phase, done, of: None)
     tell("loading", 0, checked.weight_bytes)
     dtype = choose_dtype(device, checked.parameters)
-    pipe = _read(checked, dtype, entry.variant)
+    parts = common_parts(entry, checked, device, machine_size, shared)
+    pipe = _read(checked, dtype, entry.variant, parts)
     fit = fit_previews(getattr(pipe, "vae", None))
     weights = module_bytes(pipe)
     plan = plan_for(device, weights, machine_size)
     _place(pipe, plan, device)
+    if shared is not None and isinstance(checked, CheckedFolder):
+        shared.keep(checked, entry.variant, dtype, pipe)
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
     return LoadedModel(
         entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started
     )  # fmt: skip
 
 
-def _read(checked: Checked, dtype: torch.dtype, variant: str | None) -> Pipeline:
+def common_parts(
+    entry: ModelEntry,
+    checked: Checked,
+    device: torch.device,
+    machine_size: MachineSize | None,
+    shared: SharedParts | None,
+) -> dict[str, torch.nn.Module]:
+    """The components of a model that are in memory already. None where its weights would be moved about or cast."""
+    if shared is None or not isinstance(checked, CheckedFolder):
+        return {}
+    if plan_for(device, checked.weight_bytes, machine_size).tier is not MachineSize.BIG:
+        return {}
+    return shared.find(checked, entry.variant, choose_dtype(device, checked.parameters))
+
+
+def _read(checked: Checked, dtype: torch.dtype, variant: str | None, parts: Mapping[str, torch.nn.Module]) -> Pipeline:
     # Bars and advice of the libraries would end up in the owner's terminal; our events say it better.
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     problem: str
     try:
-        pipe = read_file(checked, dtype) if isinstance(checked, CheckedFile) else _read_folder(checked, dtype, variant)
+        if isinstance(checked, CheckedFile):
+            pipe = read_file(checked, dtype)
+        else:
+            pipe = _read_folder(checked, dtype, variant, parts)
     except (MemoryError, ImportError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
     else:
@@ -132,9 +157,12 @@ def _read(checked: Checked, dtype: torch.dtype, variant: str | None) -> Pipeline
     raise ModelRefused(f"{checked.name} could not be loaded: {problem}")
 
 
-def _read_folder(checked: CheckedFolder, dtype: torch.dtype, variant: str | None) -> Pipeline:
+def _read_folder(
+    checked: CheckedFolder, dtype: torch.dtype, variant: str | None, parts: Mapping[str, torch.nn.Module]
+) -> Pipeline:
     cls = pipeline_class(checked.pipeline)
     options: dict[str, Any] = {"variant": variant} if variant else {}
+    options |= parts
     if "safety_checker" in cls._optional_components:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     return cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
@@ -148,16 +176,21 @@ def _place(pipe: Pipeline, plan: MemoryPlan, device: torch.device) -> None:
         if not is_out_of_memory(error):
             raise
         problem = str(error)
-    pipe.to("cpu")
+    _drop(pipe)
     free_caches()
     raise OutOfMemory(f"The model does not fit on {device}.", hint=problem)
 
 
+def _drop(pipe: Pipeline) -> None:
+    """Let go of all components. Nothing is copied back: the files, in the system's page cache, are the master copy."""
+    pipe.remove_all_hooks()
+    for name in list(pipe.components):
+        setattr(pipe, name, None)
+
+
 def release(loaded: LoadedModel) -> None:
-    """Free a pipeline's memory. The object must not be used afterwards."""
-    loaded.pipe.remove_all_hooks()
-    for name in list(loaded.pipe.components):
-        setattr(loaded.pipe, name, None)
+    """Free a pipeline's memory. The object must not be used afterwards; what other models share with it stays."""
+    _drop(loaded.pipe)
     loaded.preview_fit = None
     loaded.prompts.clear()
     free_caches()
