@@ -61,7 +61,8 @@ class ModelEntry(Value):
 
     `repository` is a hub id, or absent for a model that is a `path` (a diffusers folder, or one `.safetensors`
     file) inside the models folder; `config` is a folder there whose configurations a single file is loaded with
-    instead of its family's own. `revision` pins the hub's commit. `schedulers` empty = every known one.
+    instead of its family's own. `transformer` is a `.gguf` or `.safetensors` file there that stands in for the
+    transformer of the repository or path. `revision` pins the hub's commit. `schedulers` empty = every known one.
     """
 
     key: str
@@ -71,6 +72,7 @@ class ModelEntry(Value):
     variant: str | None = None
     path: str | None = None
     config: str | None = None
+    transformer: str | None = None
     pipeline: str = "StableDiffusionPipeline"
     size_bytes: int = 0
     parameters: int = 0
@@ -104,7 +106,7 @@ class Catalog:
     def entries(self) -> list[ModelEntry]:
         """All models: the catalog's in its order, the user's own by name, then what else the hub's cache has."""
         listed = _read_table(self.folder / CATALOG_FILE)
-        taken = {name for entry in listed for name in (entry.path, entry.config) if name}
+        taken = {name for entry in listed for name in (entry.path, entry.config, entry.transformer) if name}
         known = {name for entry in listed for name in (entry.key, entry.repository) if name}
         own = [*_own_models(self.folder, taken, self._files), *_hub_models()]
         return listed + [entry for entry in own if entry.key not in known]

@@ -24,13 +24,17 @@ _CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")
 
 @dataclass(frozen=True)
 class CheckedFolder:
-    """A folder that passed. `components` are the names of those with weights; `weight_bytes` their files' size."""
+    """A folder that passed. `components` are the names of those with weights; `weight_bytes` their files' size.
+
+    `transformer` is a file of its own that stands in for the folder's (see `quantized`).
+    """
 
     folder: Path
     pipeline: str
     components: tuple[str, ...]
     weight_bytes: int
     parameters: int
+    transformer: Path | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +62,7 @@ def check_folder(folder: Path, *, variant: str | None = None) -> CheckedFolder:
 
 def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
     """The pipeline class that a folder names, and its components; weights are not looked at. Raises ModelRefused."""
-    index = _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")
+    index = read_index(folder)
     name = index.get("_class_name")
     if not isinstance(name, str) or name not in PIPELINES:
         raise ModelRefused(f"{folder.name}: pipeline class {name!r} is not a text-to-image pipeline of diffusers.")
@@ -72,6 +76,11 @@ def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
         _check_class(folder, part, value)
         parts.append(part)
     return name, tuple(parts)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """What `model_index.json` says. Raises ModelRefused."""
+    return _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")
 
 
 def pipeline_class(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError
 
 from app.catalog import ModelEntry
@@ -22,11 +23,17 @@ from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
 from app.diffusion.previews import PreviewFit, fit_previews
 from app.diffusion.prompt_cache import PromptCache
+from app.diffusion.quantized import TRANSFORMER, read_transformer, with_transformer
 from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.hub.disk import Presence, on_disk
 from app.hub.fetch import fetch
 
+# What the libraries raise for files that do not fit together or are damaged inside.
+LOAD_ERRORS = (
+    MemoryError, ImportError, OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError,
+    RuntimeError, SafetensorError, SingleFileComponentError,
+)  # fmt: skip
 LIBRARIES = ("torch", "diffusers", "transformers")
 OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "loaded"), bytes done, bytes in all
 
@@ -61,14 +68,15 @@ def check_model(
     Fetches what is not on this machine only if `download`. Raises ModelNotInstalled, and ModelRefused for files that
     are unsafe, damaged or of a class we do not run; what a download raises.
     """
-    if entry.path is None:
-        return check_folder(_hub_folder(entry, on_event, download), variant=entry.variant)
-    path = models_folder / entry.path
+    path = models_folder / entry.path if entry.path else _hub_folder(entry, on_event, download)
     if path.is_file():
         return check_file(path, models_folder / entry.config if entry.config else None)
     if not path.is_dir():
         raise ModelRefused(f"{entry.title} should be in {path}, but there is nothing.")
-    return check_folder(path, variant=entry.variant)
+    checked = check_folder(path, variant=entry.variant)
+    if entry.transformer:
+        return with_transformer(checked, models_folder / entry.transformer, entry.variant)
+    return checked
 
 
 def _hub_folder(entry: ModelEntry, on_event: OnEvent | None, download: bool) -> Path:
@@ -145,7 +153,7 @@ def _read(checked: Checked, dtype: torch.dtype, variant: str | None, parts: Mapp
             pipe = read_file(checked, dtype)
         else:
             pipe = _read_folder(checked, dtype, variant, parts)
-    except (MemoryError, ImportError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except LOAD_ERRORS as error:
         problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
     else:
         pipe.set_progress_bar_config(disable=True)
@@ -163,6 +171,8 @@ def _read_folder(
     cls = pipeline_class(checked.pipeline)
     options: dict[str, Any] = {"variant": variant} if variant else {}
     options |= parts
+    if checked.transformer is not None:
+        options[TRANSFORMER] = read_transformer(checked, checked.transformer, dtype)
     if "safety_checker" in cls._optional_components:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     return cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)

@@ -21,6 +21,7 @@ class Wanted:
     repository: str
     revision: str | None = None
     variant: str | None = None
+    transformer: str | None = None
     size_bytes: int = 0
 
 

@@ -23,7 +23,10 @@ _WITHOUT_WEIGHTS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Pro
 
 
 class HubModel(Protocol):
-    """The hub's part of a catalog entry: `owner/name`; a branch, tag or commit (None = main); `fp16` or None."""
+    """The hub's part of a catalog entry: `owner/name`; a branch, tag or commit (None = main); `fp16` or None.
+
+    With a `transformer` of its own the weights of the repository's are not needed.
+    """
 
     @property
     def repository(self) -> str | None: ...
@@ -31,6 +34,8 @@ class HubModel(Protocol):
     def revision(self) -> str | None: ...
     @property
     def variant(self) -> str | None: ...
+    @property
+    def transformer(self) -> str | None: ...
     @property
     def size_bytes(self) -> int: ...
 
@@ -65,12 +70,16 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a download is to bring. `asked` is the revision that was asked for, `commit` what it was at that time."""
+    """What a download is to bring. `asked` is the revision that was asked for, `commit` what it was at that time.
+
+    `bare`: without the transformer's weights.
+    """
 
     asked: str
     commit: str
     variant: str | None
     files: tuple[PlannedFile, ...]
+    bare: bool = False
 
     @property
     def size(self) -> int:
@@ -112,10 +121,11 @@ def on_disk(entry: HubModel) -> OnDisk:
         return OnDisk(Presence.ABSENT)
     storage = storage_folder(entry.repository)
     plan = read_plan(storage)
-    if plan is not None and plan.asked == (entry.revision or DEFAULT_REVISION) and plan.variant == entry.variant:
+    wanted = (entry.revision or DEFAULT_REVISION, entry.variant, bool(entry.transformer))
+    if plan is not None and (plan.asked, plan.variant, plan.bare) == wanted:
         return _against_plan(storage, plan)
     folder = _snapshot(storage, entry.revision or DEFAULT_REVISION)
-    if folder is not None and not any(_missing(folder)):
+    if folder is not None and not any(_missing(folder, bare=bool(entry.transformer))):
         size = sum(_size(file) or 0 for file in folder.rglob("*") if file.is_file())
         return OnDisk(Presence.COMPLETE, size, size, folder)
     done = _blob_bytes(storage)
@@ -199,7 +209,7 @@ def _snapshot(storage: Path, revision: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _missing(folder: Path) -> Iterator[str]:
+def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
     """What a folder that another tool downloaded lacks, as far as its own index and shard lists tell."""
     index = _json(folder / "model_index.json")
     if index is None:
@@ -208,7 +218,7 @@ def _missing(folder: Path) -> Iterator[str]:
     for part, value in index.items():
         if part.startswith("_") or part == "safety_checker" or not isinstance(value, list) or len(value) != 2:
             continue
-        if value[0] is None:
+        if value[0] is None or (bare and part == "transformer" and (folder / part).is_dir()):
             continue
         names = [file.name for file in _files(folder / part)]
         weights = [name for name in names if name.endswith(".safetensors")]

@@ -71,9 +71,12 @@ def make_plan(model: HubModel) -> Plan:
             hint="A single .safetensors file can be put into the models folder by hand.",
         )
     wanted = set(wanted_files(names, model.variant))
+    bare = bool(model.transformer)
+    if bare:
+        wanted -= {name for name in wanted if name.startswith("transformer/") and "safetensors" in name}
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelRefused(f"{repository} has no safetensors weights; nothing else is loaded.")
-    return Plan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)))
+    return Plan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)), bare)
 
 
 def _planned(info: ModelInfo, wanted: set[str]) -> Iterator[PlannedFile]:

@@ -326,3 +326,25 @@ def test_a_disk_that_fills_up_meanwhile_keeps_what_came(hub: Hub, wanted: Wanted
     (small_disk / "filler").unlink()
     assert on_disk(wanted).done > 0
     assert_same_files(fetch(wanted), hub.folder)
+
+
+def test_a_base_whose_transformer_is_a_file_of_its_own_comes_without_that(
+    hub: Hub, wanted: Wanted, tmp_path: Path
+) -> None:
+    hub.folder = tmp_path / "repository"
+    for part in ("transformer", "vae"):
+        (hub.folder / part).mkdir(parents=True)
+        (hub.folder / part / "config.json").write_text("{}")
+        (hub.folder / part / "diffusion_pytorch_model.safetensors").write_bytes(bytes(1000))
+    (hub.folder / "model_index.json").write_text(
+        '{"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"],'
+        ' "vae": ["diffusers", "AutoencoderKL"]}'
+    )
+    bare = Wanted(wanted.repository, transformer="mine.gguf")
+    folder = fetch(bare)
+    assert [file.parent.name for file in folder.rglob("*.safetensors")] == ["vae"]
+    assert (folder / "transformer" / "config.json").is_file()
+    assert on_disk(bare).presence is Presence.COMPLETE
+    assert on_disk(wanted).presence is Presence.PARTIAL
+    assert len(list(fetch(wanted).rglob("*.safetensors"))) == 2
+    assert on_disk(bare).presence is Presence.COMPLETE
