@@ -172,10 +172,10 @@ def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int
     if request.width * request.height > max_pixels:  # type: ignore[operator]
         size = f"{request.width}x{request.height}"
         yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
-    allowed = entry.schedulers or tuple(all_values())
+    allowed = entry.schedulers or tuple(all_values(entry.pipeline))
     choice = parse_scheduler(request.scheduler or DEFAULT)
     if choice is None or choice.value not in (DEFAULT, *allowed):
-        names = entry.schedulers or tuple(sampler.name for sampler in SAMPLERS)
+        names = entry.schedulers or tuple(item.name for item in SAMPLERS if item.name in allowed)
         yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(names))
 
 

@@ -37,6 +37,11 @@ class ScheduleType:
     label: str
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """True for the label, the name or an alias, in lower case."""
+        return name in (self.label.lower(), self.name, *self.aliases)
 
 
 SAMPLERS = (
@@ -45,8 +50,24 @@ SAMPLERS = (
     Sampler("Heun", "HeunDiscreteScheduler", {}, ("k_heun",)),
     Sampler("DPM2", "KDPM2DiscreteScheduler", {}, ("k_dpm_2",)),
     Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", {}, ("k_dpm_2_a", "k_dpm_2_ancestral")),
-    Sampler("DPM++ 2M", "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}, ("k_dpmpp_2m",)),
-    Sampler("DPM++ 2M SDE", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, ("k_dpmpp_2m_sde",)),
+    Sampler(
+        "DPM++ 2M",
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 2},
+        ("k_dpmpp_2m",),
+    ),
+    Sampler(
+        "DPM++ 2M SDE",
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
+        ("k_dpmpp_2m_sde",),
+    ),
+    Sampler(
+        "DPM++ 3M SDE",
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 3},
+        ("k_dpmpp_3m_sde",),
+    ),
     Sampler(
         "DPM++ SDE",
         "DPMSolverSinglestepScheduler",
@@ -68,12 +89,33 @@ SAMPLERS = (
 
 SCHEDULE_TYPES = (
     ScheduleType("Automatic", "automatic"),
-    ScheduleType("Uniform", "uniform", {"timestep_spacing": "linspace"}),
+    ScheduleType("Uniform", "uniform", {"timestep_spacing": "linspace"}, ("linspace",)),
     ScheduleType("Karras", "karras", {"use_karras_sigmas": True}),
     ScheduleType("Exponential", "exponential", {"use_exponential_sigmas": True}),
-    ScheduleType("SGM Uniform", "sgm_uniform", {"timestep_spacing": "trailing"}),
-    ScheduleType("Normal", "normal", {"timestep_spacing": "leading"}),
+    ScheduleType("SGM Uniform", "sgm_uniform", {"timestep_spacing": "trailing"}, ("trailing",)),
+    ScheduleType("Normal", "normal", {"timestep_spacing": "leading"}, ("leading",)),
 )
+
+# Flow-matching models step along another path: of the samplers above these work there (proven by a test of each), and
+# of the schedule types only those that Euler spreads itself. A class that is not listed takes Euler.
+FLOW_ONLY_EULER = ("Euler", "Euler a")
+FLOW_PIPELINES: Mapping[str, tuple[str, ...]] = {
+    "StableDiffusion3Pipeline": (*FLOW_ONLY_EULER, "Heun", "DPM++ 2M", "UniPC"),
+    "SanaPipeline": (*FLOW_ONLY_EULER, "Heun", "DPM++ 2M", "UniPC"),
+    "FluxPipeline": (*FLOW_ONLY_EULER, "DPM++ 2M", "UniPC"),
+    "QwenImagePipeline": (*FLOW_ONLY_EULER, "UniPC"),
+    "ZImagePipeline": FLOW_ONLY_EULER,
+    "Flux2Pipeline": FLOW_ONLY_EULER,
+    "Flux2KleinPipeline": FLOW_ONLY_EULER,
+    "ChromaPipeline": FLOW_ONLY_EULER,
+    "AuraFlowPipeline": FLOW_ONLY_EULER,
+    "LuminaPipeline": FLOW_ONLY_EULER,
+    "Lumina2Pipeline": FLOW_ONLY_EULER,
+    "CogView4Pipeline": FLOW_ONLY_EULER,
+    "OvisImagePipeline": FLOW_ONLY_EULER,
+    "PRXPipeline": FLOW_ONLY_EULER,
+}
+_FLOW_SCHEDULES = {"Euler": ("automatic", "karras", "exponential")}
 
 
 @dataclass(frozen=True)
@@ -103,7 +145,7 @@ def find_sampler(name: str) -> Sampler | None:
 def find_schedule(name: str) -> ScheduleType | None:
     """The schedule type of a label or name in any case; None if there is none."""
     wanted = name.strip().lower()
-    return next((kind for kind in SCHEDULE_TYPES if wanted in (kind.label.lower(), kind.name)), None)
+    return next((kind for kind in SCHEDULE_TYPES if kind.is_called(wanted)), None)
 
 
 def parse_scheduler(value: str) -> Choice | None:
@@ -118,16 +160,25 @@ def parse_scheduler(value: str) -> Choice | None:
         return Choice(sampler, SCHEDULE_TYPES[0])
     lowered = value.strip().lower()
     for schedule in SCHEDULE_TYPES:
-        for ending in (f" {schedule.label.lower()}", f" {schedule.name}"):
+        for ending in (f" {name}" for name in (schedule.label.lower(), schedule.name, *schedule.aliases)):
             found = find_sampler(lowered.removesuffix(ending)) if lowered.endswith(ending) else None
             if found and found.fits(schedule):
                 return Choice(found, schedule)
     return None
 
 
-def all_values() -> list[str]:
-    """Every `scheduler` value in its stored spelling, `default` first."""
-    values = [DEFAULT]
-    for sampler in SAMPLERS:
-        values += [Choice(sampler, kind).value for kind in SCHEDULE_TYPES if sampler.fits(kind)]
-    return values
+def fits_flow(choice: Choice, pipeline: str | None) -> bool:
+    """True if a flow-matching model of this pipeline class can step so."""
+    if choice.sampler is None:
+        return True
+    name = choice.sampler.name
+    known = FLOW_PIPELINES.get(pipeline or "", FLOW_ONLY_EULER)
+    return name in known and choice.schedule.name in _FLOW_SCHEDULES.get(name, ("automatic",))
+
+
+def all_values(pipeline: str | None = None) -> list[str]:
+    """Every `scheduler` value in its stored spelling, `default` first; with a pipeline class, those it can use."""
+    choices = [Choice(sampler, kind) for sampler in SAMPLERS for kind in SCHEDULE_TYPES if sampler.fits(kind)]
+    if pipeline in FLOW_PIPELINES:
+        choices = [choice for choice in choices if fits_flow(choice, pipeline)]
+    return [DEFAULT, *(choice.value for choice in choices)]

@@ -116,7 +116,8 @@ def _refuse_code(folder: Path) -> None:
 
 def _check_class(folder: Path, part: str, value: list[Any]) -> None:
     library, name = (value[0], value[1]) if len(value) == 2 else (None, None)
-    module = {"diffusers": diffusers, "transformers": transformers}.get(str(library))
+    modules = {"diffusers": diffusers, "transformers": transformers, "kolors": diffusers.pipelines.kolors}
+    module = modules.get(str(library))
     if (
         module is None
         or not isinstance(name, str)

@@ -5,31 +5,38 @@ any number of channels. What is shown is the predicted end result, not the noisy
 """
 
 import functools
+import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderKLQwenImage
 from PIL import Image
 
 from app.diffusion.kinds import Scheduler, Vae
 
 MAX_PREVIEW_BYTES = 64 * 1024
 MAX_PREVIEW_SIDE = 256
-CHART_SIDE = 128
+CHART, LARGE_CHART = 128, 512  # sides of the colour chart: 16 latent pixels at a factor of 8 and of 32
 
 
 @dataclass(frozen=True)
 class PreviewFit:
-    """`rgb = [latent channels, 1] @ matrix`, values 0 to 1."""
+    """`rgb = [latent channels, 1] @ matrix`, values 0 to 1. `factor`: picture pixels along one latent pixel."""
 
     matrix: torch.Tensor
+    factor: int = 8
 
-    def jpeg(self, latent: torch.Tensor, width: int, height: int) -> bytes:
-        """A JPEG of at most 64 KiB and 256 px, in the picture's proportions. `latent` is one row, [C, h, w]."""
-        values = latent.detach().to("cpu", torch.float32)
+    def jpeg(self, latent: torch.Tensor, width: int, height: int) -> bytes | None:
+        """A JPEG of at most 64 KiB and 256 px, in the picture's proportions; None for a latent of unknown form.
+
+        `latent` is one row: [C, h, w], or [C, 1, h, w] as of a video model, or packed in 2x2 patches [hw / 4, 4C].
+        """
+        values = self._plain(latent.detach().to("cpu", torch.float32), width, height)
+        if values is None:
+            return None
         flat = values.reshape(values.shape[0], -1).T
         rgb = flat @ self.matrix[:-1] + self.matrix[-1]
         pixels = rgb.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8).reshape(*values.shape[1:], 3)
@@ -40,18 +47,27 @@ class PreviewFit:
         )
         return _jpeg(picture)
 
+    def _plain(self, values: torch.Tensor, width: int, height: int) -> torch.Tensor | None:
+        """[C, h, w], or None."""
+        channels = self.matrix.shape[0] - 1
+        if values.ndim == 4 and values.shape[1] == 1:
+            values = values[:, 0]
+        h, w = height // (2 * self.factor), width // (2 * self.factor)
+        if values.shape == (h * w, 4 * channels):  # FLUX and Qwen-Image
+            values = values.view(h, w, channels, 2, 2).permute(2, 0, 3, 1, 4).reshape(channels, 2 * h, 2 * w)
+        return values if values.ndim == 3 and values.shape[0] == channels else None
+
 
 def fit_previews(vae: Vae | None) -> PreviewFit | None:
     """Fit the matrix for a VAE, or None for a kind of VAE that has no such matrix here. About 0.05 s for a small one.
 
     Call before hooks move parts between devices; uses no random numbers.
     """
-    if not isinstance(vae, AutoencoderKL):
+    if not isinstance(vae, (AutoencoderKL, AutoencoderKLQwenImage, AutoencoderDC)):
         return None
-    chart = _colour_chart().to(vae.device, vae.dtype)
+    chart = _colour_chart(LARGE_CHART if isinstance(vae, AutoencoderDC) else CHART).to(vae.device, vae.dtype)
     with torch.no_grad():
-        latent = vae.encode(chart).latent_dist.mode().float().cpu()[0]
-    latent = (latent - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+        latent = _latent(vae, chart)
     small = torch.nn.functional.adaptive_avg_pool2d(chart.float().cpu(), latent.shape[1:])[0]
     known = torch.cat([latent.reshape(latent.shape[0], -1), torch.ones(1, latent[0].numel())]).T
     wanted = (small / 2 + 0.5).reshape(3, -1).T
@@ -59,13 +75,32 @@ def fit_previews(vae: Vae | None) -> PreviewFit | None:
         return None
     # A touch of ridge keeps the matrix small when two channels say the same thing.
     square = known.T @ known + 1e-3 * torch.eye(known.shape[1])
-    return PreviewFit(torch.linalg.solve(square, known.T @ wanted))
+    return PreviewFit(torch.linalg.solve(square, known.T @ wanted), chart.shape[-1] // latent.shape[-1])
+
+
+def _latent(vae: Vae, chart: torch.Tensor) -> torch.Tensor:
+    """The chart as the denoiser would see it, [C, h, w]."""
+    if isinstance(vae, AutoencoderDC):
+        return vae.encode(chart).latent.float().cpu()[0] * vae.config.scaling_factor
+    if isinstance(vae, AutoencoderKLQwenImage):
+        latent = vae.encode(chart[:, :, None]).latent_dist.mode().float().cpu()[0, :, 0]
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in
+                           (vae.config.latents_mean, vae.config.latents_std))  # fmt: skip
+        return (latent - mean) / deviation
+    latent = vae.encode(chart).latent_dist.mode().float().cpu()[0]
+    return (latent - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
 
 
 class PredictionTap:
-    """Remembers what the last scheduler step took for the finished latents (x0), without computing it again."""
+    """Remembers what the last scheduler step took for the finished latents (x0), without computing it again.
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    It also hands the images' own `generators` to a step that draws noise where the pipeline forgets to: else it would
+    come from torch's global one, and the same seed would give another picture.
+    """
+
+    def __init__(self, scheduler: Scheduler, generators: Sequence[torch.Generator] = ()) -> None:
+        takes = "generator" in inspect.signature(scheduler.step).parameters
+        self._noise = {"generator": list(generators)} if generators and takes else {}
         self._newest: Callable[[], torch.Tensor | None] = lambda: None
         self._scheduler = scheduler
         scheduler.step = self._tapped(scheduler.step)
@@ -78,7 +113,7 @@ class PredictionTap:
         # functools.wraps keeps the signature: pipelines look at it to decide whether to pass eta and generator.
         @functools.wraps(step)
         def tapped(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            result = step(model_output, timestep, sample, *args, **kwargs)
+            result = step(model_output, timestep, sample, *args, **{**self._noise, **kwargs})
             self._newest = lambda: self._x0(model_output, sample, result)
             return result
 
@@ -97,16 +132,15 @@ class PredictionTap:
         return None
 
 
-def _colour_chart() -> torch.Tensor:
-    """[1, 3, 128, 128] in -1 to 1: a ramp between the corners of the colour cube, and flat patches of many colours."""
-    side = torch.linspace(-1, 1, CHART_SIDE)
-    chart = torch.stack(
-        [side.expand(CHART_SIDE, -1), side[:, None].expand(-1, CHART_SIDE), -side.expand(CHART_SIDE, -1)]
-    )
+def _colour_chart(side: int) -> torch.Tensor:
+    """[1, 3, side, side] in -1 to 1: a ramp between the corners of the colour cube, and patches of many colours."""
+    line = torch.linspace(-1, 1, side)
+    chart = torch.stack([line.expand(side, -1), line[:, None].expand(-1, side), -line.expand(side, -1)])
+    patch = side // 8
     for i in range(32):
-        x, y = (i % 8) * 16, (i // 8) * 32
+        x, y = (i % 8) * patch, (i // 8) * 2 * patch
         levels = [(i * step % 5) / 2 - 1 for step in (1, 2, 3)]
-        chart[:, y : y + 16, x : x + 16] = torch.tensor(levels)[:, None, None]
+        chart[:, y : y + patch, x : x + patch] = torch.tensor(levels)[:, None, None]
     return chart[None]
 
 

@@ -99,7 +99,7 @@ def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:
     most = max(limit for _, limit in limits)
     notes = []
     for tokenizer, limit in limits:
-        count = len(tokenizer(text, truncation=False, verbose=False).input_ids)
+        count = len(tokenizer(_as_read(pipe, text), truncation=False, verbose=False).input_ids)
         if count <= limit:
             continue
         if limit == most:
@@ -107,6 +107,14 @@ def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:
         else:
             notes.append(f"one of this model's text encoders reads {limit} of the {count} tokens of the {name}")
     return notes
+
+
+def _as_read(pipe: Pipeline, text: str) -> str:
+    """The text as it is cut: Z-Image's limit counts the words of its chat template too."""
+    if type(pipe).__name__ != "ZImagePipeline":
+        return text
+    message = [{"role": "user", "content": text}]
+    return pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, enable_thinking=True)
 
 
 def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:

@@ -108,13 +108,14 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
 
 def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> tuple[torch.Tensor, Any]:
     pipe, own_scheduler = loaded.pipe, loaded.pipe.scheduler
-    scheduler = make_scheduler(own_scheduler, rows[0].request.scheduler)
-    watch.attach(loaded, PredictionTap(scheduler))
+    scheduler = make_scheduler(own_scheduler, rows[0].request.scheduler, type(pipe).__name__)
+    generators = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
+    watch.attach(loaded, PredictionTap(scheduler, generators))
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
         with loaded.prompts.around(pipe, loaded.loras.active):
-            images = pipe(**_arguments(loaded, rows, watch)).images
+            images = pipe(**_arguments(loaded, rows, watch), generator=generators).images
         return _to_pixels(images, rows[0].request), scheduler
     except AtelierError as error:
         problem = error
@@ -136,7 +137,6 @@ def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[st
         "num_inference_steps": request.num_inference_steps,
         "width": request.width,
         "height": request.height,
-        "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in rows],
         "output_type": "pt",
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,

@@ -7,7 +7,15 @@ from typing import Any
 import diffusers
 
 from app.core.errors import FieldError, InvalidRequest
-from app.core.samplers import DEFAULT, SAMPLERS, SCHEDULE_TYPES, Choice, parse_scheduler
+from app.core.samplers import (
+    DEFAULT,
+    FLOW_ONLY_EULER,
+    FLOW_PIPELINES,
+    SAMPLERS,
+    SCHEDULE_TYPES,
+    fits_flow,
+    parse_scheduler,
+)
 from app.diffusion.kinds import Scheduler
 
 # Flow-matching models (SD 3.5, FLUX, Qwen-Image, Z-Image, Sana) step along another path: the same name means another
@@ -23,18 +31,24 @@ FLOW_CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 _SIGMA_SWITCHES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 
 
-def make_scheduler(base: Scheduler, name: str | None) -> Scheduler:
+def make_scheduler(base: Scheduler, name: str | None, pipeline: str | None = None) -> Scheduler:
     """A fresh scheduler for one run: the model's own (`None` or "default"), or the one of that name.
 
     It keeps the model's training values (betas, prediction type, shift). Raises InvalidRequest if the name is
-    unknown, or its sampler or schedule type cannot work with this kind of model.
+    unknown, or its sampler or schedule type cannot work with this kind of model; `pipeline` is the model's class.
     """
     choice = parse_scheduler(name or DEFAULT)
     if choice is None:
         raise _refused(name, "allowed is default or one of: " + ", ".join(sampler.name for sampler in SAMPLERS))
     if choice.sampler is None:
         return type(base).from_config(base.config)
-    class_name, config = _class_and_config(choice, flow=is_flow(base))
+    flow = is_flow(base)
+    if flow and not fits_flow(choice, pipeline):
+        names = ", ".join(FLOW_PIPELINES.get(pipeline or "", FLOW_ONLY_EULER))
+        raise _refused(choice.value, f"this model was trained by flow matching; allowed is one of: default, {names}")
+    class_name, config = (
+        FLOW_CLASSES[choice.sampler.name] if flow else (choice.sampler.class_name, choice.sampler.config)
+    )
     cls = getattr(diffusers, class_name)
     known = inspect.signature(cls.__init__).parameters
     unknown = set(choice.schedule.config) - set(known)
@@ -42,7 +56,8 @@ def make_scheduler(base: Scheduler, name: str | None) -> Scheduler:
         raise _refused(name, f"{choice.sampler.name} has no schedule type {choice.schedule.label} with this model")
     # A sigma schedule of the model's own must not stay switched on beside the one that was asked for.
     cleared = {key: False for key in _SIGMA_SWITCHES if key in known and choice.schedule.config}
-    return cls.from_config(base.config, **{**cleared, **config, **choice.schedule.config})
+    shift = _shift(base, known) if flow else {}
+    return cls.from_config(base.config, **{**cleared, **shift, **config, **choice.schedule.config})
 
 
 def is_flow(scheduler: Scheduler) -> bool:
@@ -66,12 +81,11 @@ def sampler_label(scheduler: Scheduler) -> str | None:
     return f"{fitting[0]} {schedule}" if schedule else fitting[0]
 
 
-def _class_and_config(choice: Choice, *, flow: bool) -> tuple[str, Mapping[str, Any]]:
-    sampler = choice.sampler
-    if sampler is None or (flow and sampler.name not in FLOW_CLASSES):
-        raise _refused(choice.value, "this model was trained by flow matching; allowed is one of: default, "
-                       + ", ".join(FLOW_CLASSES))  # fmt: skip
-    return FLOW_CLASSES[sampler.name] if flow else (sampler.class_name, sampler.config)
+def _shift(base: Scheduler, known: Mapping[str, Any]) -> dict[str, Any]:
+    """How far the model's noise levels are moved, which the classes call by two names."""
+    shift = base.config.get("shift", base.config.get("flow_shift"))
+    name = "shift" if "shift" in known else "flow_shift"
+    return {name: shift} if shift is not None and name in known else {}
 
 
 def _refused(name: str | None, allowed: str) -> InvalidRequest:

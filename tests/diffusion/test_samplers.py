@@ -1,10 +1,20 @@
 """Every sampler name means one diffusers class and configuration, and really draws."""
 
-import pytest
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
+from pathlib import Path
 
+import pytest
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+)
+
+from app.catalog import folder_entry
 from app.core.errors import InvalidRequest
-from app.core.samplers import all_values
+from app.core.samplers import SAMPLERS, all_values, find_sampler, parse_scheduler
+from app.core.settings import PROJECT_FOLDER
+from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.samplers import make_scheduler, sampler_label
@@ -60,14 +70,29 @@ def test_a_schedule_that_was_asked_for_replaces_the_models_own() -> None:
         ("Euler", "FlowMatchEulerDiscreteScheduler", "Euler"),
         ("Euler a", "FlowMatchEulerDiscreteScheduler", "Euler a"),
         ("Heun", "FlowMatchHeunDiscreteScheduler", "Heun"),
+        ("Euler Karras", "FlowMatchEulerDiscreteScheduler", "Euler Karras"),
         ("DPM++ 2M", "DPMSolverMultistepScheduler", "DPM++ 2M"),
         ("UniPC", "UniPCMultistepScheduler", "UniPC"),
     ],
 )
 def test_a_flow_matching_model_gets_the_flow_form_of_a_sampler(name: str, cls: str, label: str) -> None:
-    made = make_scheduler(FlowMatchEulerDiscreteScheduler(shift=3.0), name)
+    made = make_scheduler(FlowMatchEulerDiscreteScheduler(shift=3.0), name, "StableDiffusion3Pipeline")
     assert type(made).__name__ == cls
+    assert made.config.get("shift", made.config.get("flow_shift")) == 3.0
     assert sampler_label(made) == label
+
+
+def test_the_shift_of_a_flow_matching_model_is_kept_in_both_directions() -> None:
+    sana = DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=3.0)
+    made = make_scheduler(sana, "Euler", "SanaPipeline")
+    assert (type(made).__name__, made.config.shift) == ("FlowMatchEulerDiscreteScheduler", 3.0)
+
+
+@pytest.mark.parametrize("name", ["DPM++ 2M", "Heun", "UniPC Karras"])
+def test_an_unlisted_flow_matching_pipeline_takes_euler_alone(name: str) -> None:
+    assert make_scheduler(FlowMatchEulerDiscreteScheduler(), "Euler Exponential", "SomePipeline")
+    with pytest.raises(InvalidRequest, match="allowed is one of: default, Euler, Euler a"):
+        make_scheduler(FlowMatchEulerDiscreteScheduler(), name, "SomePipeline")
 
 
 @pytest.mark.parametrize("name", ["DDIM", "LCM", "PLMS"])
@@ -89,3 +114,73 @@ def test_every_name_that_is_offered_draws_a_picture_and_reports_itself(
     label = picture.how["sampler"]
     solver = name.removesuffix(" Uniform").removesuffix(" SGM").removesuffix(" Normal")
     assert label == ("DDIM" if name == "default" else solver)
+
+
+# What each name means, written down a second time by hand: class, then what its configuration must say.
+SOLVER = {"use_karras_sigmas": False, "use_exponential_sigmas": False}
+NAMES = {
+    "Euler a": ("EulerAncestralDiscreteScheduler", {}),
+    "Euler": ("EulerDiscreteScheduler", SOLVER),
+    "Heun": ("HeunDiscreteScheduler", SOLVER),
+    "DPM2": ("KDPM2DiscreteScheduler", SOLVER),
+    "DPM2 a": ("KDPM2AncestralDiscreteScheduler", SOLVER),
+    "DPM++ 2M": ("DPMSolverMultistepScheduler", SOLVER | {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "DPM++ 2M SDE": ("DPMSolverMultistepScheduler", SOLVER | {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
+    "DPM++ 3M SDE": ("DPMSolverMultistepScheduler", SOLVER | {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}),
+    "DPM++ SDE": ("DPMSolverSinglestepScheduler", SOLVER | {"algorithm_type": "sde-dpmsolver++"}),
+    "DPM++ 2S": ("DPMSolverSinglestepScheduler", SOLVER | {"algorithm_type": "dpmsolver++"}),
+    "UniPC": ("UniPCMultistepScheduler", SOLVER),
+    "DEIS": ("DEISMultistepScheduler", SOLVER),
+    "DDIM": ("DDIMScheduler", {}),
+    "DDPM": ("DDPMScheduler", {}),
+    "PLMS": ("PNDMScheduler", {}),
+    "LCM": ("LCMScheduler", {}),
+    "TCD": ("TCDScheduler", {}),
+}
+SCHEDULES = {
+    "": {},
+    "Uniform": {"timestep_spacing": "linspace"},
+    "Karras": {"use_karras_sigmas": True, "use_exponential_sigmas": False},
+    "Exponential": {"use_karras_sigmas": False, "use_exponential_sigmas": True},
+    "SGM Uniform": {"timestep_spacing": "trailing"},
+    "Normal": {"timestep_spacing": "leading"},
+}
+
+
+@pytest.mark.parametrize("value", all_values()[1:])
+def test_every_offered_name_is_constructed_as_the_table_says(value: str) -> None:
+    kind = max((kind for kind in SCHEDULES if value.endswith(kind)), key=len)
+    cls, config = NAMES[value.removesuffix(kind).strip()]
+    made = make_scheduler(DDIMScheduler(**SD_CONFIG), value)
+    assert type(made).__name__ == cls
+    wanted = {"prediction_type": "v_prediction", "beta_schedule": "scaled_linear"} | config | SCHEDULES[kind]
+    assert {key: made.config[key] for key in wanted} == wanted
+
+
+def test_the_table_has_every_sampler_and_every_name_for_it() -> None:
+    assert list(NAMES) == [sampler.name for sampler in SAMPLERS]
+    for sampler in SAMPLERS:
+        for name in (sampler.name, sampler.name.upper(), f" {sampler.name} ", *sampler.aliases):
+            assert find_sampler(name) is sampler
+    for value, stored in [
+        ("euler trailing", "Euler SGM Uniform"),
+        ("Euler leading", "Euler Normal"),
+        ("EULER LINSPACE", "Euler Uniform"),
+        ("k_dpmpp_2m karras", "DPM++ 2M Karras"),
+        ("DPMSolverMultistepScheduler", "DPM++ 2M"),
+        ("Default", "default"),
+    ]:
+        choice = parse_scheduler(value)
+        assert choice is not None
+        assert choice.value == stored
+    assert parse_scheduler("Euler a Karras") is None
+
+
+@pytest.mark.model
+def test_every_sampler_of_the_shipped_model_draws_a_picture_of_finite_numbers(ask: Ask) -> None:
+    folder = PROJECT_FOLDER / "models" / "pocket"
+    pocket = ModelCache("cpu").load(folder_entry(folder), Path("/"))
+    for sampler in SAMPLERS:  # the schedule types are tried with the small model above
+        value = f"{sampler.name} Karras" if sampler.sigmas else sampler.name
+        [picture] = generate(pocket, ask(scheduler=value, num_inference_steps=4, guidance_scale=3.0))
+        assert len(set(picture.rgb)) > 20, value
