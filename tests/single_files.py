@@ -27,6 +27,13 @@ _OPEN_CLIP = {
 
 def save_single_file(pipe: Any, file: Path, **more: torch.Tensor) -> Path:
     """Save a StableDiffusionPipeline or StableDiffusionXLPipeline as one file; `more` are further tensors."""
+    tensors = original_layout(pipe) | more
+    save_file({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, file)
+    return file
+
+
+def original_layout(pipe: Any) -> Tensors:
+    """The weights of a pipeline under their names in the original training code."""
     tensors = {UNET + name: tensor for name, tensor in _unet(pipe.unet)}
     tensors |= {"first_stage_model." + name: tensor for name, tensor in _vae(pipe.vae)}
     if hasattr(pipe, "text_encoder_2"):
@@ -34,8 +41,7 @@ def save_single_file(pipe: Any, file: Path, **more: torch.Tensor) -> Path:
         tensors |= _open_clip(pipe.text_encoder_2, "conditioner.embedders.1.model.")
     else:
         tensors |= _clip(pipe.text_encoder, "cond_stage_model.transformer.text_model.")
-    save_file({name: tensor.clone().contiguous() for name, tensor in (tensors | more).items()}, file)
-    return file
+    return tensors
 
 
 def _unet(unet: Any) -> Iterator[tuple[str, torch.Tensor]]:

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import accelerate
 import pytest
@@ -14,6 +15,12 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+)
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
 )
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -30,7 +37,7 @@ from app.weights.header import read_header
 from app.weights.kinds import Layout, kind_of
 from tests.diffusion.conftest import Ask
 from tests.pipelines import TEXT_WIDTH, byte_tokenizer, catalog_toml, tiny_text_encoder, tiny_vae
-from tests.single_files import save_single_file
+from tests.single_files import original_layout, save_single_file
 
 SD1_PARAMETERS = {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480}
 SD2_PARAMETERS = {"unet": 865_910_724, "vae": 83_653_863, "text_encoder": 340_387_840}
@@ -140,17 +147,44 @@ def test_the_library_loads_a_file_by_its_path(tiny_folder: Path, tiny_file: Path
 def test_the_configurations_that_come_along_are_those_of_the_real_models(
     layout: Layout, parameters: dict[str, int]
 ) -> None:
+    made = full_size(layout)
+    assert {name: module.num_parameters() for name, module in vars(made).items()} == parameters
+
+
+@pytest.mark.parametrize("layout", [Layout.SD1, Layout.SDXL])
+def test_every_tensor_of_a_real_models_file_finds_its_place(layout: Layout) -> None:
+    made = full_size(layout)
+    tensors = original_layout(made)
+    assert kind_of({name: tuple(tensor.shape) for name, tensor in tensors.items()}).layout is layout
+    read = {
+        "unet": convert_ldm_unet_checkpoint(tensors, made.unet.config),
+        "vae": convert_ldm_vae_checkpoint(tensors, made.vae.config),
+        "text_encoder": convert_ldm_clip_checkpoint(tensors),
+    }
+    if layout is Layout.SDXL:
+        read["text_encoder_2"] = convert_open_clip_checkpoint(
+            made.text_encoder_2, tensors, prefix="conditioner.embedders.1.model."
+        )
+    for part, found in read.items():
+        wanted = {
+            name.removeprefix("text_model."): tensor.shape for name, tensor in vars(made)[part].state_dict().items()
+        }
+        assert {name.removeprefix("text_model."): tensor.shape for name, tensor in found.items()} == wanted, part
+
+
+def full_size(layout: Layout) -> SimpleNamespace:
+    """The models of a family as its own configuration has them, without memory for their weights."""
     folder = str(LAYOUTS / layout.value)
     with accelerate.init_empty_weights():
-        made = {
-            "unet": UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder, subfolder="unet")),
-            "vae": AutoencoderKL.from_config(AutoencoderKL.load_config(folder, subfolder="vae")),
-            "text_encoder": CLIPTextModel(CLIPTextConfig.from_pretrained(folder, subfolder="text_encoder")),
-        }
+        made = SimpleNamespace(
+            unet=UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder, subfolder="unet")),
+            vae=AutoencoderKL.from_config(AutoencoderKL.load_config(folder, subfolder="vae")),
+            text_encoder=CLIPTextModel(CLIPTextConfig.from_pretrained(folder, subfolder="text_encoder")),
+        )
         if layout is Layout.SDXL:
             second = CLIPTextConfig.from_pretrained(folder, subfolder="text_encoder_2")
-            made["text_encoder_2"] = CLIPTextModelWithProjection(second)
-    assert {name: module.num_parameters() for name, module in made.items()} == parameters
+            made.text_encoder_2 = CLIPTextModelWithProjection(second)
+    return made
 
 
 def test_the_tokenizer_that_comes_along_is_clips() -> None:
