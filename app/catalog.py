@@ -213,12 +213,16 @@ def is_hub_id(text: str) -> bool:
 
 def _hub_models() -> list[ModelEntry]:
     """Pipelines of the hub's cache, and what of our downloads is there in part; other tools keep other models there."""
-    found = [hub_entry(name) for name in repositories() if is_hub_id(name)]
-    return [entry for entry in found if entry.size_bytes and entry.pipeline in PIPELINES and _is_ours(entry)]
+    found = [hub_entry(name) for name in repositories() if is_hub_id(name) and _is_pipeline(name)]
+    return [entry for entry in found if entry.size_bytes and entry.pipeline in PIPELINES]
 
 
-def _is_ours(entry: ModelEntry) -> bool:
-    return on_disk(entry).presence is Presence.COMPLETE or read_plan(storage_folder(str(entry.repository))) is not None
+def _is_pipeline(name: str) -> bool:
+    """A quick look: our own download, or a whole snapshot with the index of a pipeline."""
+    if read_plan(storage_folder(name)) is not None:
+        return True
+    indexed = any(storage_folder(name).glob("snapshots/*/model_index.json"))
+    return indexed and on_disk(ModelEntry(key=name, title=name, repository=name)).presence is Presence.COMPLETE
 
 
 class _SingleFiles:
