@@ -20,6 +20,7 @@ from app.core.settings import Settings
 from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
+from app.weights.loras import check_lora_tags
 from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
@@ -137,6 +138,7 @@ class Catalog:
         """`resolve` for a model that need not be in the catalog."""
         filled = request.model_copy(update=dict(_filled(request, entry)))
         errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
+        errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
         if errors:
             raise InvalidRequest(errors)
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.

@@ -3,14 +3,15 @@
 import hashlib
 import json
 
+from app.core.prompt_syntax import parse_loras
 from app.core.schema import GenerationRequest
 
 
 def batch_key(request: GenerationRequest) -> str:
     """64 hex digits, equal for resolved requests that one pipeline call can serve.
 
-    They share model, size, steps, guidance, scheduler and whether there is guidance at all; prompts, seeds and
-    the number of images may differ.
+    They share model, size, steps, guidance, scheduler, whether there is guidance at all, and the LoRAs with their
+    weights; the rest of the prompts, seeds and the number of images may differ.
     """
     parts = {
         "model": request.model,
@@ -20,8 +21,16 @@ def batch_key(request: GenerationRequest) -> str:
         "guidance_scale": request.guidance_scale,
         "scheduler": request.scheduler,
         "guided": uses_guidance(request),
+        "loras": _loras(request.prompt),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _loras(prompt: str) -> list[str]:
+    try:
+        return [str(tag) for tag in parse_loras(prompt)[1]]
+    except ValueError:  # refused when the job was made; a job of an older version may still have it
+        return [prompt]
 
 
 def uses_guidance(request: GenerationRequest) -> bool:

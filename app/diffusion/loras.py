@@ -1,6 +1,8 @@
 """LoRAs put onto a loaded model for one job and taken off again, so that nobody else's picture changes."""
 
 import hashlib
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +18,12 @@ from app.diffusion.memory import is_out_of_memory
 from app.weights.loras import check_lora, find_lora
 
 _SUFFIXES = {
-    ".lora_A.weight": 0, ".lora.down.weight": 0, ".lora_linear_layer.down.weight": 0, ".lora_down.weight": 0,
-    ".lora_B.weight": 1, ".lora.up.weight": 1, ".lora_linear_layer.up.weight": 1, ".lora_up.weight": 1,
-}  # fmt: skip
+    f"{name}.weight": side
+    for side, names in enumerate((("lora_A", "lora.down", "lora_down"), ("lora_B", "lora.up", "lora_up")))
+    for name in (f".{names[0]}", f".{names[1]}", f"_{names[1]}", f".lora_linear_layer{names[1][4:]}", f".{names[2]}")
+}
+# An older form names the layers of attention by their roles; diffusers renames them when it loads them.
+_ROLE = re.compile(r"(\.self_attn)?(?:\.processor)?\.to_(q|k|v|out)$")
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,10 @@ def _load(pipe: Pipeline, file: Path, name: str) -> None:
         found = pipe.lora_state_dict(file.parent, weight_name=file.name, local_files_only=True, **config)
         state = found[0] if isinstance(found, tuple) else found
         _check_fit(pipe, file, state)
-        pipe.load_lora_weights(file.parent, weight_name=file.name, adapter_name=name, local_files_only=True)
+        with warnings.catch_warnings():
+            # Several at once are meant.
+            warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")
+            pipe.load_lora_weights(file.parent, weight_name=file.name, adapter_name=name, local_files_only=True)
     except (MemoryError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError, IndexError) as error:
         if is_out_of_memory(error):
             raise OutOfMemory(f"There is not enough memory for the LoRA {file.name}.") from None
@@ -111,7 +119,7 @@ def _check_fit(pipe: Pipeline, file: Path, state: Mapping[str, Any]) -> None:
         suffix = next((ending for ending in _SUFFIXES if key.endswith(ending)), None)
         if suffix is None:
             continue
-        part, _, path = key.removesuffix(suffix).partition(".")
+        part, _, path = _ROLE.sub(_layer, key.removesuffix(suffix)).partition(".")
         known = layers.get(part, {})
         layer = known.get(path) or known.get(path.removeprefix("text_model.")) or known.get(f"text_model.{path}")
         weight = getattr(layer, "weight", None)
@@ -123,6 +131,12 @@ def _check_fit(pipe: Pipeline, file: Path, state: Mapping[str, Any]) -> None:
             raise ModelRefused(
                 f"{other}: layer {part}.{path} has {here} {('outputs', 'inputs')[side]} here and {there} there."
             )
+
+
+def _layer(found: re.Match[str]) -> str:
+    if found[1]:
+        return f".self_attn.{found[2]}_proj"
+    return ".to_out.0" if found[2] == "out" else f".to_{found[2]}"
 
 
 def _weights(pipe: Pipeline, name: str, tag: LoraTag) -> float | dict[str, float]:

@@ -61,12 +61,18 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Size": f"{request.width}x{request.height}",
         "Model hash": how.get("model_hash"),
         "Model": request.model,
+        "Lora hashes": _lora_hashes(how),
         "RNG": "CPU",  # the noise comes from a CPU generator whatever the device
         "Version": f"Atelier {__version__}",
     }
     line = ", ".join(f"{key}: {quote(value)}" for key, value in parameters.items() if value is not None)
     negative = f"\n{NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
     return f"{request.prompt}{negative}\n{line}".strip()
+
+
+def _lora_hashes(how: dict[str, Any]) -> str | None:
+    """`name: hash, name: hash`, as Civitai looks LoRAs up; the tags themselves are in the prompt."""
+    return ", ".join(f"{lora['name']}: {lora['hash']}" for lora in how.get("loras", ())) or None
 
 
 def parse(text: str) -> dict[str, Any]:
