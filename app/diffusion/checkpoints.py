@@ -112,6 +112,26 @@ def _refuse_code(folder: Path) -> None:
                 if config.get(word):
                     where = file.relative_to(folder)
                     raise ModelRefused(f"{folder.name}: {where} asks for code of its own ({word}); that is never run.")
+        if ".safetensors.index." in file.name:  # with a variant's name behind it, or without
+            _check_shards(folder, file)
+        if file.name == "adapter_config.json":  # transformers would follow it to other files, wherever they are
+            raise ModelRefused(
+                f"{folder.name} brings an adapter ({file.relative_to(folder)}); only whole models are loaded."
+            )
+
+
+def _check_shards(folder: Path, file: Path) -> None:
+    """A list of shards names the files that a loader opens: safetensors of its own folder, and never a pickle."""
+    shards = _read_json(file, "").get("weight_map")
+    names = set(shards.values()) if isinstance(shards, dict) and all(map(_is_text, shards.values())) else {""}
+    for name in names:
+        if not name.endswith(".safetensors") or "/" in name or "\\" in name:
+            where = file.relative_to(folder)
+            raise ModelRefused(f"{folder.name}: {where} names {name!r}; only safetensors files beside it are loaded.")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _check_class(folder: Path, part: str, value: list[Any]) -> None:

@@ -229,7 +229,7 @@ def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
 
 def _shards(part: Path) -> set[str]:
     """The shards of one complete list: a folder may have lists of several variants, and need not have all files."""
-    lists = [_json(file) or {} for file in _files(part) if file.name.endswith(".safetensors.index.json")]
+    lists = [_json(file) or {} for file in _files(part) if ".safetensors.index." in file.name]
     sets = [set(map(str, (shards.get("weight_map") or {}).values())) for shards in lists]
     here = {file.name for file in _files(part)}
     return min(sets, key=lambda shards: len(shards - here), default=set())

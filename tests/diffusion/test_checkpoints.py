@@ -103,6 +103,31 @@ def test_a_pickle_beside_safetensors_is_never_opened(folder: Path, tmp_path: Pat
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["evil.bin", "../vae/diffusion_pytorch_model.safetensors", "..\\x.safetensors", 3, None]
+)
+@pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "text_encoder/model"])
+def test_a_list_of_shards_may_only_name_safetensors_beside_it(folder: Path, part: str, name: object) -> None:
+    (folder / f"{part}.safetensors").rename(folder / Path(part).parent / "decoy.safetensors")
+    (folder / Path(part).parent / "evil.bin").write_bytes(pickle.dumps({"a": 1}))
+    index = {"metadata": {"total_size": 1}, "weight_map": {"conv_in.weight": name} if name is not None else [1]}
+    for suffix in ("json", "fp16.json"):
+        file = folder / f"{part}.safetensors.index.{suffix}"
+        file.write_text(json.dumps(index))
+        assert "only safetensors files beside it are loaded" in refusal(folder)
+        file.unlink()
+
+
+def test_a_list_of_shards_of_pickles_that_nobody_opens_does_not_matter(folder: Path) -> None:
+    (folder / "unet" / "diffusion_pytorch_model.bin.index.json").write_text('{"weight_map": {"a": "x.bin"}}')
+    assert ModelCache("cpu").load(folder_entry(folder), Path("/"))
+
+
+def test_an_adapter_beside_the_weights_is_refused(folder: Path) -> None:
+    (folder / "text_encoder" / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else"}')
+    assert "brings an adapter" in refusal(folder)
+
+
 def test_code_in_the_folder_is_refused(folder: Path) -> None:
     (folder / "unet" / "my_model.py").write_text("raise SystemExit")
     assert "brings code of its own (unet/my_model.py)" in refusal(folder)
