@@ -65,6 +65,8 @@ def generate(
     else:
         for file in files:
             typer.echo(file)
+        for note in dict.fromkeys(note for image in job.images for note in image.notes):
+            typer.echo(f"Note: {note}", err=True)
 
 
 def _made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:

@@ -87,7 +87,10 @@ class JobError(Value):
 
 
 class ImageRef(Value):
-    """One saved image, as it appears inside a job. `url` is relative to the service's address."""
+    """One saved image, as it appears inside a job. `url` is relative to the service's address.
+
+    `notes` are sentences about what was asked for and had no effect: words cut off, weights, a negative prompt.
+    """
 
     id: str
     index: int
@@ -96,6 +99,7 @@ class ImageRef(Value):
     height: int
     url: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 class Job(Value):
@@ -148,5 +152,10 @@ class SavedImage(Value):
         """The short form that a job carries."""
         return ImageRef(
             id=self.id, index=self.index, seed=self.seed, width=self.width, height=self.height,
-            url=self.url, sha256=self.sha256,
+            url=self.url, sha256=self.sha256, notes=notes_of(self.recipe),
         )  # fmt: skip
+
+
+def notes_of(recipe: dict[str, Any]) -> tuple[str, ...]:
+    """The notes of a recipe: see ImageRef."""
+    return tuple((recipe.get("how") or {}).get("notes") or ())

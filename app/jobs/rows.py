@@ -27,10 +27,11 @@ def utc(seconds: float | None) -> datetime | None:
 def image_refs(connection: Connection, job_ids: Iterable[str]) -> dict[str, tuple[ImageRef, ...]]:
     """The saved images of these jobs in the order of their index; jobs without images are absent."""
     columns = [images.c[name] for name in ("id", "job_id", "index", "seed", "width", "height", "sha256")]
-    wanted = select(*columns).where(images.c.job_id.in_(list(job_ids))).order_by(images.c.job_id, images.c.index)
+    notes = images.c.recipe[("how", "notes")].label("notes")  # the rest of a recipe stays in the table
+    wanted = select(*columns, notes).where(images.c.job_id.in_(list(job_ids))).order_by(images.c.job_id, images.c.index)
     found: dict[str, list[ImageRef]] = {}
     for row in connection.execute(wanted):
-        values = dict(row._mapping)
+        values = dict(row._mapping) | {"notes": tuple(row.notes or ())}
         found.setdefault(values.pop("job_id"), []).append(ImageRef(url=f"/images/{row.id}.png", **values))
     return {job_id: tuple(refs) for job_id, refs in found.items()}
 

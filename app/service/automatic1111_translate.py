@@ -140,7 +140,8 @@ def _info(
     count = len(seeds)
     choice = parse_scheduler(request.scheduler or "default")
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
-    comment = to_sampling(_sampler_name(body), body.get("scheduler")).comment
+    comments = [to_sampling(_sampler_name(body), body.get("scheduler")).comment]
+    comments += dict.fromkeys(note for image in job.images for note in image.notes)
     return {
         "prompt": request.prompt,
         "all_prompts": [request.prompt] * count,
@@ -174,7 +175,7 @@ def _info(
         "clip_skip": 1,
         "is_using_inpainting_conditioning": False,
         "version": version,
-        "comments": comment,
+        "comments": "\n".join(comment for comment in comments if comment),
         "job_id": job.id,
     }
 

@@ -1,0 +1,128 @@
+"""The doors before real pipelines: equal pixels through each of them, LoRAs, and what a model could not do."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from app.diffusion import DiffusionService
+from app.picture.png import inspect
+from tests.families import save
+from tests.loras import TEXT_LAYERS, save_lora
+from tests.pipelines import catalog_toml, make_tiny_sd
+from tests.running import RunningService
+
+pytestmark = pytest.mark.model
+ASKED = {"prompt": "a (red:1.3) apple", "negative_prompt": "blurry", "seed": 7, "width": 64, "height": 64}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    make_tiny_sd(folder / "pocket")
+    save("flux", folder / "flux")
+    save_lora(folder / "loras" / "ink.safetensors", text=TEXT_LAYERS)
+    flux = {"title": "Flux", "path": "flux", "pipeline": "FluxPipeline"}
+    catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def real(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with RunningService(
+        tmp_path_factory.mktemp("real"), ENGINE="local", DEVICE="cpu", MODELS_FOLDER=str(models)
+    ) as running:
+        yield running
+
+
+def native(service: RunningService, http: requests.Session, **fields: Any) -> dict[str, Any]:
+    """The finished job and the bytes of its first picture."""
+    job = http.post(f"{service.url}/api/jobs", json=fields).json()
+    with http.get(f"{service.url}/api/jobs/{job['id']}/events", stream=True, timeout=60) as events:
+        for line in events.iter_lines():
+            if line in (b"event: succeeded", b"event: failed"):
+                break
+    job = http.get(f"{service.url}/api/jobs/{job['id']}").json()
+    assert job["state"] == "succeeded", job["error"]
+    return job | {"png": http.get(f"{service.url}{job['images'][0]['url']}").content}
+
+
+def pixels(png: bytes, tmp_path: Path) -> bytes:
+    (tmp_path / "x.png").write_bytes(png)
+    with Image.open(tmp_path / "x.png") as picture:
+        return picture.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("library", "api", "a1111"),
+    [
+        ("Euler a", "k_euler_a", {"sampler_name": "Euler a"}),
+        ("DPM++ 2M Karras", "DPM++ 2M karras", {"sampler_name": "DPM++ 2M", "scheduler": "karras"}),
+        (
+            "Euler SGM Uniform",
+            "EulerDiscreteScheduler trailing",
+            {"sampler_name": "k_euler", "scheduler": "sgm_uniform"},
+        ),
+    ],
+)
+def test_library_service_and_a1111_door_draw_equal_pixels(
+    real: RunningService, http: requests.Session, models: Path, tmp_path: Path, library: str, api: str, a1111: Any
+) -> None:
+    prompt = ASKED | {"prompt": f"{ASKED['prompt']} <lora:ink:0.5>"}
+    own = DiffusionService(tmp_path, device="cpu", models_folder=models).generate_image(
+        **prompt, scheduler=library, num_inference_steps=3, guidance_scale=4.0, model="pocket"
+    )
+    wanted = own["images"][0].tobytes()
+    fields = prompt | {"num_inference_steps": 3, "guidance_scale": 4.0}
+    assert pixels(native(real, http, **fields, scheduler=api)["png"], tmp_path) == wanted
+    body = prompt | {"steps": 3, "cfg_scale": 4.0} | a1111
+    answer = http.post(f"{real.url}/sdapi/v1/txt2img", json=body).json()
+    assert pixels(base64.b64decode(answer["images"][0]), tmp_path) == wanted
+
+
+def test_loras_are_listed_and_stand_in_the_infotext(real: RunningService, http: requests.Session, models: Path) -> None:
+    [found] = http.get(f"{real.url}/sdapi/v1/loras").json()
+    file = str(models / "loras" / "ink.safetensors")
+    assert found == {"name": "ink", "alias": "ink", "path": file, "metadata": {"ss_output_name": "ink"}}
+    body = ASKED | {"prompt": "an apple <lora:ink:0.5>", "steps": 2}
+    info = json.loads(http.post(f"{real.url}/sdapi/v1/txt2img", json=body).json()["info"])
+    [text] = info["infotexts"]
+    assert text.startswith("an apple <lora:ink:0.5>\n")
+    assert 'Lora hashes: "ink: ' in text
+
+
+def test_an_unknown_lora_is_refused_by_every_door_with_the_known_ones(
+    real: RunningService, http: requests.Session
+) -> None:
+    for path in ("api/jobs", "sdapi/v1/txt2img"):
+        answer = http.post(f"{real.url}/{path}", json={"prompt": "an apple <lora:nothing:1>"})
+        assert answer.status_code == 422
+        assert "there is no LoRA 'nothing'; allowed is one of: ink" in answer.text
+
+
+def test_what_a_model_cannot_do_is_said_in_the_result(real: RunningService, http: requests.Session) -> None:
+    asked = ASKED | {"prompt": "a (red:1.3) apple " * 100, "model": "flux", "num_inference_steps": 2}
+    job = native(real, http, **asked)
+    notes = job["images"][0]["notes"]
+    assert any(note.startswith("truncated: the prompt has ") for note in notes)
+    assert any(note.startswith("weights have no effect with this model") for note in notes)
+    assert "the negative prompt was not used: this model takes none" in notes
+    recipe = inspect(job["png"]).recipe
+    assert recipe is not None
+    assert recipe["how"]["notes"] == notes
+    body = asked | {"steps": 2, "override_settings": {"sd_model_checkpoint": "flux"}}
+    comments = json.loads(http.post(f"{real.url}/sdapi/v1/txt2img", json=body).json()["info"])["comments"]
+    assert comments.splitlines() == notes
+
+
+def test_a_sampler_that_a_model_cannot_use_is_refused_before_it_waits(
+    real: RunningService, http: requests.Session
+) -> None:
+    answer = http.post(f"{real.url}/api/jobs", json={"prompt": "x", "model": "flux", "scheduler": "DDIM"})
+    assert answer.status_code == 422
+    assert "allowed is one of: default, Euler a, Euler, DPM++ 2M, UniPC" in answer.text
