@@ -20,7 +20,7 @@ from app.core.settings import Settings
 from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
-from app.weights.loras import check_lora_tags
+from app.weights.loras import check_lora_tags, lora_files
 from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
@@ -33,7 +33,7 @@ FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "StableDiffusion3Pipeline": {"num_inference_steps": 28, "guidance_scale": 4.5, "width": 1024, "height": 1024},
     "FluxPipeline": {"num_inference_steps": 28, "guidance_scale": 3.5, "width": 1024, "height": 1024},
     "QwenImagePipeline": {"num_inference_steps": 50, "guidance_scale": 4.0, "width": 1024, "height": 1024},
-    "ZImagePipeline": {"num_inference_steps": 9, "guidance_scale": 0.0, "width": 1024, "height": 1024},
+    "ZImagePipeline": {"num_inference_steps": 8, "guidance_scale": 0.0, "width": 1024, "height": 1024},
     "SanaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
     "PixArtSigmaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
     "PixArtAlphaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
@@ -77,6 +77,7 @@ class ModelEntry(Value):
     pipeline: str = "StableDiffusionPipeline"
     size_bytes: int = 0
     parameters: int = 0
+    components: Mapping[str, int] = Field({}, description="Parameters of each part, where known.")
     licence: str = "unknown"
     speed: str = ""
     quality: str = ""
@@ -91,6 +92,9 @@ class ModelEntry(Value):
     guidance_range: Span = Span(low=0, high=30)
     size_range: Span = Span(low=64, high=2048, multiple=8)
     schedulers: tuple[str, ...] = ()
+    lora: str | None = Field(None, description="Name of a LoRA that is part of this model.")
+    lora_repository: str | None = Field(None, description="Where that LoRA comes from.")
+    scheduler_config: Mapping[str, Any] = Field({}, description="What differs from the base model's scheduler.")
     own: bool = Field(False, description="True for files that the user put there.")
 
 
@@ -139,6 +143,8 @@ class Catalog:
         filled = request.model_copy(update=dict(_filled(request, entry)))
         errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
         errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
+        if entry.lora and entry.lora not in lora_files(self.folder):
+            errors.append(FieldError("model", entry.key, _missing_lora(entry)))
         if errors:
             raise InvalidRequest(errors)
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
@@ -148,6 +154,11 @@ class Catalog:
     def installed_path(self, entry: ModelEntry) -> Path | None:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
         return self.folder / entry.path if entry.path else None
+
+
+def _missing_lora(entry: ModelEntry) -> str:
+    name = f"{entry.lora}.safetensors"
+    return f"it needs {name} in models/loras: hf download {entry.lora_repository} {name} --local-dir models/loras"
 
 
 def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, Any]]:

@@ -7,25 +7,18 @@ and it changes the last bits (2e-6, enough to flip a pixel value now and then).
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 
-from app.core.errors import AtelierError, GenerationCancelled
+from app.core.errors import AtelierError, GenerationCancelled, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.cache import ModelCache
+from app.diffusion.made import Made
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompts import pass_key
+from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024  # rows of one GPU pass, in pixels of all of them
-
-
-@dataclass(frozen=True)
-class Made:
-    """What became of one request: its pictures, or the error that stopped it. `seconds` is working time."""
-
-    pictures: tuple[Picture, ...] = ()
-    error: AtelierError | None = None
-    seconds: float = 0.0
 
 
 def generate(
@@ -35,6 +28,7 @@ def generate(
     on_step: Callable[[int, int, bytes | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     wants_preview: Callable[[], bool] | None = None,
+    cache: ModelCache | None = None,
 ) -> list[Picture]:
     """All images of one resolved request, in order. The arguments are those of `generate_batch` for one request.
 
@@ -47,6 +41,7 @@ def generate(
         on_step=(lambda _, step, of, preview: on_step(step, of, preview)) if on_step else None,
         cancelled=(lambda _: cancelled()) if cancelled else None,
         wants_preview=(lambda _: wants_preview()) if wants_preview else None,
+        cache=cache,
     )
     if made.error is not None:
         raise made.error
@@ -60,6 +55,7 @@ def generate_batch(
     on_step: Callable[[int, int, int, bytes | None], None] | None = None,
     cancelled: Callable[[int], bool] | None = None,
     wants_preview: Callable[[int], bool] | None = None,
+    cache: ModelCache | None = None,
 ) -> list[Made]:
     """One result for each request, in order. The requests are resolved and share a batch key.
 
@@ -67,7 +63,41 @@ def generate_batch(
     all steps of the request, `preview` is a JPEG or None. `wants_preview(index)` is asked first: absent, no previews
     are made. `cancelled(index)` is asked at each step; a cancelled request leaves its neighbours undisturbed.
     Errors are in the results; only bugs are raised.
+
+    What ran out of memory is made again, once, by a `cache` that holds the model: see `retry`.
     """
+
+    def attempt(model: LoadedModel, chosen: Sequence[int], at_once: int | None) -> list[Made]:
+        """What becomes of the chosen requests; watchers hear of them by their place among all."""
+        return _attempt(
+            model,
+            [requests[index] for index in chosen],
+            (lambda i, step, of, preview: on_step(chosen[i], step, of, preview)) if on_step else None,
+            (lambda i: cancelled(chosen[i])) if cancelled else None,
+            (lambda i: wants_preview(chosen[i])) if wants_preview else None,
+            at_once,
+        )
+
+    results = attempt(loaded, range(len(requests)), None)
+    short = [index for index, made in enumerate(results) if isinstance(made.error, OutOfMemory)]
+    if not short or cache is None:
+        return results
+    again = try_again(cache, loaded, [requests[i] for i in short], [results[i] for i in short],
+                      lambda model, at_once: attempt(model, short, at_once),
+                      _at_once(loaded, [requests[i] for i in short]))  # fmt: skip
+    for index, made in zip(short, again, strict=True):
+        results[index] = made
+    return results
+
+
+def _attempt(
+    loaded: LoadedModel,
+    requests: Sequence[GenerationRequest],
+    on_step: Callable[[int, int, int, bytes | None], None] | None,
+    cancelled: Callable[[int], bool] | None,
+    wants_preview: Callable[[int], bool] | None,
+    at_once: int | None,
+) -> list[Made]:
     rows = [
         Row(index, image, request.seed + image, request)
         for index, request in enumerate(requests)
@@ -77,7 +107,7 @@ def generate_batch(
         return []
     try:
         with loaded.loras.applied(loaded.pipe, requests[0].prompt):
-            return _make(loaded, requests, rows, on_step, cancelled, wants_preview)
+            return _make(loaded, requests, rows, on_step, cancelled, wants_preview, at_once)
     except AtelierError as error:  # of the LoRAs: what happens to a picture is in the results already
         return [Made(error=error) for _ in requests]
 
@@ -89,8 +119,9 @@ def _make(
     on_step: Callable[[int, int, int, bytes | None], None] | None,
     cancelled: Callable[[int], bool] | None,
     wants_preview: Callable[[int], bool] | None,
+    at_once: int | None,
 ) -> list[Made]:
-    chunks = _chunks(loaded, rows)
+    chunks = _chunks(loaded, rows, at_once)
     pictures: dict[int, list[Picture]] = {index: [] for index in range(len(requests))}
     errors: dict[int, AtelierError] = {}
     seconds = dict.fromkeys(range(len(requests)), 0.0)
@@ -127,9 +158,14 @@ def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
     return max(1, GPU_BATCH_PIXELS // ((request.width or 512) * (request.height or 512)))
 
 
-def _chunks(loaded: LoadedModel, rows: list[Row]) -> list[list[Row]]:
+def _at_once(loaded: LoadedModel, requests: Sequence[GenerationRequest]) -> int:
+    """How many images the largest pass of these requests had."""
+    return min(_chunk_size(loaded, requests[0]), sum(request.num_images for request in requests))
+
+
+def _chunks(loaded: LoadedModel, rows: list[Row], at_once: int | None) -> list[list[Row]]:
     """The rows of each pass. Prompts of different lengths never share one: the shorter would have to be padded."""
-    size = _chunk_size(loaded, rows[0].request)
+    size = at_once or _chunk_size(loaded, rows[0].request)
     if size == 1:
         return [[row] for row in rows]
     alike: dict[Hashable, list[Row]] = {}

@@ -3,8 +3,8 @@
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,22 @@ class ActiveLora:
 
 
 class Loras:
-    """The LoRAs of one loaded model; `folder` is the models folder. One thread."""
+    """The LoRAs of one loaded model; `folder` is the models folder. One thread.
+
+    `changing` is entered while LoRAs are put on: whoever keeps the text encoders elsewhere brings them there.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self.active: tuple[ActiveLora, ...] = ()
+        self.changing: Callable[[], AbstractContextManager[None]] = nullcontext
         self._hashes: dict[tuple[str, int, int], str] = {}
 
     @contextmanager
-    def applied(self, pipe: Pipeline, prompt: str) -> Iterator[None]:
+    def applied(self, pipe: Pipeline, prompt: str, own: str | None = None) -> Iterator[None]:
         """While open, the LoRAs of the prompt's tags are on the pipeline; afterwards it is as it was, bit by bit.
+
+        `own` is the name of one that is part of the model and comes before them.
 
         Raises InvalidRequest for an unknown one, ModelRefused for one that is damaged or does not fit, OutOfMemory.
         """
@@ -58,13 +64,16 @@ class Loras:
             tags = parse_loras(prompt)[1]
         except ValueError as error:
             raise InvalidRequest([FieldError("prompt", prompt, str(error))]) from None
+        if own:
+            tags = [LoraTag(own), *(tag for tag in tags if tag.name != own)]
         if not tags:
             yield
             return
         if not hasattr(pipe, "load_lora_weights"):
             raise ModelRefused(f"{type(pipe).__name__} takes no LoRA.")
         try:
-            self._put_on(pipe, tags)
+            with self.changing():
+                self._put_on(pipe, tags)
             yield
         finally:
             self.active = ()

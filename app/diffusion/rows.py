@@ -11,12 +11,13 @@ import torch
 from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.machine import dtype_name
 from app.diffusion.memory import free_caches, is_out_of_memory
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import prompt_notes, text_arguments
-from app.diffusion.samplers import make_scheduler, sampler_label
+from app.diffusion.samplers import make_scheduler, sampler_label, with_config
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     and hooks are back in place whatever happens.
     """
     started = time.monotonic()
-    pixels, scheduler = _run(loaded, rows, watch)
+    decoding = Decoding()
+    pixels, scheduler = _run(loaded, rows, watch, decoding)
     seconds = (time.monotonic() - started) / len(rows)
     height, width = int(pixels.shape[1]), int(pixels.shape[2])
     made = {}
@@ -102,25 +104,27 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
         if row.request_index in watch.dropped:
             continue
         how = _how(loaded, row, scheduler, len(rows), seconds)
+        how["notes"] += decoding.notes
         made[row] = Picture(row.image, row.seed, width, height, pixels[i].numpy().tobytes(), how)
     return made
 
 
-def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> tuple[torch.Tensor, Any]:
+def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch, decoding: Decoding) -> tuple[torch.Tensor, Any]:
     pipe, own_scheduler = loaded.pipe, loaded.pipe.scheduler
-    scheduler = make_scheduler(own_scheduler, rows[0].request.scheduler, type(pipe).__name__)
+    base = with_config(own_scheduler, loaded.entry.scheduler_config)
+    scheduler = make_scheduler(base, rows[0].request.scheduler, type(pipe).__name__)
     generators = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
     watch.attach(loaded, PredictionTap(scheduler, generators))
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
-        with loaded.prompts.around(pipe, loaded.loras.active):
+        with loaded.prompts.around(pipe, loaded.loras.active), decoding.watched(pipe):
             images = pipe(**_arguments(loaded, rows, watch), generator=generators).images
         return _to_pixels(images, rows[0].request), scheduler
     except AtelierError as error:
         problem = error
     except (MemoryError, RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        problem = _as_ours(error, rows[0].request)
+        problem = _as_ours(error, rows[0].request, decoding)
     finally:
         pipe.scheduler = own_scheduler
     # Here and not inside `except`: the traceback's frames would keep the pass's tensors alive.
@@ -158,9 +162,10 @@ def _to_pixels(images: torch.Tensor, request: GenerationRequest) -> torch.Tensor
     return images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def _as_ours(error: BaseException, request: GenerationRequest) -> AtelierError:
+def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decoding) -> AtelierError:
     if is_out_of_memory(error):
-        return OutOfMemory(
+        kind = DecodeOutOfMemory if decoding.out_of_memory else OutOfMemory
+        return kind(
             f"There was not enough memory for {request.width}x{request.height} pixels.",
             hint="Try a smaller size or fewer images.",
         )
@@ -183,6 +188,7 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         **loras,
         "batch_size": batch,
         "memory": loaded.plan.words(),
+        **({"retried": loaded.retried} if loaded.retried else {}),
         "safety_checker": False,
         "seconds": round(seconds, 3),
         "versions": loaded.versions,

@@ -60,6 +60,11 @@ def make_scheduler(base: Scheduler, name: str | None, pipeline: str | None = Non
     return cls.from_config(base.config, **{**cleared, **shift, **config, **choice.schedule.config})
 
 
+def with_config(own: Scheduler, changes: Mapping[str, Any]) -> Scheduler:
+    """The model's own scheduler with what its catalog entry changes."""
+    return type(own).from_config({**own.config, **changes}) if changes else own
+
+
 def is_flow(scheduler: Scheduler) -> bool:
     """True if the model behind it was trained by flow matching."""
     return type(scheduler).__name__.startswith("FlowMatch") or bool(scheduler.config.get("use_flow_sigmas"))
