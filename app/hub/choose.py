@@ -1,22 +1,31 @@
 """Which of a repository's files a pipeline needs: no code, no pickles, one set of weights per component."""
 
 import fnmatch
+import re
 from collections.abc import Iterable
 
 WANTED = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors", "*/*.jinja")
 NEVER = ("*.py", "*onnx*", "*flax*", "*openvino*", "*non_ema*", "safety_checker/*", "feature_extractor/*.safetensors")
+WEIGHTS = ".safetensors"
+_VARIANT = re.compile(r"\.([a-z]+[0-9]+[a-z0-9_]*)(?:-[0-9]{5}-of-[0-9]{5})?\.safetensors$")
 
 
 def wanted_files(names: Iterable[str], variant: str | None = None) -> list[str]:
-    """The files to download, in the order given. Where a component has weights of the `variant`, the others stay."""
+    """The files to download, in the order given: of each component the weights of `variant`, else those of none."""
     chosen = [name for name in names if _is_wanted(name)]
-    tag = f".{variant}." if variant else None
-    with_variant = {name.split("/")[0] for name in chosen if tag and tag in name and name.endswith(".safetensors")}
+    with_variant = {_component(name) for name in chosen if variant and _variant_of(name) == variant}
     return [
         name
         for name in chosen
-        if not name.endswith(".safetensors") or _is_variant(name, tag) == (name.split("/")[0] in with_variant)
+        if not name.endswith(WEIGHTS) or _variant_of(name) == (variant if _component(name) in with_variant else None)
     ]
+
+
+def other_variants(names: Iterable[str], chosen: Iterable[str]) -> dict[str, str]:
+    """Components of which no weights were chosen because there are only those of another variant: name → variant."""
+    served = {_component(name) for name in chosen if name.endswith(WEIGHTS)}
+    left = [name for name in names if name.endswith(WEIGHTS) and _is_wanted(name)]
+    return {_component(name): _variant_of(name) or "" for name in left if _component(name) not in served}
 
 
 def _is_wanted(name: str) -> bool:
@@ -26,6 +35,11 @@ def _is_wanted(name: str) -> bool:
     return fits and not outside and not any(fnmatch.fnmatch(name, pattern) for pattern in NEVER)
 
 
-def _is_variant(name: str, tag: str | None) -> bool:
-    file = name.split("/")[-1]
-    return tag in file if tag else ".fp16." in file or ".bf16." in file
+def _component(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _variant_of(name: str) -> str | None:
+    """`fp16` of `model.fp16.safetensors` and of `model.fp16-00001-of-00002.safetensors`."""
+    found = _VARIANT.search(name)
+    return found[1] if found else None

@@ -24,7 +24,7 @@ from huggingface_hub.hf_api import ModelInfo
 
 from app.core.errors import DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
 from app.hub.alone import alone
-from app.hub.choose import wanted_files
+from app.hub.choose import other_variants, wanted_files
 from app.hub.disk import DEFAULT_REVISION, HubModel, Plan, PlannedFile, bytes_present, on_disk, storage_folder
 from app.hub.transfer import FileTransfer, Meter
 
@@ -71,6 +71,11 @@ def make_plan(model: HubModel) -> Plan:
             hint="A single .safetensors file can be put into the models folder by hand.",
         )
     wanted = set(wanted_files(names, model.variant))
+    for part, variant in other_variants(names, wanted).items():
+        raise ModelRefused(
+            f"{repository} has no plain weights of {part}, only {variant} ones.",
+            hint=f'List it in models/catalog.toml with variant = "{variant}".',
+        )
     bare = bool(model.transformer)
     if bare:
         wanted -= {name for name in wanted if name.startswith("transformer/") and "safetensors" in name}
