@@ -20,6 +20,19 @@ class MachineSize(StrEnum):
     TINY = "tiny"
 
 
+class Tier(StrEnum):
+    """How a model is laid out in memory, from fast and large to slow or small."""
+
+    RESIDENT = "resident"
+    RELEASED = "released"
+    MODEL_OFFLOAD = "model-offload"
+    GROUP_OFFLOAD = "group-offload"
+    INT8 = "int8"
+    FP8 = "fp8"
+    FP8_OFFLOAD = "fp8-offload"
+    INT4 = "int4"
+
+
 class WebServer(StrEnum):
     """What speaks HTTP for the image service."""
 
@@ -87,6 +100,11 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("ATELIER_MACHINE_SIZE", "MACHINE_SIZE", "machine_size"),
         description="How much memory saving: big, medium, little or tiny; measured if absent.",
+    )
+    memory_tier: Tier | None = Field(
+        None,
+        description="How models are laid out in memory: resident, released, model-offload, group-offload, int8, fp8, "
+        "fp8-offload or int4; chosen for each model if absent (`python -m app doctor` shows how).",
     )
     default_model: str = Field("pocket", description="Catalog key of the model used when a request names none.")
     preload: bool = Field(True, description="Load the default model when the service starts.")

@@ -2,13 +2,14 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from app.catalog import ModelEntry
 from app.core.errors import OutOfMemory
-from app.core.settings import MachineSize
+from app.core.settings import MachineSize, Tier
 from app.diffusion.machine import choose_device, memory
 from app.diffusion.pipelines import (
     Checked,
@@ -17,18 +18,36 @@ from app.diffusion.pipelines import (
     check_model,
     common_parts,
     load_pipeline,
+    parts_of_checked,
     release,
 )
+from app.diffusion.placement import packages, room_of, tile
 from app.diffusion.shared import SharedParts, bytes_of
+from app.diffusion.single_file import CheckedFile
+from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
+from app.tiers.parts import Parts
+from app.tiers.plan import Plan
 
-HEADROOM = 1.2  # free bytes wanted for one byte of weights: the rest is for activations
+NOTHING_LOWER = "A smaller model would need less; so would other programs that are closed."
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a loaded model came from, to load it once more."""
+
+    entry: ModelEntry
+    checked: Checked
+    parts: Parts
+    folder: Path
+    on_event: OnEvent | None
 
 
 class ModelCache:
     """Loads each model once. `load` and `unload` are for one thread; `loaded` for any.
 
     `budget_bytes` bounds the weights of all loaded models; absent, the device's free memory does. `download` allows
-    a hub model that is not installed to be fetched.
+    a hub model that is not installed to be fetched. How a model is laid out in memory is measured, unless `tier` or
+    `machine_size` says it.
     """
 
     def __init__(
@@ -37,11 +56,14 @@ class ModelCache:
         *,
         budget_bytes: int | None = None,
         machine_size: MachineSize | None = None,
+        tier: Tier | None = None,
         download: bool = False,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self._budget = budget_bytes
         self._machine_size = machine_size
+        self._tier = tier
+        self._sources: dict[str, _Source] = {}
         self._download = download
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._parts = SharedParts()
@@ -59,17 +81,54 @@ class ModelCache:
                 self._models.move_to_end(entry.key)
                 return self._models[entry.key]
             checked = check_model(entry, folder, on_event, download=download or self._download)
+            source = _Source(entry, checked, parts_of_checked(checked), folder, on_event)
+            plan = self._plan(source)
             # Held while others are unloaded for this model: what it has in common with them must survive that.
-            parts = common_parts(entry, checked, self.device, self._machine_size, self._parts)
-            self._make_room(max(0, checked.weight_bytes - bytes_of(parts.values())))
-            self._models[entry.key] = self._load_or_evict(entry, checked, on_event)
-            self._models[entry.key].loras.folder = folder
-            return self._models[entry.key]
+            parts = common_parts(entry, checked, self.device, plan, self._parts)
+            self._make_room(source, plan, bytes_of(parts.values()))
+            return self._keep(source, self._load_or_evict(source, plan))
+
+    def lower(self, loaded: LoadedModel, *, decoding: bool) -> LoadedModel | None:
+        """The same model laid out so that it needs less memory; None if it cannot be. `loaded` must not be used after.
+
+        `decoding`: memory ran out at the VAE, so that decoding in tiles is tried first. Everything else is unloaded
+        for it. Raises what `load` raises.
+        """
+        with self._lock:
+            source = self._sources.get(loaded.entry.key)
+            if source is None or self._models.get(loaded.entry.key) is not loaded:
+                return None
+            if decoding and not loaded.plan.vae_tiling and tile(loaded.pipe, True):
+                loaded.plan = self._expected(source, replace(loaded.plan, vae_tiling=True))
+                return loaded
+            plan = self.below(loaded)
+            if plan is None:
+                return None
+            self.clear()
+            return self._keep(source, replace(self._load(source, plan), planned=loaded.planned))
+
+    def below(self, loaded: LoadedModel) -> Plan | None:
+        """The plan under a model's own; None if there is none."""
+        source = self._sources.get(loaded.entry.key)
+        if source is None:
+            return None
+        return lower(loaded.plan, source.parts, room_of(self.device), _pixels(source), _packages(source))
+
+    def settle(self, loaded: LoadedModel) -> None:
+        """After a run on a lowered model: what changes pixels goes back, so that the next picture is as it would be."""
+        planned = loaded.planned
+        if planned is None or loaded.plan.lossless or loaded.plan == planned:
+            return
+        if loaded.plan.tier is planned.tier and tile(loaded.pipe, planned.vae_tiling):
+            loaded.plan = planned
+        else:
+            self.unload(loaded.entry.key)
 
     def unload(self, key: str) -> bool:
         """Free one model's memory. False if it was not loaded."""
         with self._lock:
             loaded = self._models.pop(key, None)
+            self._sources.pop(key, None)
             if loaded is None:
                 return False
             release(loaded)
@@ -84,29 +143,80 @@ class ModelCache:
         """Keys of the loaded models, the least recently used first."""
         return tuple(self._models)
 
-    def _load_or_evict(self, entry: ModelEntry, checked: Checked, on_event: OnEvent | None) -> LoadedModel:
+    def _keep(self, source: _Source, loaded: LoadedModel) -> LoadedModel:
+        loaded.loras.folder = source.folder
+        self._models[source.entry.key] = loaded
+        self._sources[source.entry.key] = source
+        return loaded
+
+    def _plan(self, source: _Source) -> Plan:
+        """How the model would be laid out if the others were unloaded for it. Raises OutOfMemory if it cannot run."""
+        room, ours = room_of(self.device), self._held()
+        if room.vram is None:
+            room = replace(room, ram_free=(room.ram_free or 0) + ours)
+        else:
+            room = replace(room, vram_free=(room.vram_free or 0) + ours)
+        plan = choose(
+            source.parts,
+            room,
+            _pixels(source),
+            size=self._machine_size,
+            tier=self._tier,
+            packages=_packages(source),
+        )
+        if not plan.fits:
+            raise OutOfMemory(f"{source.entry.title} does not fit into this machine's memory.", hint=plan.hint)
+        return plan
+
+    def _expected(self, source: _Source, plan: Plan) -> Plan:
+        return expected(plan, source.parts, room_of(self.device), _pixels(source))
+
+    def _load(self, source: _Source, plan: Plan) -> LoadedModel:
+        return load_pipeline(
+            source.entry, source.checked, self.device, plan, on_event=source.on_event, shared=self._parts
+        )
+
+    def _load_or_evict(self, source: _Source, plan: Plan) -> LoadedModel:
+        """Load; if memory runs out, without the others; and if that is not enough, once more one tier lower."""
         while True:
             try:
-                return load_pipeline(
-                    entry,
-                    checked,
-                    self.device,
-                    machine_size=self._machine_size,
-                    on_event=on_event,
-                    shared=self._parts,
-                )
+                return self._load(source, plan)
             except OutOfMemory:
                 if not self._models:
-                    raise
+                    break
             self.unload(next(iter(self._models)))
+        room = room_of(self.device)
+        below = lower(plan, source.parts, room, _pixels(source), _packages(source))
+        if below is None:
+            raise OutOfMemory(f"There is not enough memory to load {source.entry.title}.", hint=NOTHING_LOWER)
+        loaded = self._load(source, below)
+        loaded.retried = f"out of memory while loading with {plan.name()}; loaded again with {below.name()}"
+        return loaded
 
-    def _make_room(self, need: int) -> None:
-        while self._models and not self._fits(need):
+    def _make_room(self, source: _Source, plan: Plan, shared_bytes: int) -> None:
+        if self._budget is not None:
+            need = source.checked.weight_bytes - shared_bytes
+        else:
+            need = (plan.expected_vram or plan.expected_ram) - (GPU_FIXED if plan.expected_vram else PROCESS)
+            need -= shared_bytes
+        while self._models and not self._fits(max(0, need)):
             self.unload(next(iter(self._models)))
 
     def _fits(self, need: int) -> bool:
         if self._budget is not None:
-            loaded = (part for model in self._models.values() for part in model.pipe.components.values())
-            return need + bytes_of(loaded) <= self._budget
+            return need + self._held() <= self._budget
         free, _ = memory(self.device)
-        return need * HEADROOM <= free
+        return need <= free
+
+    def _held(self) -> int:
+        """Bytes of the weights of all loaded models."""
+        return bytes_of(part for model in self._models.values() for part in model.pipe.components.values())
+
+
+def _pixels(source: _Source) -> int:
+    return source.entry.width * source.entry.height
+
+
+def _packages(source: _Source) -> frozenset[str]:
+    # Only a folder's denoiser can be quantized while it is read.
+    return frozenset() if isinstance(source.checked, CheckedFile) else packages()

@@ -137,6 +137,8 @@ def _make(
         try:
             made = run_rows(loaded, open_rows, watch)
         except AtelierError as error:
+            # Its frames would keep the pass's tensors alive while it is made again.
+            error.__traceback__ = None
             errors |= {row.request_index: error for row in open_rows}
             made = {}
         share = (time.monotonic() - started) / len(open_rows)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,24 @@ from safetensors import SafetensorError
 
 from app.catalog import ModelEntry
 from app.core.errors import ModelNotInstalled, ModelRefused, OutOfMemory
-from app.core.settings import MachineSize
-from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class
+from app.core.settings import Tier
+from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class, read_index, weight_files
 from app.diffusion.kinds import Pipeline
 from app.diffusion.loras import Loras
 from app.diffusion.machine import choose_dtype
-from app.diffusion.memory import MemoryPlan, apply_plan, free_caches, is_out_of_memory, module_bytes, plan_for
+from app.diffusion.memory import free_caches, is_out_of_memory, module_bytes
+from app.diffusion.placement import place, quantization
 from app.diffusion.previews import PreviewFit, fit_previews
 from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.quantized import TRANSFORMER, read_transformer, with_transformer
+from app.diffusion.released import ReadAgain
 from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.hub.disk import Presence, on_disk
 from app.hub.fetch import fetch
+from app.tiers.parts import Parts, guessed_parts, parts_of, role_of
+from app.tiers.plan import PACKAGES, Plan
+from app.weights.header import read_header
 
 # What the libraries raise for files that do not fit together or are damaged inside.
 LOAD_ERRORS = (
@@ -40,17 +46,22 @@ OnEvent = Callable[[str, int, int], None]  # phase ("downloading", "loading", "l
 
 @dataclass
 class LoadedModel:
-    """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time."""
+    """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time.
+
+    `plan` is how it is laid out now, `planned` how it would be if memory had not run out; `retried` says so in words.
+    """
 
     entry: ModelEntry
     pipe: Pipeline
     device: torch.device
     dtype: torch.dtype
-    plan: MemoryPlan
+    plan: Plan
     weight_bytes: int
     revision: str | None = None
     preview_fit: PreviewFit | None = None
     load_seconds: float = 0.0
+    planned: Plan | None = None
+    retried: str | None = None
     prompts: PromptCache = field(default_factory=PromptCache)
     loras: Loras = field(default_factory=Loras)
     notes: list[str] = field(default_factory=list)
@@ -94,55 +105,77 @@ def _hub_folder(entry: ModelEntry, on_event: OnEvent | None, download: bool) -> 
     )
 
 
+def parts_of_checked(checked: Checked) -> Parts:
+    """What a model's parts hold, by the headers of its files."""
+    if isinstance(checked, CheckedFile):
+        return guessed_parts(checked.parameters, checked.pipeline)
+    components = {
+        part: sum(read_header(file).parameters for file in weight_files(checked.folder / part, None))
+        for part in checked.components
+    }
+    if checked.transformer is None:
+        return parts_of(components, checked.pipeline)
+    components[TRANSFORMER] = checked.transformer.stat().st_size // 2
+    return replace(parts_of(components, checked.pipeline), one_file=True)
+
+
+def format_for(checked: Checked, device: torch.device, plan: Plan) -> torch.dtype:
+    """The number format that a model is computed in."""
+    return torch.bfloat16 if plan.half else choose_dtype(device, checked.parameters)
+
+
 def load_pipeline(
     entry: ModelEntry,
     checked: Checked,
     device: torch.device,
+    plan: Plan,
     *,
-    machine_size: MachineSize | None = None,
     on_event: OnEvent | None = None,
     shared: SharedParts | None = None,
 ) -> LoadedModel:
-    """Load a checked model onto a device. Runs no code of the model's and opens no pickle.
+    """Load a checked model and lay it out as the plan says. Runs no code of the model's and opens no pickle.
 
     Components that `shared` knows are used as they are, and the others become known to it.
 
-    Raises ModelRefused for files that do not fit together, OutOfMemory.
+    Raises ModelRefused for files that do not fit together and for a plan whose optional package is missing,
+    OutOfMemory.
     """
     started = time.monotonic()
     tell = on_event or (lambda phase, done, of: None)
     tell("loading", 0, checked.weight_bytes)
-    dtype = choose_dtype(device, checked.parameters)
-    parts = common_parts(entry, checked, device, machine_size, shared)
-    pipe = _read(checked, dtype, entry.variant, parts)
+    dtype = format_for(checked, device, plan)
+    parts = common_parts(entry, checked, device, plan, shared)
+    pipe = _read(checked, dtype, entry.variant, parts, plan)
     fit = fit_previews(getattr(pipe, "vae", None))
     weights = module_bytes(pipe)
-    plan = plan_for(device, weights, machine_size)
-    _place(pipe, plan, device)
-    if shared is not None and isinstance(checked, CheckedFolder):
+    encoding = _place(pipe, plan, device, checked, entry.variant, dtype)
+    if shared is not None and isinstance(checked, CheckedFolder) and _is_common(plan):
         shared.keep(checked, entry.variant, dtype, pipe)
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
-    return LoadedModel(
-        entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started
+    loaded = LoadedModel(
+        entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started, plan
     )  # fmt: skip
+    loaded.prompts.encoding = loaded.loras.changing = encoding
+    return loaded
 
 
 def common_parts(
-    entry: ModelEntry,
-    checked: Checked,
-    device: torch.device,
-    machine_size: MachineSize | None,
-    shared: SharedParts | None,
+    entry: ModelEntry, checked: Checked, device: torch.device, plan: Plan, shared: SharedParts | None
 ) -> dict[str, torch.nn.Module]:
     """The components of a model that are in memory already. None where its weights would be moved about or cast."""
-    if shared is None or not isinstance(checked, CheckedFolder):
+    if shared is None or not isinstance(checked, CheckedFolder) or not _is_common(plan):
         return {}
-    if plan_for(device, checked.weight_bytes, machine_size).tier is not MachineSize.BIG:
-        return {}
-    return shared.find(checked, entry.variant, choose_dtype(device, checked.parameters))
+    return shared.find(checked, entry.variant, format_for(checked, device, plan))
 
 
-def _read(checked: Checked, dtype: torch.dtype, variant: str | None, parts: Mapping[str, torch.nn.Module]) -> Pipeline:
+def _is_common(plan: Plan) -> bool:
+    """True if a model laid out like this may have components in common with another."""
+    return plan.tier is Tier.RESIDENT and not plan.vae_tiling
+
+
+def _read(
+    checked: Checked, dtype: torch.dtype, variant: str | None, parts: Mapping[str, torch.nn.Module], plan: Plan
+) -> Pipeline:
     # Bars and advice of the libraries would end up in the owner's terminal; our events say it better.
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
@@ -150,9 +183,10 @@ def _read(checked: Checked, dtype: torch.dtype, variant: str | None, parts: Mapp
     problem: str
     try:
         if isinstance(checked, CheckedFile):
+            _refuse_to_quantize(checked, plan)
             pipe = read_file(checked, dtype)
         else:
-            pipe = _read_folder(checked, dtype, variant, parts)
+            pipe = _read_folder(checked, dtype, variant, {**parts, **_quantized(checked, dtype, variant, plan)})
     except LOAD_ERRORS as error:
         problem, memory_ran_out = f"{type(error).__name__}: {error}", is_out_of_memory(error)
     else:
@@ -178,10 +212,52 @@ def _read_folder(
     return cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
 
 
-def _place(pipe: Pipeline, plan: MemoryPlan, device: torch.device) -> None:
+def _quantized(
+    checked: CheckedFolder, dtype: torch.dtype, variant: str | None, plan: Plan
+) -> dict[str, torch.nn.Module]:
+    """The denoiser, quantized while it is read, if the plan wants that."""
+    config = quantization(plan)
+    if config is None:
+        return {}
+    if checked.transformer is not None:
+        _refuse_to_quantize(checked, plan)
+    index = read_index(checked.folder)
+    found = {}
+    for part in checked.components:
+        if role_of(part) == "denoiser":
+            cls = getattr(diffusers, index[part][1])
+            options = {"variant": variant} if variant else {}
+            found[part] = _read_part(cls, checked.folder / part, quantization_config=config, dtype=dtype, **options)
+    return found
+
+
+def _read_part(cls: Any, folder: Path, **options: Any) -> torch.nn.Module:
+    module: torch.nn.Module = cls.from_pretrained(folder, use_safetensors=True, local_files_only=True, **options)
+    return module
+
+
+def _refuse_to_quantize(checked: Checked, plan: Plan) -> None:
+    if plan.tier in PACKAGES:
+        raise ModelRefused(f"{checked.name} cannot be quantized (memory tier {plan.tier}): only whole folders can.")
+
+
+def _place(
+    pipe: Pipeline, plan: Plan, device: torch.device, checked: Checked, variant: str | None, dtype: torch.dtype
+) -> Callable[[], AbstractContextManager[None]]:
+    """Lay the pipeline out. Gives what has to be open while the text encoders work."""
+
+    read_again: ReadAgain | None = None
+    if isinstance(checked, CheckedFolder):
+        options = {"variant": variant} if variant else {}
+        classes = {name: type(part) for name, part in pipe.components.items()}
+        folder = checked.folder
+
+        def read_again(name: str) -> torch.nn.Module:
+            return _read_part(classes[name], folder / name, dtype=dtype, **options)
+
     try:
-        apply_plan(pipe, plan, device)
-        return
+        released = place(pipe, plan, device, read_again)
+        return released.encoding if released else nullcontext
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -203,6 +279,7 @@ def release(loaded: LoadedModel) -> None:
     _drop(loaded.pipe)
     loaded.preview_fit = None
     loaded.prompts.clear()
+    loaded.prompts.encoding = loaded.loras.changing = nullcontext
     free_caches()
 
 

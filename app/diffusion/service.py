@@ -50,7 +50,9 @@ class DiffusionService:
         self.output_dir = Path(output_dir)
         self._settings = settings
         self._catalog = Catalog(settings)
-        self._cache = ModelCache(device or settings.device, machine_size=settings.machine_size)
+        self._cache = ModelCache(
+            device or settings.device, machine_size=settings.machine_size, tier=settings.memory_tier
+        )
         self._own_entries: dict[str, ModelEntry] = {}
         self._current: str | None = None
         self._history: list[dict[str, Any]] = []
@@ -126,6 +128,7 @@ class DiffusionService:
                     on_step=on_step,
                     cancelled=cancelled.is_set if cancelled else None,
                     wants_preview=_throttle(self._settings.previews_per_s) if on_step else None,
+                    cache=self._cache,
                 )
                 return self._result(request, pictures)
             except AtelierError as error:

@@ -8,10 +8,11 @@ import psutil
 
 from app.catalog import ModelEntry
 from app.core.errors import AtelierError, GenerationCancelled
-from app.core.settings import MachineSize
+from app.core.settings import MachineSize, Tier
 from app.diffusion.cache import ModelCache
-from app.diffusion.generate import Made, generate_batch
+from app.diffusion.generate import generate_batch
 from app.diffusion.machine import memory
+from app.diffusion.made import Made
 from app.engine.base import Outcome
 from app.engine.loop import Options, Report, Work, job_error, serve
 
@@ -21,7 +22,8 @@ class PipelineMaker:
 
     def __init__(self, options: Options) -> None:
         size = MachineSize(options.machine_size) if options.machine_size else None
-        self._cache = ModelCache(options.device, machine_size=size)
+        tier = Tier(options.memory_tier) if options.memory_tier else None
+        self._cache = ModelCache(options.device, machine_size=size, tier=tier)
         self.name = str(self._cache.device)
 
     def make(self, work: Sequence[Work], entry: ModelEntry, folder: Path, report: Report) -> list[Outcome]:
@@ -36,6 +38,7 @@ class PipelineMaker:
             on_step=on_step,
             cancelled=lambda index: work[index].cancelled.is_set(),
             wants_preview=lambda index: report.wants_preview(work[index].job_id),
+            cache=self._cache,
         )
         return [_outcome(item.job_id, made) for item, made in zip(work, results, strict=True)]
 

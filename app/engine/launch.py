@@ -44,6 +44,7 @@ class Launcher:
             "parent": os.getpid(),
             "previews_per_s": self._settings.previews_per_s,
             "machine_size": self._settings.machine_size,
+            "memory_tier": self._settings.memory_tier,
         }
         return ChildProcess(
             [*self._command, json.dumps(options)],

@@ -42,6 +42,7 @@ class Options:
     parent: int
     previews_per_s: float
     machine_size: str | None
+    memory_tier: str | None = None
 
 
 @dataclass(frozen=True)
