@@ -20,7 +20,7 @@ from app.core.settings import Settings
 from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
-from app.weights.loras import check_lora_tags, lora_files
+from app.weights.loras import check_lora_tags, lora_files, lora_metadata
 from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
@@ -150,6 +150,10 @@ class Catalog:
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
         choice = parse_scheduler(filled.scheduler or DEFAULT)
         return filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
+
+    def loras(self) -> list[tuple[str, Path, dict[str, Any]]]:
+        """Name, file and metadata of every LoRA in the models folder."""
+        return [(name, file, lora_metadata(file)) for name, file in lora_files(self.folder).items()]
 
     def installed_path(self, entry: ModelEntry) -> Path | None:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""

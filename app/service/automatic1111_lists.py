@@ -3,14 +3,13 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import psutil
 from flask import Blueprint, Response, jsonify
 
 from app.catalog import ModelEntry
-from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.core.errors import FieldError, InvalidRequest
 from app.core.samplers import SAMPLERS
 from app.picture import infotext
 from app.picture.png import inspect
@@ -19,8 +18,6 @@ from app.service.automatic1111 import Model, json_object
 from app.service.automatic1111_translate import sampler_rows, schedule_rows, to_model
 from app.service.outcomes import load_model
 from app.service.parts import Parts
-from app.weights.header import read_header
-from app.weights.loras import lora_files
 
 EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
@@ -47,8 +44,10 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
 
     @blueprint.get("/sdapi/v1/loras")
     def loras() -> Response:
-        files = lora_files(parts.catalog.folder)
-        return jsonify([from_lora(name, file) for name, file in files.items()])
+        rows = parts.catalog.loras()
+        return jsonify(
+            [{"name": name, "alias": name, "path": str(file), "metadata": more} for name, file, more in rows]
+        )
 
     @blueprint.get("/sdapi/v1/memory")
     def memory() -> Response:
@@ -140,15 +139,6 @@ def from_model(entry: ModelEntry) -> dict[str, Any]:
         "filename": entry.path or entry.repository or entry.key,
         "config": None,
     }
-
-
-def from_lora(name: str, file: Path) -> dict[str, Any]:
-    """One line of the LoRA list. The name is what `<lora:name:1>` takes; a damaged file has no metadata."""
-    try:
-        metadata = dict(read_header(file).metadata)
-    except (ModelRefused, OSError):
-        metadata = {}
-    return {"name": name, "alias": name, "path": str(file), "metadata": metadata}
 
 
 def picture_of(body: Mapping[str, Any], name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
 from app.core.prompt_syntax import LoraTag, parse_loras
@@ -29,6 +30,14 @@ def lora_files(models_folder: Path) -> dict[str, Path]:
         if file.is_file() and not file.name.startswith("."):
             found.setdefault(file.stem, file)
     return found
+
+
+def lora_metadata(file: Path) -> dict[str, Any]:
+    """What the trainer wrote into a LoRA; nothing for a damaged file."""
+    try:
+        return dict(read_header(file).metadata)
+    except (ModelRefused, OSError):
+        return {}
 
 
 def lora_family(shapes: Shapes) -> str | None:
