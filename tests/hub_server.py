@@ -32,6 +32,7 @@ class Hub:
     bytes_per_s: float = 0
     calls: list[tuple[str, str | None]] = field(default_factory=list)  # path and Range
     authorization: list[str | None] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)  # what the caller said it is
     bytes_sent: int = 0
 
     def listing(self) -> list[dict[str, object]]:
@@ -73,6 +74,7 @@ def answer(request: BaseHTTPRequestHandler, hub: Hub) -> None:
     path = unquote(urlsplit(request.path).path)
     hub.calls.append((path, request.headers.get("Range")))
     hub.authorization.append(request.headers.get("Authorization"))
+    hub.agents.append(request.headers.get("User-Agent", ""))
     is_file = path.startswith(f"/{hub.repository}/resolve/{COMMIT}/")
     if hub.status and (is_file or not hub.files_only):
         _reply(request, hub, b'{"error": "as asked for"}', hub.status, {"X-Error-Code": hub.error_code})

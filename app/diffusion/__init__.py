@@ -2,7 +2,7 @@
 
 import os
 
-# These three are read once, when torch and diffusers are first imported, so they must be set before that.
+# These four are read once, when torch and diffusers are first imported, so they must be set before that.
 # 1. Never run code that comes with a model, whatever a model's config asks for.
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 # 2. OpenMP threads sleep instead of spinning at their barriers: with any other busy process on the same cores,
@@ -10,6 +10,8 @@ os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # 3. No advice about torchvision, which nothing here needs.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+# 4. The model hub hears which model is downloaded, and nothing about this machine or its user.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from app.diffusion.service import DiffusionService
 

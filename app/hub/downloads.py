@@ -231,7 +231,9 @@ def child_environment(own: Mapping[str, str]) -> dict[str, str]:
     """What this process has, less the service's secrets. The hub's token stays: it is needed here and only here."""
     kept = {name: value for name, value in own.items() if not name.upper().endswith(SECRET_ENDINGS)}
     # The service itself runs offline towards the hub; what it may download was decided before.
-    return {name: value for name, value in kept.items() if name not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
+    online = {name: value for name, value in kept.items() if name not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
+    # The hub hears which model is wanted, and nothing about this machine or its user.
+    return {"HF_HUB_DISABLE_TELEMETRY": "1"} | online
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -63,7 +63,14 @@ def test_it_ends_with_its_parent_and_keeps_what_came(hub: Hub, wanted: Wanted) -
 
 def test_the_childs_environment_has_the_hubs_login_but_not_the_services_secrets() -> None:
     own = {"HF_TOKEN": "t", "HF_HUB_OFFLINE": "1", "ATELIER_API_KEY": "k", "ATELIER_DATABASE_URL": "u", "PATH": "p"}
-    assert child_environment(own) == {"HF_TOKEN": "t", "PATH": "p"}
+    assert child_environment(own) == {"HF_TOKEN": "t", "PATH": "p", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def test_the_hub_is_asked_for_the_model_and_nothing_else(hub: Hub) -> None:
+    assert lines(start())[-1] == {"kind": "done"}
+    parts = (f"/api/models/{REPOSITORY}/revision/", f"/{REPOSITORY}/resolve/")
+    assert [path for path, _ in hub.calls if not path.startswith(parts)] == []
+    assert all("torch" not in agent for agent in hub.agents)
 
 
 def test_speed_and_time_left_are_those_of_the_last_seconds() -> None:
