@@ -16,8 +16,12 @@ LARGE = ".safetensors"  # what the hub keeps outside git, with a SHA-256
 
 @dataclass
 class Hub:
-    """How the stand-in behaves. `cuts` are the numbers of bytes after which answers end early, one used for each
-    answer with a longer body; after `budget` bytes in all no more bytes of files come; `status` is what every call is answered instead, 0 = well; `damage` flips a byte."""
+    """How the stand-in behaves.
+
+    `cuts` are numbers of bytes after which answers end early, one used for each answer with a longer body; after
+    `budget` bytes in all no more bytes of files come; `status` is what every call is answered instead, 0 = well;
+    `damage` flips a byte.
+    """
 
     repository: str
     folder: Path
