@@ -13,6 +13,8 @@ import pytest
 import typer
 
 from app.cli.main import build
+from app.cli.models_doc import PAGE
+from app.cli.models_doc import page as page_of_models
 from app.cli.settings_doc import document
 from tests.running import RunningService
 
@@ -70,6 +72,13 @@ def test_every_link_and_picture_in_the_pages_is_there() -> None:
 def test_the_settings_page_is_current() -> None:
     written = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert written == document(), "run: python -m app settings-doc > docs/settings.md"
+
+
+def test_the_table_of_models_is_current() -> None:
+    written = PAGE.read_text(encoding="utf-8")
+    assert written == page_of_models(written), "run: python -m app models-doc"
+    for key in ("pocket", "qwen-image", "qwen-image-lightning"):
+        assert f"`{key}`" in written
 
 
 def test_every_variable_in_the_pages_is_a_setting() -> None:

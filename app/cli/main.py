@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import doctor, generate, jobs, library, models, settings_doc, ui, watch
+from app.cli import doctor, generate, jobs, library, models, models_doc, settings_doc, ui, watch
 from app.cli.common import failure_lines
 from app.core.errors import AtelierError
 
@@ -30,6 +30,7 @@ def build() -> typer.Typer:
         "ui", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
     )(ui.ui)
     app.command("doctor")(doctor.doctor)
+    app.command("models-doc", hidden=True)(models_doc.models_doc)
     app.command("settings-doc", hidden=True)(settings_doc.settings_doc)
     app.command("port-owner", hidden=True)(doctor.port_owner)
     return app

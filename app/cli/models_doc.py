@@ -1,0 +1,82 @@
+"""`models-doc`: the table in docs/models.md, made from the catalog and the arithmetic of the memory plans."""
+
+from collections.abc import Iterable, Sequence
+
+import typer
+
+from app.catalog import Catalog, ModelEntry
+from app.cli.common import shown_size
+from app.core.settings import PROJECT_FOLDER, Settings, Tier
+from app.tiers.choose import Room, expected
+from app.tiers.parts import Parts, parts_of_entry
+from app.tiers.plan import Plan
+
+PAGE = PROJECT_FOLDER / "docs" / "models.md"
+BEGIN, END = "<!-- made by `python -m app models-doc` -->\n", "<!-- end -->\n"
+HEAD = (
+    "| model | download | GPU: all in VRAM | GPU: a part at a time (VRAM / RAM) | GPU: streamed (VRAM / RAM) "
+    "| no GPU (RAM) | speed | licence | get it |\n|---|---|---|---|---|---|---|---|---|\n"
+)
+# Rooms in which nothing is short: what is asked for is what a plan needs, not what fits.
+GPU, CPU = Room(ram=10**12, vram=10**12), Room(ram=10**12)
+
+
+def models_doc() -> None:
+    """Write the table of docs/models.md anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(page(text), encoding="utf-8")
+    typer.echo(f"{PAGE.relative_to(PROJECT_FOLDER)} is current.")
+
+
+def page(text: str) -> str:
+    """The page with a current table between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table(_entries())}{END}{after}"
+
+
+def table(entries: Iterable[ModelEntry]) -> str:
+    """One line for each model, in Markdown. Sizes are expected peaks for one picture of the model's own size."""
+    return HEAD + "".join(f"| {' | '.join(_cells(entry))} |\n" for entry in entries)
+
+
+def _entries() -> list[ModelEntry]:
+    catalog = Catalog(Settings(models_folder=PROJECT_FOLDER / "models"))
+    return [entry for entry in catalog.entries() if not entry.own]
+
+
+def _cells(entry: ModelEntry) -> Sequence[str]:
+    title = f"{entry.title}<br>`{entry.key}`<br>{entry.width} × {entry.height}"
+    return (title, shown_size(entry.size_bytes), *_sizes(entry), entry.speed, entry.licence, _command(entry))
+
+
+def _sizes(entry: ModelEntry) -> Sequence[str]:
+    parts, pixels = parts_of_entry(entry), entry.width * entry.height
+    if parts is None:
+        return ("–",) * 4
+    all_of_it, offloaded, streamed = (
+        expected(Plan(tier), parts, GPU, pixels) for tier in (Tier.RESIDENT, Tier.MODEL_OFFLOAD, Tier.GROUP_OFFLOAD)
+    )
+    return (
+        shown_size(all_of_it.expected_vram),
+        _both(offloaded),
+        _both(streamed),
+        shown_size(_on_cpu(parts, pixels).expected_ram),
+    )
+
+
+def _on_cpu(parts: Parts, pixels: int) -> Plan:
+    return expected(Plan(Tier.RELEASED, half=True), parts, CPU, pixels)
+
+
+def _both(plan: Plan) -> str:
+    return f"{shown_size(plan.expected_vram)} / {shown_size(plan.expected_ram)}"
+
+
+def _command(entry: ModelEntry) -> str:
+    if entry.path:
+        return "part of the repository"
+    command = f"`python -m app models download {entry.key}`"
+    if entry.lora:
+        command += f"<br>`hf download {entry.lora_repository} {entry.lora}.safetensors --local-dir models/loras`"
+    return command
