@@ -106,7 +106,7 @@ def _attempt(
     if not rows:
         return []
     try:
-        with loaded.loras.applied(loaded.pipe, requests[0].prompt):
+        with loaded.loras.applied(loaded.pipe, requests[0].prompt, loaded.entry.lora):
             return _make(loaded, requests, rows, on_step, cancelled, wants_preview, at_once)
     except AtelierError as error:  # of the LoRAs: what happens to a picture is in the results already
         return [Made(error=error) for _ in requests]
