@@ -11,7 +11,7 @@ from app.catalog import Catalog, ModelEntry, folder_entry
 from app.core.batching import batch_key
 from app.core.errors import InvalidRequest, ModelRefused
 from app.core.schema import GenerationRequest
-from app.core.settings import Settings
+from app.core.settings import MachineSize, Settings
 from app.diffusion import DiffusionService
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate, generate_batch
@@ -213,3 +213,14 @@ def test_weights_come_off_the_layers_that_had_them(tiny: LoadedModel, ask: Ask) 
     assert {type(layer).__name__ for layer in tiny.pipe.unet.modules()} == kinds
     assert set(tiny.pipe.unet.state_dict()) == names == set(load_file(
         Path(tiny.loras.folder or "") / "tiny" / "unet" / "diffusion_pytorch_model.safetensors"))  # fmt: skip
+
+
+def test_a_lora_draws_the_same_in_every_memory_tier_that_loses_nothing(models: Path, ask: Ask) -> None:
+    entry = ModelEntry(key="tiny", title="Tiny", path="tiny")
+    drawn: dict[MachineSize, list[bytes]] = {}
+    for size in MachineSize:
+        loaded = ModelCache("cpu", machine_size=size).load(entry, models)
+        prompts = ("an apple<lora:old film:1>", "an apple", "an (apple)<lora:kohya.v1:1>")
+        drawn[size] = [generate(loaded, ask(prompt))[0].rgb for prompt in prompts]
+    assert len(set(drawn[MachineSize.BIG])) == 3
+    assert all(pixels == drawn[MachineSize.BIG] for pixels in drawn.values())
