@@ -18,7 +18,7 @@ def _import_gradio() -> None:
             raise OSError("no interface file is needed")
         return find(thing)
 
-    inspect.getfile = find_nothing_of_gradio
+    inspect.getfile = find_nothing_of_gradio  # type: ignore[assignment]  # narrower than the original's
     try:
         importlib.import_module("gradio")
     finally:
