@@ -73,7 +73,9 @@ def place(pipe: Pipeline, plan: Plan, device: torch.device, read_again: ReadAgai
     encoders = {name: part for name, part in modules.items() if role_of(name) == "encoder"}
     if plan.tier in (Tier.FP8, Tier.FP8_OFFLOAD):
         _store_in_8_bit({name: part for name, part in modules.items() if role_of(name) == "denoiser"})
-    if plan.tier is Tier.MODEL_OFFLOAD and device.type == "cuda":
+    if plan.tier is Tier.MODEL_OFFLOAD:
+        if device.type != "cuda":
+            raise ModelRefused(f"The memory tier {plan.tier} needs a GPU with memory of its own; this is {device}.")
         pipe.enable_model_cpu_offload(device=device)
     elif plan.tier in (Tier.GROUP_OFFLOAD, Tier.FP8_OFFLOAD):
         _stream(modules, plan, device)

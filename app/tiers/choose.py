@@ -18,6 +18,7 @@ RAM_KEPT_FREE = 2 * GB  # for everybody else, or a tenth of the machine if that 
 PINNED_SHARE = 0.7  # of the RAM: page-locked memory cannot be swapped, and the system needs room to live
 # Bytes for each parameter of the denoiser beside 2 in 16 bit; norms and embeddings stay as they are.
 _STORED = {Tier.FP8: 1.06, Tier.FP8_OFFLOAD: 1.06, Tier.INT8: 1.06, Tier.INT4: 0.6}
+_STORED_UNET = 1.5  # 8 and 4 bit are for matrices: convolutions stay in 16 bit
 _STREAMED_LAYERS = 0.02  # of the denoiser: two of its layers and what is prefetched
 _STREAMED_ENCODER = 0.15  # of an encoder: its table of words is one layer
 _BY_SIZE = {
@@ -128,7 +129,8 @@ def expected(plan: Plan, parts: Parts, room: Room, pixels: int) -> Plan:
     """The plan with its expected peaks filled in, for one picture of so many pixels."""
     on_cpu = room.vram is None
     wide = 4 if on_cpu and not (plan.half or room.fast_half) else 2
-    denoiser = int(parts.denoiser * _STORED.get(plan.tier, wide))
+    stored = _STORED_UNET if plan.tier in PACKAGES and parts.convolves else _STORED.get(plan.tier, wide)
+    denoiser = int(parts.denoiser * stored)
     encoders, largest, vae = parts.encoders * wide, parts.largest_encoder * wide, parts.vae * wide
     decoded = min(pixels, DECODE_TILE_PIXELS) if plan.vae_tiling else pixels
     work = max(pixels * parts.denoise_bytes, decoded * parts.decode_bytes) * wide // 2
@@ -162,20 +164,17 @@ def gigabytes(size: int) -> str:
 
 def _ordered(parts: Parts, room: Room, pixels: int, size: MachineSize | None, tier: Tier | None) -> Plan:
     """The plan that the owner wants, whether it fits or not."""
-    why = f"asked for: {tier or size}"
-    tiling = False
+    wanted, tiling = tier or Tier.RESIDENT, False
     if tier is None and size is not None:
-        tier, tiling = _BY_SIZE[size]
-        # A little machine without a GPU is short of RAM for weights; pixels are given up for a tiny one only.
-        tiling = tiling and (room.vram is not None or size is MachineSize.TINY)
-    wanted = tier or Tier.RESIDENT
-    if room.vram is None:
-        wanted = _ON_CPU.get(wanted, wanted)
+        wanted, tiling = _BY_SIZE[size]
+        if room.vram is None:
+            # A little machine without a GPU is short of RAM for weights; pixels are given up for a tiny one only.
+            wanted, tiling = _ON_CPU.get(wanted, wanted), size is MachineSize.TINY
     plan = expected(Plan(wanted, vae_tiling=tiling), parts, room, pixels)
     if wanted is Tier.GROUP_OFFLOAD:
         pinned = replace(plan, pinned=True)
         plan = pinned if _fits(pinned, room.now()) else plan
-    return _because(plan, parts, room, why)
+    return _because(plan, parts, room, f"asked for: {tier or size}")
 
 
 def _fits(plan: Plan, room: Room) -> bool:

@@ -46,6 +46,11 @@ class Parts:
     one_file: bool = False
 
     @property
+    def convolves(self) -> bool:
+        """True for a UNet, much of which is convolutions."""
+        return self.denoise_bytes == DENOISE_BYTES
+
+    @property
     def total(self) -> int:
         """All parameters."""
         return self.encoders + self.denoiser + self.vae
