@@ -98,6 +98,11 @@ class ModelEntry(Value):
     own: bool = Field(False, description="True for files that the user put there.")
 
 
+def allowed_schedulers(entry: ModelEntry) -> tuple[str, ...]:
+    """Every `scheduler` value that a model takes beside `default`: its own list, or all that work for its family."""
+    return entry.schedulers or tuple(all_values(entry.pipeline)[1:])
+
+
 class Catalog:
     """The models of one models folder. Reads the disk at each call, so a model dropped in appears by itself."""
 
@@ -189,7 +194,7 @@ def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int
     if request.width * request.height > max_pixels:  # type: ignore[operator]
         size = f"{request.width}x{request.height}"
         yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
-    allowed = entry.schedulers or tuple(all_values(entry.pipeline))
+    allowed = allowed_schedulers(entry)
     choice = parse_scheduler(request.scheduler or DEFAULT)
     if choice is None or choice.value not in (DEFAULT, *allowed):
         names = entry.schedulers or tuple(item.name for item in SAMPLERS if item.name in allowed)

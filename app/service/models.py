@@ -7,7 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry, hub_entry
+from app.catalog import ModelEntry, allowed_schedulers, hub_entry
 from app.core.schema import JobError
 from app.hub.disk import OnDisk, Presence, on_disk
 from app.service.answers import answers
@@ -130,7 +130,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
     state = state_of(parts, entry.key)
     files = _files(parts, entry)
     download = parts.downloads.states().get(entry.key)
-    values: dict[str, Any] = dict(entry)
+    values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
     return Model.model_construct(
         **values,
         default=entry.key == parts.catalog.default_key,

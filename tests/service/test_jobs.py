@@ -152,3 +152,11 @@ def test_an_unknown_id_is_404_with_a_problem(house: House, path: str) -> None:
     assert answer.status_code == 404
     assert answer.content_type == "application/problem+json"
     assert answer.get_json()["code"].startswith("unknown_")
+
+
+def test_a_model_names_the_samplers_that_it_takes(house: House) -> None:
+    items = {item["key"]: item for item in house.client.get("/api/models").get_json()["items"]}
+    schedulers = items["pocket"]["schedulers"]
+    assert {"Euler a", "DPM++ 2M Karras", "DDIM"} <= set(schedulers)
+    assert "default" not in schedulers
+    assert house.submit(scheduler=schedulers[-1])["request"]["scheduler"] == schedulers[-1]

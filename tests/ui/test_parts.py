@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.schema import Job
 from app.ui.form import Form, form_of
 from app.ui.login import Accounts, BadAuthFile, add_user, read_auth_file
 from app.ui.markup import Markup, action, notice
@@ -18,6 +19,7 @@ from app.ui.memory import MAX_JOBS, Memory
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import LOCALES_FOLDER, Strings, language_of
 from app.ui.thumbnails import ThumbnailCache
+from app.ui.views.job import JobNow, job_card
 
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
 MODEL: dict[str, Any] = {
@@ -193,3 +195,13 @@ def test_the_thumbnail_folder_is_bounded_and_emptied_at_the_start(tmp_path: Path
     assert fetched == [1, 2, 3, 4, 5]
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 100
     assert cache.get("image-1", 256, lambda: b"never") == b"0123456789" * 3
+
+
+def test_a_finished_job_says_once_what_its_model_could_not_do() -> None:
+    note = "weights have no effect with this model <b>"
+    image = {"seed": 1, "width": 64, "height": 64, "sha256": "0" * 64, "notes": [note]}
+    images = [image | {"id": f"i{number}", "index": number, "url": f"/images/i{number}.png"} for number in range(2)]
+    values = {"id": "j", "state": "succeeded", "origin": "ui", "request": {"prompt": "a cat"}, "images": images}
+    job = Job.model_validate(values | {"created_at": "2026-11-21T00:00:00Z"})
+    shown = str(job_card(JobNow(job), Strings().words("en")))
+    assert shown.count("weights have no effect with this model &lt;b&gt;") == 1
