@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -10,30 +10,58 @@ import typer
 from app.cli.common import JsonOption, KeyOption, UrlOption, client_of, print_json, print_table, shown_size
 from app.cli.machine import Machine, listener, look_at_machine
 from app.cli.models import state_of
+from app.cli.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of, why
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.settings import Settings
+from app.tiers.choose import Room
 
-# Weights, plus activations and the parts that a pipeline keeps beside them.
-ROOM_FACTOR = 1.3
+VramOption = Annotated[
+    float | None,
+    typer.Option("--vram", min=0, help="Plan for another machine: GB of GPU memory; left out or 0 is no GPU."),
+]
+RamOption = Annotated[float | None, typer.Option("--ram", min=1, help="Plan for another machine: GB of RAM.")]
 
 
-def doctor(as_json: JsonOption = False, url: UrlOption = None, key: KeyOption = None) -> None:
-    """Say what this machine is, what would run on it, and whether the service is up."""
+def doctor(
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    vram: VramOption = None,
+    ram: RamOption = None,
+) -> None:
+    """Say what this machine is, how each model would run on it, and whether the service is up.
+
+    With --vram and --ram: how each model would run on a machine that has so much.
+    """
     settings = Settings()
     machine = look_at_machine(settings.output_folder)
     with client_of(url, key) as client:
         service = _service(client)
         models = _models(client) if service["up"] else _listed(settings.models_folder)
+    here = room_of(machine)
+    elsewhere = vram is not None or ram is not None
+    room = other_room(here, vram, ram) if elsewhere else here
+    plans = [(m, plan_of(m, room, size=settings.machine_size, tier=settings.memory_tier)) for m in models]
     ports = [_port(name, port) for name, port in (("service", _port_of(client.url)), ("page", settings.ui_port))]
-    verdicts = [(model["key"], state_of(model), verdict(model, machine)) for model in models]
     if as_json:
-        found = [{"key": name, "state": state, "verdict": words} for name, state, words in verdicts]
+        found = [
+            {"key": m["key"], "state": state_of(m), "verdict": plan_row(plan)[-1], "plan": plan_json(plan)}
+            for m, plan in plans
+        ]
         print_json({"machine": machine.as_dict(), "service": service, "ports": ports, "models": found})
         return
-    _print_machine(machine, service, ports)
-    typer.echo("")
-    print_table(("model", "state", "on this machine"), verdicts)
+    if not elsewhere:
+        _print_machine(machine, service, ports)
+        typer.echo("")
+    where = f"on a machine with {_words(room)}" if elsewhere else "on this machine"
+    rows = [(m["key"], state_of(m), *plan_row(plan)) for m, plan in plans]
+    typer.echo(f"Models {where}:")
+    print_table(("model", "state", "VRAM", "RAM", "memory tier"), rows)
+    typer.echo("\nVRAM and RAM are expected peaks for one picture of the model's own size. Why:")
+    for model, plan in plans:
+        if plan is not None:
+            typer.echo(f"  {model['key']}: {why(plan)}")
 
 
 def port_owner(port: int) -> None:
@@ -44,18 +72,9 @@ def port_owner(port: int) -> None:
     typer.echo(owner)
 
 
-def verdict(model: dict[str, Any], machine: Machine) -> str:
-    """Whether a model fits, judged by the size of its files. GPU memory counts where there is a GPU."""
-    size = model.get("size_bytes") or 0
-    if not size:
-        return "size unknown"
-    need = size * ROOM_FACTOR
-    if machine.gpus and max(gpu.memory_bytes for gpu in machine.gpus) >= need:
-        return "runs on the GPU"
-    if machine.memory_bytes < need:
-        return f"too large: needs about {shown_size(need)} of memory"
-    slow = size > 2**30
-    return "runs on the GPU with offloading" if machine.gpus else "runs on the CPU" + (", slowly" if slow else "")
+def _words(room: Room) -> str:
+    gpu = f"{room.vram / GIB:g} GB VRAM" if room.vram else "no GPU"
+    return f"{gpu}, {room.ram / GIB:.0f} GB RAM"
 
 
 def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[str, Any]]) -> None:

@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from app import __version__
-from app.cli.doctor import verdict
 from app.cli.machine import Gpu, Machine
 from app.cli.main import main
+from app.cli.plans import plan_of, plan_row, room_of
+from app.core.settings import PROJECT_FOLDER
 from tests.cli.conftest import IMAGE, answer_well
 from tests.client.fake_service import Call, FakeService, send_json
 
@@ -101,7 +102,7 @@ def test_doctor_tells_machine_service_ports_and_models(
     printed = capsys.readouterr().out
     assert f"up at {service.url}" in printed
     assert "pid " in printed  # the port of the service is taken by this very process
-    assert "runs on the CPU" in printed
+    assert "everything stays in memory" in printed
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["service"]["ready"] is True
@@ -119,16 +120,37 @@ def test_the_owner_of_a_port_is_named(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("size_gib", "here", "words"),
     [
-        (1, machine(8), "runs on the CPU"),
-        (5, machine(8), "slowly"),
-        (40, machine(8), "too large"),
-        (6, machine(32, 8), "runs on the GPU"),
-        (7, machine(32, 8), "offloading"),
+        (1, machine(8), "resident"),
+        (5, machine(8), "released"),
+        (40, machine(8), "does not fit"),
+        (6, machine(32, 12), "resident"),
+        (7, machine(32, 8), "model-offload"),
         (0, machine(8), "unknown"),
     ],
 )
-def test_the_doctor_judges_a_model_by_its_size(size_gib: int, here: Machine, words: str) -> None:
-    assert words in verdict({"size_bytes": size_gib * GIB}, here)
+def test_the_doctor_plans_a_model_by_its_size(size_gib: int, here: Machine, words: str) -> None:
+    model = {"key": "m", "size_bytes": size_gib * GIB, "pipeline": "StableDiffusionXLPipeline"}
+    assert words in plan_row(plan_of(model, room_of(here)))[-1]
+
+
+@pytest.mark.parametrize(
+    ("vram", "ram", "words"),
+    [("10", "64", "group-offload"), ("0", "64", "released"), ("80", "128", "resident"),
+     ("6", "8", "does not fit")],
+)  # fmt: skip
+def test_the_doctor_plans_for_a_machine_that_is_not_here(
+    vram: str, ram: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_SERVICE_URL", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("ATELIER_MODELS_FOLDER", str(PROJECT_FOLDER / "models"))
+    assert main(["doctor", "--json", "--vram", vram, "--ram", ram]) == 0
+    plans = {model["key"]: model for model in json.loads(capsys.readouterr().out)["models"]}
+    assert words in plans["qwen-image"]["verdict"]
+    assert plans["qwen-image"]["plan"]["reason"]
+    assert main(["doctor", "--vram", vram, "--ram", ram]) == 0
+    printed = capsys.readouterr().out
+    assert "RAM" in printed
+    assert plans["qwen-image"]["plan"]["hint" if words == "does not fit" else "reason"] in printed
 
 
 def test_terminal_codes_in_a_prompt_do_nothing(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:

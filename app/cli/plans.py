@@ -1,0 +1,62 @@
+"""How the catalog's models would run on a machine, in words: for `doctor`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+from app.catalog import ModelEntry
+from app.cli.machine import Machine
+from app.core.settings import MachineSize, Tier
+from app.tiers.choose import Room, choose, gigabytes
+from app.tiers.parts import parts_of_entry
+from app.tiers.plan import PACKAGES, WORDS, Plan
+
+GIB = 2**30
+_FIELDS = ("pipeline", "components", "parameters", "size_bytes", "width", "height")
+
+
+def room_of(machine: Machine) -> Room:
+    """The memory of this machine; of several GPUs the largest."""
+    vram = max((gpu.memory_bytes for gpu in machine.gpus), default=None)
+    return Room(machine.memory_bytes, vram, machine.memory_free_bytes, fast_half=machine.fast_bf16)
+
+
+def other_room(here: Room, vram_gb: float | None, ram_gb: float | None) -> Room:
+    """A machine that is not here, in GB as they are sold (GiB). No `vram_gb`, or 0, is no GPU."""
+    vram = int(vram_gb * GIB) if vram_gb else None
+    return Room(int(ram_gb * GIB) if ram_gb else here.ram, vram)
+
+
+def plan_of(
+    model: Mapping[str, Any], room: Room, *, size: MachineSize | None = None, tier: Tier | None = None
+) -> Plan | None:
+    """The plan for a model as the catalog or the service describes it; None if nothing is known of its size."""
+    known = {name: model[name] for name in _FIELDS if model.get(name)}
+    entry = ModelEntry(key=str(model.get("key", "")), title="", **known)
+    parts = parts_of_entry(entry)
+    if parts is None:
+        return None
+    installed = [name for name in PACKAGES.values() if find_spec(name) is not None]
+    return choose(parts, room, entry.width * entry.height, size=size, tier=tier, packages=installed)
+
+
+def plan_row(plan: Plan | None) -> tuple[str, str, str]:
+    """Expected peaks of GPU memory and RAM, and how it would run."""
+    if plan is None:
+        return "", "", "size unknown"
+    vram = "" if plan.expected_vram is None else gigabytes(plan.expected_vram)
+    return vram, gigabytes(plan.expected_ram), plan.name() if plan.fits else "does not fit"
+
+
+def why(plan: Plan) -> str:
+    """What the tier means and why it was chosen; for what does not fit, what would help."""
+    if not plan.fits:
+        return plan.hint
+    more = "" if plan.lossless else "; changes pixels slightly"
+    return f"{WORDS[plan.tier]}{more}; {plan.reason}"
+
+
+def plan_json(plan: Plan | None) -> dict[str, Any] | None:
+    """The plan for programs."""
+    return None if plan is None else {**asdict(plan), "words": plan.words(), "lossless": plan.lossless}
