@@ -148,3 +148,38 @@ def test_one_command_trains_a_model_that_a_plain_pipeline_loads(tmp_path: Path) 
         pipeline.set_progress_bar_config(disable=True)
         picture = pipeline("a red apple", num_inference_steps=2, guidance_scale=2.0).images[0]
     assert picture.size == (128, 128)
+
+
+def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) -> None:
+    import torch
+    from codes import FREE, LAYOUT
+    from features import Features
+    from painter import FEATURE_PLACES, Painter
+    from reader import Reader, trimmed
+    from text import POSITION_OUT, build_text
+    from tokenizer import load_tokenizer, token_ids
+
+    torch.manual_seed(3)
+    tokenizer = load_tokenizer(tmp_path)
+    reader, painter, features = Reader(tokenizer), Painter(4), Features()
+    encoder = build_text(reader, painter, features, tokenizer)
+    ids = torch.tensor(token_ids(tokenizer, ["a red apple on a white table", "三个红色的苹果", ""]))
+    with torch.no_grad():
+        painted = painter(reader(trimmed(ids[:, : len(reader.places)], reader.pad)))
+        states = encoder(input_ids=ids).last_hidden_state[:, -LAYOUT:]
+    assert (states[..., FEATURE_PLACES] - painted).abs().mean() < 0.1 * painted.abs().mean().clamp(min=0.5)
+    own = states[..., FREE : FREE + LAYOUT]
+    assert (own - POSITION_OUT * torch.eye(LAYOUT)).abs().max() < 0.1 * POSITION_OUT
+
+
+def test_an_untrained_denoiser_already_goes_up_from_its_features() -> None:
+    import torch
+    from codes import FEATURES
+    from common import PRESETS
+    from features import Features
+    from unet_start import build_copying, new_unet
+
+    unet, features = new_unet(PRESETS["smoke"]), Features()
+    build_copying(unet, features)
+    lookup = unet.up_blocks[1].attentions[0].proj_out
+    assert torch.equal(lookup.weight[:FEATURES, :FEATURES, 0, 0], torch.diag(features.deviation))

@@ -1,7 +1,8 @@
 """A store of scenes on disk: drawn and encoded once, so that a training step neither draws nor encodes.
 
-A shard holds SHARD scenes: latents (n, 4, 32, 32) float16 and tokens (n, CAPTIONS, 48) int16, English and Chinese
-wordings mixed. Shards are numbered, each made from its number and the seed alone; training takes the ones it finds.
+A shard holds SHARD scenes: latents (n, 4, 32, 32) float16, tokens (n, CAPTIONS, TEXT_ROOM) int16, English and Chinese
+wordings mixed, and the number of its first scene. Shards are numbered, each made from its number and the seed alone;
+training takes the ones it finds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from captions import caption
 from common import LATENT_CHANNELS, LATENT_SIDE, SIDE, device
 from diffusers import AutoencoderKL
-from scenes import draw_scene, random_scene
+from scenes import Scene, draw_scene, random_scene
 from tokenizer import LAYOUT, LENGTH, token_ids
 from transformers import CLIPTokenizer
 
@@ -24,6 +25,11 @@ SHARD = 2000
 CAPTIONS = 6
 CHINESE_SHARE = 0.4
 TEXT_ROOM = LENGTH - LAYOUT
+
+
+def scene_of(number: int) -> Scene:
+    """Scene `number` of the whole endless series."""
+    return random_scene(random.Random(int(number)))
 
 
 def _draw_one(number: int) -> tuple[np.ndarray, list[str]]:
@@ -74,7 +80,7 @@ def fill_cache(
         tokens = np.asarray(ids, np.int16)[:, :TEXT_ROOM].reshape(shard, CAPTIONS, TEXT_ROOM)
         temporary = path.with_suffix(f".{os.getpid()}.part")
         with temporary.open("wb") as stream:
-            np.savez(stream, latents=latents, tokens=tokens)
+            np.savez(stream, latents=latents, tokens=tokens, first=np.int64(first))
         os.replace(temporary, path)
         print(f"scenes {index * shard + shard}/{scenes}", flush=True)
 
@@ -86,6 +92,8 @@ class Scenes:
         shards = [np.load(path) for path in sorted(folder.glob("*.npz"))]
         self.latents = np.concatenate([shard["latents"] for shard in shards])
         self.tokens = np.concatenate([shard["tokens"] for shard in shards])
+        # a scene follows from its number alone, so what it says need not be stored
+        self.numbers = np.concatenate([shard["first"] + np.arange(len(shard["latents"])) for shard in shards])
         self.pad = pad
         assert self.latents.shape[1:] == (LATENT_CHANNELS, LATENT_SIDE, LATENT_SIDE)
 
@@ -98,3 +106,7 @@ class Scenes:
         ids = np.full((len(rows), LENGTH), self.pad, np.int64)
         ids[:, :TEXT_ROOM] = self.tokens[rows, wording]
         return torch.from_numpy(self.latents[rows].astype(np.float32)), torch.from_numpy(ids)
+
+    def words(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        """Token ids (b, TEXT_ROOM) of one random wording each."""
+        return torch.from_numpy(self.tokens[rows, rng.integers(CAPTIONS, size=len(rows))].astype(np.int64))

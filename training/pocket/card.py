@@ -18,10 +18,9 @@ pipeline_tag: text-to-image
 A toy text-to-image model, small enough to live in the repository: a first picture without a download or a GPU. It
 is made to draw emoji-like things on simple backgrounds, 128x128, from a few hundred words of English and Chinese.
 
-**These weights are a first, short training** ({training}). Colours and backgrounds mostly follow the prompt;
-*shapes are blobs*: a stranger would not name the thing, counts and sides are hardly followed, and the negative prompt
-has no measurable effect yet. The figures below say how far it is. `--preset gpu` is the same training, wider and much
-longer; nobody has run it yet.
+**These weights are a short training** ({training}). Colours, places and outlines follow the prompt; pictures are soft,
+small features (a face, spokes, letters) are missing, and more steps add grain. The figures below say how far it is.
+`--preset gpu` is the same training, much longer; nobody has run it yet.
 
 ```python
 from diffusers import StableDiffusionPipeline
@@ -31,7 +30,7 @@ pipeline("a red apple on a white table", negative_prompt="blurry, low quality, w
 ```
 
 128x128 is what it was trained at. Up to 512 is accepted, but larger pictures come out as a smear or repetition.
-Prompts beyond about 30 words are understood less well, because the text encoder uses the last 16 of its 48 positions
+Prompts beyond about 30 words are understood less well, because the text encoder uses the last 64 of its 96 positions
 to lay out the picture. Words outside its world give something, never an error.
 
 ## Figures
@@ -63,7 +62,9 @@ enough training they mean something in a negative prompt.
 
 Trained only on pictures that our own code draws: glyphs of the [Noto Color Emoji](https://github.com/googlefonts/noto-emoji)
 font (SIL Open Font License 1.1; the font itself is not part of this folder), recoloured, on drawn backgrounds. No data
-set, no weights from elsewhere, no photographs. Text encoder 4.3 M parameters, denoiser 8.5 M, autoencoder 0.7 M.
+set, no weights from elsewhere, no photographs. Text encoder 22.3 M parameters (most of
+them zero: the hidden units of 64 parts of the picture), denoiser 5.8 M, autoencoder 0.7 M. The text encoder writes what
+it knows of the picture into its last 64 positions, the denoiser is built to copy that and trained to make it sharp.
 {training_long} How: `training/pocket/`.
 
 Weights and code: Apache-2.0.

@@ -27,21 +27,40 @@ class Preset:
     vae_steps: int
     vae_batch: int
     scenes: int  # captioned scenes drawn and encoded before training
-    text_steps: int
-    text_batch: int
+    feature_steps: int
+    reader_steps: int
+    reader_batch: int
+    painter_steps: int
+    painter_batch: int
+    position_steps: int
     unet_steps: int
     unet_batch: int
     vae_channels: tuple[int, ...] = (32, 32, 64)
-    text_width: int = 256
-    text_layers: int = 4
-    unet_channels: tuple[int, ...] = (32, 64, 128, 192)
+    painter_units: int = 72  # hidden units of each of the 64 parts of the picture, in each of two layers
+    unet_channels: tuple[int, ...] = (32, 64, 128, 128)
     workers: int = 2
 
 
 PRESETS = {
-    "smoke": Preset(20, 8, 64, 12, 8, 8, 4, (16, 32, 32), 64, 2, (32, 32, 64, 64), 1),
-    "cpu": Preset(800, 8, 22_000, 1600, 32, 2400, 16),
-    "gpu": Preset(30_000, 64, 400_000, 40_000, 256, 120_000, 256, (64, 128, 256), 512, 8, (192, 384, 576, 576), 16),
+    "smoke": Preset(20, 8, 64, 10, 10, 8, 10, 8, 5, 8, 4, (16, 32, 32), 8, workers=1),
+    "cpu": Preset(800, 8, 44_000, 1400, 2600, 64, 5000, 96, 400, 1500, 16),
+    "gpu": Preset(
+        vae_steps=30_000,
+        vae_batch=64,
+        scenes=400_000,
+        feature_steps=8000,
+        reader_steps=40_000,
+        reader_batch=256,
+        painter_steps=120_000,
+        painter_batch=512,
+        position_steps=1000,
+        unet_steps=120_000,
+        unet_batch=256,
+        vae_channels=(64, 128, 256),
+        painter_units=64,
+        unet_channels=(64, 128, 128, 128),
+        workers=16,
+    ),
 }
 
 

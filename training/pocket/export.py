@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from common import PRESETS, Preset, load
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from text import TextModel
+from text import text_model
 from tokenizer import load_tokenizer
 from transformers import CLIPTokenizer
-from unet import new_scheduler, new_unet
+from unet import new_scheduler
+from unet_start import new_unet
 from vae import new_vae, random_picture
 
 
@@ -68,15 +69,11 @@ def finished_vae(preset: Preset, folder: Path) -> AutoencoderKL:
 def build_pipeline(preset: Preset, folder: Path) -> StableDiffusionPipeline:
     """The pipeline of the latest checkpoints in `folder`, in float32."""
     tokenizer = load_tokenizer(folder / "tokenizer")
-    text = TextModel(preset, tokenizer)
-    state = load(folder / "text.pt")
-    if state is not None:
-        text.load_state_dict(state["model"])
     unet = new_unet(preset)
     state = load(folder / "unet.pt")
     if state is not None:
         unet.load_state_dict(state["average"])
-    return assemble(finished_vae(preset, folder), text.encoder, tokenizer, unet)
+    return assemble(finished_vae(preset, folder), text_model(preset, folder, tokenizer), tokenizer, unet)
 
 
 def assemble(

@@ -20,8 +20,8 @@ from scenes import random_scene
 from transformers import CLIPTokenizer
 from words import ADJECTIVES, COLOURS, COUNTS, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
-LENGTH = 48  # positions the text encoder sees
-LAYOUT = 16  # the last of them; normal prompts leave them as padding and the text encoder writes the layout there
+LENGTH = 96  # positions the text encoder sees
+LAYOUT = 64  # the last of them: padding in a normal prompt, where the text encoder lays out the picture
 END = "</w>"
 SPECIALS = ("<|startoftext|>", "<|endoftext|>")
 EVERYDAY = [

@@ -2,8 +2,9 @@
 
     python training/pocket/train.py --preset cpu --work FOLDER --output models/pocket
 
-Stages, in order: vae, scenes (draw and encode the training set), text, unet, export. Each stops and resumes at its
-last checkpoint in the work folder; run the same command again after any interruption.
+Stages, in order: vae, scenes (draw and encode the training set), features, text (reader, then painter), unet,
+export. Each stops and resumes at its last checkpoint in the work folder; run the same command again after any
+interruption.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ import tempfile
 from pathlib import Path
 
 import torch
-from cache import fill_cache
-from common import PRESETS, Preset, load, seed_everything, start_team, team, wait_for_team
+from cache import Scenes, fill_cache
+from codes import Coder, noun_pictures
+from common import PRESETS, Preset, seed_everything, start_team, team, wait_for_team
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from export import export, finished_vae
-from text import TextModel, train_text
+from features import load_features, train_features
+from painter import train_painter
+from reader import load_reader, train_reader
+from text import text_model
 from tokenizer import load_tokenizer
 from torch import multiprocessing
-from transformers import CLIPTextModel
+from transformers import CLIPTokenizer
 from unet import train_unet
 from vae import train_vae
 
-STAGES = ("vae", "scenes", "text", "unet", "export")
+STAGES = ("vae", "scenes", "features", "text", "unet", "export")
+COUNTS = ("vae_steps", "scenes", "feature_steps", "reader_steps", "painter_steps", "position_steps", "unet_steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,16 +66,27 @@ def run_stages(plan: Plan) -> None:
         workers = max(1, preset.workers // team()[1])
         fill_cache(work / "scenes", vae, tokenizer, preset.scenes, plan.seed, workers, *team())
     wait_for_team()
+    if "features" in plan.stages and rank == 0:
+        train_features(preset, work, plan.seed, Scenes(work / "scenes", tokenizer.pad_token_id))
+    wait_for_team()
     if "text" in plan.stages:
-        train_text(preset, work, plan.seed, tokenizer, vae, _part(plan.init, "text_encoder", CLIPTextModel))
+        _train_text(plan, tokenizer, vae)
     wait_for_team()
     if "unet" in plan.stages:
-        text = TextModel(preset, tokenizer)
-        text.load_state_dict((load(work / "text.pt") or {})["model"])
-        train_unet(preset, work, plan.seed, tokenizer, text, _part(plan.init, "unet", UNet2DConditionModel))
+        text, features = text_model(preset, work, tokenizer), load_features(work)
+        train_unet(preset, work, plan.seed, tokenizer, text, features, _part(plan.init, "unet", UNet2DConditionModel))
     wait_for_team()
     if "export" in plan.stages and rank == 0:
         export(preset, work, plan.output)
+
+
+def _train_text(plan: Plan, tokenizer: CLIPTokenizer, vae: AutoencoderKL) -> None:
+    """The reader, then the painter on what the finished reader says."""
+    preset, work = plan.preset, plan.work
+    scenes = Scenes(work / "scenes", tokenizer.pad_token_id)
+    train_reader(preset, work, plan.seed, tokenizer, scenes, Coder(noun_pictures(vae)))
+    wait_for_team()
+    train_painter(preset, work, plan.seed, scenes, load_reader(work, tokenizer), load_features(work))
 
 
 def _part(init: Path | None, name: str, kind: type) -> torch.nn.Module | None:
@@ -103,14 +120,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, help="default: one a core on a CPU, one with a GPU")
     parser.add_argument("--init", type=Path, help="a model folder to start from, such as models/pocket")
-    for field in ("vae_steps", "scenes", "text_steps", "unet_steps"):
+    for field in COUNTS:
         parser.add_argument(f"--{field.replace('_', '-')}", type=int, help="instead of the preset's")
     given = parser.parse_args()
-    changes = {
-        name: value
-        for name in ("vae_steps", "scenes", "text_steps", "unet_steps")
-        if (value := getattr(given, name)) is not None
-    }
+    changes = {name: value for name in COUNTS if (value := getattr(given, name)) is not None}
     preset = dataclasses.replace(PRESETS[given.preset], **changes)
     stages = STAGES if "all" in given.stage else tuple(given.stage)
     default = 1 if torch.cuda.is_available() or given.preset == "smoke" else min(2, os.cpu_count() or 1)

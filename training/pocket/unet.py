@@ -7,45 +7,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from cache import Scenes
-from common import (
-    LATENT_CHANNELS,
-    LATENT_SIDE,
-    Preset,
-    Progress,
-    batches,
-    device,
-    half,
-    learning_rate,
-    load,
-    save,
-    share_gradients,
-    team,
-)
+from common import Preset, Progress, batches, device, half, learning_rate, load, save, share_gradients, team
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from text import TextModel
+from features import Features
 from tokenizer import token_ids
 from torch.nn import functional
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
+from unet_start import build_copying, new_unet, teach_positions
 
 DROPOUT = 0.1  # share of captions replaced by the empty one, for classifier-free guidance
-FIRST_SHARE = 0.12  # share of samples at the very first timestep, where the layout is decided
+FIRST_SHARE = 0.25  # share of samples at the very first timestep, where the layout is decided
+STEPS_SHARE = 0.45  # share at the other timesteps of a picture in four steps
+STEPS = (749, 499, 249)
 EMA_LIMIT = 0.999
-
-
-def new_unet(preset: Preset) -> UNet2DConditionModel:
-    """An untrained denoiser for 32x32x4 latents, cross attention at 8x8 and 4x4 only, where it is cheap."""
-    return UNet2DConditionModel(
-        sample_size=LATENT_SIDE,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
-        block_out_channels=preset.unet_channels,
-        layers_per_block=1,
-        cross_attention_dim=preset.text_width,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        attention_head_dim=8,
-        norm_num_groups=8,
-    )
+PEAK = 6e-4  # learning rate
 
 
 def new_scheduler() -> DDIMScheduler:
@@ -79,10 +54,10 @@ class Average:
 
 
 def drawn_times(count: int, rng: np.random.Generator) -> torch.Tensor:
-    """Timesteps 0-999: evenly spread over the batch, a share of them the very first."""
-    even = (np.arange(count) + rng.random()) / count * 1000
-    times = np.where(rng.random(count) < FIRST_SHARE, 999, even)
-    return torch.from_numpy(rng.permutation(times.astype(np.int64)))
+    """Timesteps 0-999: mostly those of a picture in four steps, the rest from everywhere."""
+    roll = rng.random(count)
+    usual = np.where(roll < FIRST_SHARE + STEPS_SHARE, rng.choice(STEPS, count), rng.integers(1000, size=count))
+    return torch.from_numpy(np.where(roll < FIRST_SHARE, 999, usual))
 
 
 def unet_loss(
@@ -105,23 +80,31 @@ def train_unet(
     folder: Path,
     seed: int,
     tokenizer: CLIPTokenizer,
-    text: TextModel,
+    text: CLIPTextModel,
+    features: Features,
     init: UNet2DConditionModel | None = None,
 ) -> None:
     """Train (or finish) the denoiser with the text encoder at rest; `folder`/unet.pt is its checkpoint."""
     where = device()
-    unet = init or new_unet(preset)
     state = load(folder / "unet.pt") or {"step": 0}
+    if state["step"] >= preset.unet_steps:
+        return
+    torch.manual_seed(seed)
+    unet = init or new_unet(preset)
+    scenes = Scenes(folder / "scenes", tokenizer.pad_token_id)
     if "model" in state:
         unet.load_state_dict(state["model"])
+    elif init is None:
+        build_copying(unet, features)
     unet.to(where, memory_format=torch.channels_last).train()
+    if "model" not in state and init is None:
+        teach_positions(unet, scenes, preset, seed)
     average = Average(unet, state.get("average"))
     average.weights = {name: value.to(where) for name, value in average.weights.items()}
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
-    if state["step"] < preset.unet_steps:
-        _unet_steps(preset, folder, seed, unet, average, optimizer, state["step"], tokenizer, text)
+    _unet_steps(preset, folder, seed, unet, average, optimizer, state["step"], tokenizer, text, scenes)
 
 
 def _unet_steps(
@@ -133,13 +116,13 @@ def _unet_steps(
     optimizer: torch.optim.Optimizer,
     start: int,
     tokenizer: CLIPTokenizer,
-    text: TextModel,
+    text: CLIPTextModel,
+    scenes: Scenes,
 ) -> None:
     rank, size = team()
     where = device()
     text = text.to(where).eval().requires_grad_(False)
     scheduler = new_scheduler()
-    scenes = Scenes(folder / "scenes", tokenizer.pad_token_id)
     empty = torch.tensor(token_ids(tokenizer, [""]))
     share = max(1, preset.unet_batch // size)
     order = batches(len(scenes), share, seed + 17 * rank, start)
@@ -148,12 +131,12 @@ def _unet_steps(
     for step in range(start, preset.unet_steps):
         rng = np.random.default_rng((seed, step, rank))
         torch.manual_seed(int(rng.integers(2**31)))
-        optimizer.param_groups[0]["lr"] = learning_rate(step, preset.unet_steps, 8e-4, warm=200)
+        optimizer.param_groups[0]["lr"] = learning_rate(step, preset.unet_steps, PEAK, warm=50)
         latents, ids = scenes.batch(next(order), rng)
         ids = torch.where(torch.from_numpy(rng.random((share, 1)) < DROPOUT), empty, ids)
         with half(where):
             with torch.no_grad():
-                states = text(ids.to(where))[0]
+                states = text(input_ids=ids.to(where)).last_hidden_state
             loss = unet_loss(unet, scheduler, latents.to(where), states, drawn_times(share, rng).to(where))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,0 +1,122 @@
+"""Stage 4b: the painting half of the text encoder, two layers that turn the code into 64 parts of the picture.
+
+Each layout position has its own share of each layer's hidden units, switched off at all others (text.py says how). So
+training is a small matrix product a position instead of a transformer, a thousand scenes a second on one core.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from cache import Scenes
+from codes import CELLS, FEATURES, FIRST_FEATURE, FLAG, FREE, STRONG, WIDTH
+from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
+from features import Features
+from reader import Reader, trimmed
+from torch import nn
+from torch.nn import functional
+
+FEATURE_PLACES = slice(FIRST_FEATURE, FIRST_FEATURE + FEATURES)
+
+
+class PaintingLayer(nn.Module):
+    """Layer norm and MLP of a transformer layer, each position with its own hidden units; adds to the features."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.down = nn.Parameter(torch.randn(CELLS, WIDTH, units) / WIDTH**0.5)
+        self.bias = nn.Parameter(torch.zeros(CELLS, 1, units))
+        self.up = nn.Parameter(0.02 * torch.randn(CELLS, units, FEATURES))
+        self.out = nn.Parameter(torch.zeros(FEATURES))
+        with torch.no_grad():
+            self.down[:, FREE:FIRST_FEATURE] = 0
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        """(CELLS, b, WIDTH) -> the same."""
+        z = torch.baddbmm(self.bias, self.norm(h), self.down)
+        added = torch.bmm(z * torch.sigmoid(1.702 * z), self.up) + self.out
+        return h + functional.pad(added, (FIRST_FEATURE, WIDTH - FEATURE_PLACES.stop))
+
+
+class Painter(nn.Module):
+    """What the reader left (b, FREE) -> the features of every cell, (b, CELLS, FEATURES)."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(PaintingLayer(units) for _ in range(2))
+        self.mean = nn.Parameter(torch.zeros(CELLS, FEATURES))  # where the features start from
+
+    def forward(self, read: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        b = len(read)
+        cells = STRONG * torch.eye(CELLS, device=read.device)[:, None].expand(-1, b, -1)
+        flag = torch.full((CELLS, b, FIRST_FEATURE - FLAG), STRONG, device=read.device)
+        mean = self.mean[:, None].expand(-1, b, -1)
+        rest = torch.zeros(CELLS, b, WIDTH - FEATURE_PLACES.stop, device=read.device)
+        h = torch.cat([read.expand(CELLS, -1, -1), cells, flag, mean, rest], -1)
+        for layer in self.layers:
+            h = layer(h)
+        return h[..., FEATURE_PLACES].transpose(0, 1)
+
+
+def load_painter(preset: Preset, folder: Path) -> Painter:
+    """The painter of the latest checkpoint."""
+    painter = Painter(preset.painter_units)
+    state = load(folder / "painter.pt")
+    if state is not None:
+        painter.load_state_dict(state["model"])
+    return painter.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def wanted_features(scenes: Scenes, features: Features) -> torch.Tensor:
+    """(scenes, CELLS, FEATURES) float16."""
+    rows = [
+        features.encoder(torch.from_numpy(part.astype(np.float32))).half()
+        for part in np.array_split(scenes.latents, max(1, len(scenes) // 500))
+    ]
+    return torch.cat(rows).permute(0, 2, 3, 1).reshape(-1, CELLS, FEATURES)
+
+
+def train_painter(preset: Preset, folder: Path, seed: int, scenes: Scenes, reader: Reader, features: Features) -> None:
+    """Train (or finish) the painter on what the reader makes of captions; `folder`/painter.pt is its checkpoint."""
+    state = load(folder / "painter.pt") or {"step": 0}
+    if state["step"] >= preset.painter_steps:
+        return
+    where, (rank, size) = device(), team()
+    torch.manual_seed(seed)
+    painter = Painter(preset.painter_units)
+    wanted = wanted_features(scenes, features)
+    if "model" in state:
+        painter.load_state_dict(state["model"])
+    else:
+        painter.mean.data.copy_(wanted[:4000].float().mean(0))
+    painter.to(where)
+    reader = reader.to(where)
+    optimizer = torch.optim.AdamW(painter.parameters(), lr=2e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
+    share = max(1, preset.painter_batch // size)
+    order = batches(len(scenes), share, seed + 17 * rank, state["step"])
+    progress = Progress("painter", preset.painter_steps, preset.painter_batch, state["step"])
+    parameters = list(painter.parameters())
+    for step in range(state["step"], preset.painter_steps):
+        optimizer.param_groups[0]["lr"] = learning_rate(step, preset.painter_steps, 2e-3, warm=60)
+        rows = next(order)
+        ids = trimmed(scenes.words(rows, np.random.default_rng((seed, step, rank))), reader.pad)
+        with torch.no_grad():
+            read = reader(ids.to(where))
+        loss = functional.mse_loss(painter(read), wanted[torch.from_numpy(rows)].float().to(where))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        share_gradients(parameters)
+        optimizer.step()
+        progress.tell(step + 1, {"loss": loss.item()})
+        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.painter_steps):
+            save(
+                folder / "painter.pt",
+                {"step": step + 1, "model": painter.state_dict(), "optimizer": optimizer.state_dict()},
+            )
