@@ -13,6 +13,7 @@ from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import Made
+from app.diffusion.pulse import pulse
 from app.engine.base import Outcome
 from app.engine.loop import Options, Report, Work, job_error, serve
 
@@ -32,14 +33,17 @@ class PipelineMaker:
         def on_step(index: int, step: int, of: int, preview: bytes | None) -> None:
             report.step(work[index].job_id, step, of, preview)
 
-        results = generate_batch(
-            self._cache.load(entry, folder, report.loading),
-            [item.request for item in work],
-            on_step=on_step,
-            cancelled=lambda index: work[index].cancelled.is_set(),
-            wants_preview=lambda index: report.wants_preview(work[index].job_id),
-            cache=self._cache,
-        )
+        loaded = self._cache.load(entry, folder, report.loading)
+        report.alive()
+        with pulse(report.alive):
+            results = generate_batch(
+                loaded,
+                [item.request for item in work],
+                on_step=on_step,
+                cancelled=lambda index: work[index].cancelled.is_set(),
+                wants_preview=lambda index: report.wants_preview(work[index].job_id),
+                cache=self._cache,
+            )
         return [_outcome(item.job_id, made) for item, made in zip(work, results, strict=True)]
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:

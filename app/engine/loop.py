@@ -29,6 +29,7 @@ from app.engine.frames import Channel, Frame, FrameError
 
 MAX_PREVIEW_BYTES = 64 * 2**10
 STATUS_S = 1.0
+ALIVE_S = 0.1
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 logger = logging.getLogger(__name__)
@@ -61,10 +62,19 @@ class Report:
         self._channel = channel
         self._pause_s = 1 / previews_per_s if previews_per_s else float("inf")
         self._last_preview: dict[str, float] = {}
+        self._alive_at = -1e9
 
     def loading(self, phase: str, done: int = 0, of: int = 0) -> None:
         """A model is being read: `phase` is downloading, loading or loaded; the unit is the maker's own."""
+        self._alive_at = -1e9  # what comes after it is told at once
         self._channel.send("loading", phase=phase, done=done, of=of)
+
+    def alive(self) -> None:
+        """The picture is being made: from here on silence is judged as while denoising. Free to call often."""
+        now = time.monotonic()
+        if now - self._alive_at >= ALIVE_S:
+            self._alive_at = now
+            self._channel.send("alive")
 
     def wants_preview(self, job_id: str) -> bool:
         """True if enough time went by since this job's last preview to make another."""

@@ -16,13 +16,14 @@ SLOW_STEPS = 10  # a step may take this many times the median one before silence
 
 
 class Silence:
-    """How long a child may say nothing: `load_timeout_s` until the first step is done, then `denoise_timeout_s`,
-    or ten median steps on a machine where a step takes long."""
+    """How long a child may say nothing: `load_timeout_s` while it loads, then `denoise_timeout_s`, or ten median steps
+    on a machine where a step takes long."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._steps_s: list[float] = []
         self._step_at: float | None = None
+        self._computing = False
         self._heard_at = time.monotonic()
 
     def heard(self, kind: str) -> None:
@@ -32,14 +33,17 @@ class Silence:
             if self._step_at is not None:
                 self._steps_s.append(now - self._step_at)
             self._step_at = now
+            self._computing = True
+        elif kind == "alive":
+            self._computing = True
         elif kind == "loading":
-            self._step_at = None
+            self._step_at, self._computing = None, False
         self._heard_at = now
 
     @property
     def limit_s(self) -> float:
         """Seconds of silence that are allowed now."""
-        if self._step_at is None:
+        if not self._computing:
             return self._settings.load_timeout_s
         slow = SLOW_STEPS * statistics.median(self._steps_s) if self._steps_s else 0.0
         return max(self._settings.denoise_timeout_s, slow)
@@ -81,6 +85,8 @@ class Run:
             done, of, phase = frame.integer("done"), frame.integer("of"), frame.text("phase")
             for job_id in self._open():
                 self._emit(EngineEvent(job_id, "loading", done, of, phase))
+        elif frame.kind == "alive":
+            return
         elif frame.kind == "picture":
             job = self._job(frame)
             self._pictures[job.id].append(_picture(job, frame))

@@ -4,6 +4,7 @@
 
 `!crash`  the process ends itself as by `kill -9`
 `!hang`   it sleeps for ever and hears no cancel
+`!stuck`  the same, but before the first step
 `!slow`   100 ms a step instead of 4
 `!oom`    OutOfMemory
 `!error`  GenerationFailed
@@ -57,6 +58,9 @@ class FastMaker:
             report.loading("loading", 0, 2)
             time.sleep(1)
         self.load(entry, folder, report)
+        report.alive()
+        while any("!stuck" in item.request.prompt for item in work):
+            time.sleep(60)
         self._denoise(work, report)
         seconds = time.monotonic() - started
         return [self._outcome(item, entry, len(work), seconds) for item in work]

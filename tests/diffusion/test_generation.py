@@ -11,7 +11,18 @@ from PIL import Image
 from app.core.errors import GenerationFailed, OutOfMemory
 from app.diffusion.generate import generate, generate_batch
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.pulse import pulse
 from tests.diffusion.conftest import Ask
+
+
+def test_a_sign_of_life_comes_from_inside_each_step(loaded: LoadedModel, ask: Ask) -> None:
+    beats: list[int] = []
+    with pulse(lambda: beats.append(1)):
+        generate(loaded, ask(num_inference_steps=1))
+    once = len(beats)
+    assert once > 50
+    generate(loaded, ask(num_inference_steps=1))
+    assert len(beats) == once
 
 
 def test_image_i_of_a_batch_of_four_is_pixel_equal_to_the_single_image_with_seed_plus_i(

@@ -90,6 +90,17 @@ def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: Mak
     assert works(engine)
 
 
+def test_a_hang_between_loading_and_the_first_step_is_found_as_soon_as_one_between_steps(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine(denoise_timeout_s=0.5, load_timeout_s=600)
+    started = time.monotonic()
+    with pytest.raises(EngineHung, match=r"said nothing for 0\.5 s"):
+        engine.run([a_job("!stuck")], ignore, nobody)
+    assert time.monotonic() - started < 30
+    assert works(engine)
+
+
 def test_steps_that_all_take_long_are_no_hang(make_engine: MakeEngine) -> None:
     [outcome] = make_engine(denoise_timeout_s=0.15).run([a_job("!slow")], ignore, nobody)
     assert len(outcome.pictures) == 1
