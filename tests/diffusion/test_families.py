@@ -14,9 +14,10 @@ from app.core.errors import GenerationCancelled, InvalidRequest
 from app.core.samplers import FLOW_PIPELINES, all_values
 from app.core.schema import GenerationRequest
 from app.core.settings import MachineSize
+from app.diffusion import generate as generate_module
 from app.diffusion.cache import ModelCache
 from app.diffusion.checkpoints import pipeline_class
-from app.diffusion.generate import generate
+from app.diffusion.generate import generate, generate_batch
 from app.diffusion.guidance import guidance_of, takes_negative
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.samplers import is_flow, make_scheduler
@@ -213,3 +214,17 @@ def test_lightning_spreads_eight_steps_as_its_card_says_and_does_not_guide(loade
     assert len(calls) == 8
     generate(loaded, ask(num_inference_steps=8, guidance_scale=4.0))
     assert len(calls) == 8 + 16
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_neighbours_in_one_pass_as_on_a_gpu_leave_a_picture_as_it_is(
+    name: str, loaded_of: LoadedOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = loaded_of(name)
+    requests = [ask("a cat"), ask("(a) cat and words"), ask("x" * 100, seed=3), ask("a dog", negative_prompt="b")]
+    alone = [generate(loaded, request)[0].rgb for request in requests]
+    monkeypatch.setattr(generate_module, "_chunk_size", lambda *_: 8)
+    together = [made.pictures[0].rgb for made in generate_batch(loaded, requests)]
+    for one, other in zip(alone, together, strict=True):
+        # Another batch size rounds otherwise: one of 256 levels, here and there.
+        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 1
