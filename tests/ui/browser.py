@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -16,12 +16,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 20_000  # a machine that is busy with other tests is slow, not broken
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A headless browser that ends with the block."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:
@@ -44,7 +46,7 @@ def context(browser: Browser, *, locale: str = "en-US", **options: Any) -> Itera
     """A fresh visitor: own storage, own language."""
     options.setdefault("viewport", DESKTOP)
     made = browser.new_context(locale=locale, **options)
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(PATIENCE_MS)
     try:
         yield made
     finally:

@@ -115,7 +115,7 @@ def test_a_model_of_the_hub_is_downloaded_stopped_gone_on_with_and_cleaned(
     expect(wrong).to_have_count(0)
     page.get_by_label("A model of the hub").fill("not a name")
     page.get_by_label("A model of the hub").press("Enter")
-    expect(page.locator("#at-toast")).to_contain_text("no longer exists")
+    expect(page.locator("#at-toast")).to_contain_text("There is no such model")
     # What is there in part is removed after a yes.
     hub.repository, hub.budget = "somebody/half", hub.bytes_sent + 500_000
     page.get_by_label("A model of the hub").fill("somebody/half")
