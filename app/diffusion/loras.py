@@ -43,12 +43,14 @@ class ActiveLora:
 class Loras:
     """The LoRAs of one loaded model; `folder` is the models folder. One thread.
 
-    `changing` is entered while LoRAs are put on: whoever keeps the text encoders elsewhere brings them there.
+    `changing` is entered while LoRAs are put on: whoever keeps the text encoders elsewhere brings them there. `refused`
+    says why this model takes none.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self.active: tuple[ActiveLora, ...] = ()
+        self.refused: str | None = None
         self.changing: Callable[[], AbstractContextManager[None]] = nullcontext
         self._hashes: dict[tuple[str, int, int], str] = {}
 
@@ -71,6 +73,8 @@ class Loras:
             return
         if not hasattr(pipe, "load_lora_weights"):
             raise ModelRefused(f"{type(pipe).__name__} takes no LoRA.")
+        if self.refused:
+            raise ModelRefused(self.refused)
         try:
             with self.changing():
                 self._put_on(pipe, tags)

@@ -156,6 +156,8 @@ def load_pipeline(
         entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started, plan
     )  # fmt: skip
     loaded.prompts.encoding = loaded.loras.changing = encoding
+    if plan.tier in (Tier.FP8, Tier.FP8_OFFLOAD):  # peft would keep the LoRA in fp8 as well, and nothing computes in it
+        loaded.loras.refused = f"A model in the memory tier {plan.tier} takes no LoRA."
     return loaded
 
 

@@ -11,7 +11,7 @@ from app.catalog import Catalog, ModelEntry, folder_entry
 from app.core.batching import batch_key
 from app.core.errors import InvalidRequest, ModelRefused
 from app.core.schema import GenerationRequest
-from app.core.settings import MachineSize, Settings
+from app.core.settings import MachineSize, Settings, Tier
 from app.diffusion import DiffusionService
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate, generate_batch
@@ -224,3 +224,20 @@ def test_a_lora_draws_the_same_in_every_memory_tier_that_loses_nothing(models: P
         drawn[size] = [generate(loaded, ask(prompt))[0].rgb for prompt in prompts]
     assert len(set(drawn[MachineSize.BIG])) == 3
     assert all(pixels == drawn[MachineSize.BIG] for pixels in drawn.values())
+
+
+@pytest.mark.parametrize("tier", [Tier.RELEASED, Tier.GROUP_OFFLOAD])
+def test_a_lora_on_text_encoder_and_unet_is_the_same_in_each_memory_tier(
+    tier: Tier, models: Path, tiny: LoadedModel, ask: Ask
+) -> None:
+    laid_out = ModelCache("cpu", tier=tier).load(ModelEntry(key="tiny", title="Tiny", path="tiny"), models)
+    for prompt in ("a red apple<lora:old film:1>", "a red apple"):
+        assert generate(laid_out, ask(prompt))[0].rgb == generate(tiny, ask(prompt))[0].rgb
+
+
+def test_a_model_in_fp8_refuses_loras_and_draws_on(models: Path, ask: Ask) -> None:
+    laid_out = ModelCache("cpu", tier=Tier.FP8).load(ModelEntry(key="tiny", title="Tiny", path="tiny"), models)
+    before = generate(laid_out, ask())[0].rgb
+    with pytest.raises(ModelRefused, match="takes no LoRA"):
+        generate(laid_out, ask("a red apple<lora:ink:1>"))
+    assert generate(laid_out, ask())[0].rgb == before
