@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scenes import Scene, Thing, draw_scene
 from words import COLOURS, PLACES, held_out, nouns
 
-STEPS, GUIDANCE = 4, 3.0
+STEPS, GUIDANCE = 2, 1.5
 NEGATIVE = "blurry, low quality, watermark"
 CONTACT_PROMPTS = (
     "a red apple on a white table",
@@ -201,7 +201,7 @@ def effects(model: Model, scenes: list[Scene]) -> dict[str, dict[str, float]]:
     """The CFG sweep, what the negative prompt does, how seeds differ."""
     rows = {}
     prompts = said(scenes, False)
-    for guidance in (1.0, 3.0, 5.0):
+    for guidance in (1.0, 1.5, 3.0):
         pictures = model.draw(prompts, NEGATIVE, guidance)
         rows[f"guidance {guidance:g}"] = shares(pictures, scenes, ("colour", "background"))
     few = prompts[:10]

@@ -19,7 +19,7 @@ from common import Preset
 from features import Features, load_features
 from painter import FEATURE_PLACES, Painter, load_painter
 from reader import HEAD, HEADS, INNER, LAYERS, Reader, ReadingLayer, load_reader
-from tokenizer import LENGTH
+from tokenizer import LENGTH, token_ids
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -155,8 +155,7 @@ def _write_norm(body: nn.Module, features: Features, tokenizer: CLIPTokenizer) -
     seen: dict[str, torch.Tensor] = {}
     hook = body.final_layer_norm.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
     texts = ["a red apple on a white table", "a cat", "two blue cars in the snow", "a dog on the beach"]
-    padded = tokenizer(texts, padding="max_length", max_length=LENGTH, return_tensors="pt")
-    body(input_ids=padded.input_ids)
+    body(input_ids=torch.tensor(token_ids(tokenizer, texts)))
     hook.remove()
     x = seen["x"][:, -CELLS:]
     scale, mean = x.std(-1, correction=0).mean(), x.mean()
