@@ -20,8 +20,8 @@ is made to draw emoji-like things on simple backgrounds, 128x128, from a few hun
 
 **These weights are a short training** ({training}).
 Colours, places, counts, sides and outlines follow the prompt. Pictures are soft, small features (a face, spokes,
-letters) are missing, more steps add grain, seeds differ little, and the negative prompt has hardly any effect. The figures below say how far it is.
-`--preset gpu` is the same training, much longer; nobody has run it yet.
+letters) are missing, more steps add grain, seeds differ little, and the negative prompt has hardly any effect.
+The figures below say how far it is. `--preset gpu` is the same training, much longer; nobody has run it yet.
 
 ```python
 from diffusers import StableDiffusionPipeline
@@ -30,9 +30,9 @@ pipeline("a red apple on a white table", negative_prompt="blurry, low quality, w
          num_inference_steps={steps}, guidance_scale={guidance}).images[0]
 ```
 
-128x128 is what it was trained at. Up to 512 is accepted, but larger pictures come out as a smear or repetition.
-Prompts beyond about 30 words are understood less well, because the text encoder uses the last 64 of its 96 positions
-to lay out the picture. Words outside its world give something, never an error.
+128x128 is what it was trained at. Up to 512 is accepted, but larger pictures repeat the thing. Prompts beyond about 30
+words come out as a smear, because the text encoder lays the picture out in the last 64 of its 96 positions. Words
+outside its world give something, never an error.
 
 ## Figures
 
@@ -41,9 +41,9 @@ to lay out the picture. Words outside its world give something, never an error.
 Object, colour, background, count and side are shares of right answers in percent. The judge is not a model: it draws
 every alternative (all {nouns} nouns, all 12 colours, all 30 backgrounds) and names the drawing nearest to the picture,
 given the other two answers. Its
-first row is its score on {few} freshly drawn scenes, which bounds the rest. {prompts} held-out prompts. Held out: object x colour x background
-compositions that training never saw (one in ten, chosen by a hash). By chance: object {chance:.1f}, colour 8.3,
-background 3.3, count and side 25.
+first row is its score on {few} freshly drawn scenes, which bounds the rest. {prompts} held-out prompts.
+Held out: object x colour x background compositions that training never saw (one in ten, chosen by a hash). By chance:
+object {chance:.1f}, colour 8.3, background 3.3, count and side 25.
 
 ## Its world
 
