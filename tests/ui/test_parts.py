@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import string
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.schema import Job
+from app.core.settings import PROJECT_FOLDER
 from app.ui.form import Form, form_of
 from app.ui.login import Accounts, BadAuthFile, add_user, read_auth_file
 from app.ui.markup import Markup, action, notice
@@ -205,3 +207,11 @@ def test_a_finished_job_says_once_what_its_model_could_not_do() -> None:
     job = Job.model_validate(values | {"created_at": "2026-11-21T00:00:00Z"})
     shown = str(job_card(JobNow(job), Strings().words("en")))
     assert shown.count("weights have no effect with this model &lt;b&gt;") == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_model_of_the_catalog_is_described_in_both_languages(language: str) -> None:
+    catalog = tomllib.loads((PROJECT_FOLDER / "models" / "catalog.toml").read_text("utf-8"))
+    texts = json.loads((LOCALES_FOLDER / f"{language}.json").read_text("utf-8"))
+    wanted = {f"model_{key}_{field}" for key in catalog for field in ("speed", "quality", "best_for")}
+    assert wanted <= texts.keys()
