@@ -1,5 +1,7 @@
 """The page's tools for assistants (MCP), when the owner switches them on: thin wrappers over the client."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -11,7 +13,7 @@ from app.core.errors import ServiceError
 def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
     """Offer `generate_image`, `list_models` and `get_job`. Nothing else of the page is visible to an assistant."""
 
-    def generate_image(prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1) -> dict[str, Any]:
+    def generate_image(prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1) -> str:
         """Queue one picture and return its job at once. Ask get_job with the id until its state is succeeded.
 
         Args:
@@ -23,12 +25,11 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
         body: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": int(seed)}
         return _told(lambda: client.submit(body | ({"model": model} if model else {})).model_dump(mode="json"))
 
-    def list_models() -> list[dict[str, Any]]:
+    def list_models() -> str:
         """The models there are, with their defaults and whether they are installed."""
-        found = _told(client.models)
-        return found if isinstance(found, list) else [found]
+        return _told(client.models)
 
-    def get_job(job_id: str) -> dict[str, Any]:
+    def get_job(job_id: str) -> str:
         """How a job is: state, place in line, progress, and the ids of its pictures.
 
         Args:
@@ -41,9 +42,13 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
             gr.api(tool, api_name=tool.__name__)
 
 
-def _told(call: Any) -> Any:
-    """The answer, or what went wrong in the service's words: an assistant reads it and mends its call."""
+def _told(call: Callable[[], Any]) -> str:
+    """The answer as JSON, or what went wrong in the service's words: an assistant reads it and mends its call.
+
+    Gradio would send a dict as Python writes it, with single quotes.
+    """
     try:
-        return call()
+        answer = call()
     except ServiceError as error:
-        return {"error": error.as_dict() | {"errors": list(error.errors)}}
+        answer = {"error": error.as_dict() | {"errors": list(error.errors)}}
+    return json.dumps(answer, ensure_ascii=False)
