@@ -231,12 +231,11 @@ def test_twenty_restarts_leave_no_files_threads_or_processes(engine: LocalEngine
 
     this = psutil.Process()
     restart()
-    files, threads, children = this.num_fds(), this.num_threads(), this.children()  # other tests' services among them
+    before = this.num_fds(), this.num_threads(), len(this.children())  # other tests' among them: they come and go
     for _ in range(20):
         restart()
-    assert this.num_fds() == files
-    assert this.num_threads() <= threads
-    assert this.children() == children
+    after = this.num_fds(), this.num_threads(), len(this.children())
+    assert max(now - then for now, then in zip(after, before, strict=True)) < 10  # one a restart would be twenty
 
 
 def test_a_cancel_at_any_moment_hits_its_own_job_only(engine: LocalEngine) -> None:
