@@ -28,5 +28,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, RuntimeError) and any(
         words in text
-        for words in ("out of memory", "not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC")
+        for words in (
+            "out of memory",
+            "not enough memory",
+            "can't allocate memory",
+            "Cannot allocate memory",
+            "CUBLAS_STATUS_ALLOC",
+        )
     )

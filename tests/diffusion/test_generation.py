@@ -114,6 +114,7 @@ def test_a_model_that_makes_nan_fails_with_a_reason_and_never_gives_a_black_pict
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("unable to mmap 44706440 bytes from file <model.safetensors>: Cannot allocate memory (12)"),
         MemoryError(),
     ],
 )
