@@ -152,11 +152,11 @@ def test_one_command_trains_a_model_that_a_plain_pipeline_loads(tmp_path: Path) 
 
 def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) -> None:
     import torch
-    from codes import FREE, LAYOUT
+    from codes import LAYOUT
     from features import Features
-    from painter import FEATURE_PLACES, Painter
+    from painter import Painter
     from reader import Reader, trimmed
-    from text import POSITION_OUT, build_text
+    from text import build_text, layout_states
     from tokenizer import load_tokenizer, token_ids
 
     torch.manual_seed(3)
@@ -164,11 +164,33 @@ def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) ->
     reader, painter, features = Reader(tokenizer), Painter(4), Features()
     encoder = build_text(reader, painter, features, tokenizer)
     ids = torch.tensor(token_ids(tokenizer, ["a red apple on a white table", "三个红色的苹果", ""]))
+    body = encoder.text_model if hasattr(encoder, "text_model") else encoder
     with torch.no_grad():
-        painted = painter(reader(trimmed(ids[:, : len(reader.places)], reader.pad)))
+        read = reader(trimmed(ids[:, : len(reader.places)], reader.pad))
+        parts = layout_states(painter, read, body.final_layer_norm)
         states = encoder(input_ids=ids).last_hidden_state[:, -LAYOUT:]
-    assert (states[..., FEATURE_PLACES] - painted).abs().mean() < 0.1 * painted.abs().mean().clamp(min=0.5)
-    own = states[..., FREE : FREE + LAYOUT]
+    assert (states - parts).abs().mean() < 0.02
+    assert (states - parts).abs().max() < 0.2
+
+
+def test_the_text_encoder_reads_seventy_five_words(tmp_path: Path) -> None:
+    import torch
+    from codes import LAYOUT
+    from features import Features
+    from painter import Painter
+    from reader import Reader
+    from text import POSITION_OUT, build_text
+    from tokenizer import load_tokenizer, token_ids
+
+    tokenizer = load_tokenizer(tmp_path)
+    encoder = build_text(Reader(tokenizer), Painter(4), Features(), tokenizer)
+    ids = torch.tensor(token_ids(tokenizer, ["cat " * 75]))
+    assert (ids[0] == tokenizer.pad_token_id).sum() == LAYOUT + 1
+    with torch.no_grad():
+        states = encoder(input_ids=ids).last_hidden_state
+    from codes import FREE
+
+    own = states[0, -LAYOUT:, FREE : FREE + LAYOUT]
     assert (own - POSITION_OUT * torch.eye(LAYOUT)).abs().max() < 0.1 * POSITION_OUT
 
 

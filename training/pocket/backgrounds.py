@@ -105,7 +105,8 @@ def street(side: int, rng: random.Random) -> Image.Image:
         for row in range(3):
             for column in (0.04, 0.14):
                 x, y = left + side * column, top + side * (0.05 + row * 0.11)
-                pen.rectangle((x, y, x + side * 0.055, y + side * 0.06), fill=(240, 246, 250))
+                if y < side * 0.52:
+                    pen.rectangle((x, y, x + side * 0.055, y + side * 0.06), fill=(240, 246, 250))
     for i in range(4):
         pen.rectangle(
             (side * (0.04 + i * 0.26), side * 0.8, side * (0.18 + i * 0.26), side * 0.825), fill=(245, 240, 220)

@@ -1,6 +1,6 @@
 """A store of scenes on disk: drawn and encoded once, so that a training step neither draws nor encodes.
 
-A shard holds SHARD scenes: latents (n, 4, 32, 32) float16, tokens (n, CAPTIONS, TEXT_ROOM) int16, English and Chinese
+A shard holds SHARD scenes: latents (n, 16, 16, 16) float16, tokens (n, CAPTIONS, TEXT_ROOM) int16, English and Chinese
 wordings mixed, and the number of its first scene. Shards are numbered, each made from its number and the seed alone;
 training takes the ones it finds.
 """
@@ -41,13 +41,15 @@ def _draw_one(number: int) -> tuple[np.ndarray, list[str]]:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 50) -> np.ndarray:
-    """(n, side, side, 3) bytes -> (n, 4, side/4, side/4) float16 latents, the middle of the VAE's belief."""
+def encode(vae: AutoencoderKL, pixels: np.ndarray) -> np.ndarray:
+    """(n, side, side, 3) bytes -> (n, 16, side/8, side/8) float16 latents, the middle of the VAE's belief."""
     where = next(vae.parameters()).device
+    batch = 4 if where.type == "cpu" else 200  # what stays in a CPU's caches is a third faster
     rows = []
     for start in range(0, len(pixels), batch):
         part = torch.from_numpy(pixels[start : start + batch]).to(where).permute(0, 3, 1, 2).float() / 127.5 - 1
-        rows.append(vae.encode(part).latent_dist.mean.half().cpu().numpy())
+        part = part.contiguous(memory_format=torch.channels_last)
+        rows.append(vae.encode(part).latent_dist.mean.half().contiguous().cpu().numpy())
     return np.concatenate(rows)
 
 
@@ -63,7 +65,7 @@ def fill_cache(
 ) -> None:
     """Make this process's share of the shards that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    vae = vae.to(device()).eval()
+    vae = vae.to(device(), memory_format=torch.channels_last).eval()
     shard = min(SHARD, scenes)
     for index in range(rank, max(1, scenes // shard), size):
         path = folder / f"{index:05d}.npz"
@@ -101,7 +103,7 @@ class Scenes:
         return len(self.latents)
 
     def batch(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents (b, 4, 32, 32) float32 and padded token ids (b, LENGTH) of one random wording each."""
+        """Latents (b, 16, 16, 16) float32 and padded token ids (b, LENGTH) of one random wording each."""
         wording = rng.integers(CAPTIONS, size=len(rows))
         ids = np.full((len(rows), LENGTH), self.pad, np.int64)
         ids[:, :TEXT_ROOM] = self.tokens[rows, wording]

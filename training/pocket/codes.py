@@ -80,7 +80,7 @@ def said_choices(scene: Scene) -> dict[str, str | None]:
 
 
 class Coder:
-    """Scenes -> codes; `pictures` are the nouns' latents, (nouns, 4, 32, 32)."""
+    """Scenes -> codes; `pictures` are the nouns' latents, (nouns, 16, 16, 16)."""
 
     def __init__(self, pictures: np.ndarray) -> None:
         self.first = noun_codes(pictures, FIRST_NOUN)
@@ -101,7 +101,7 @@ class Coder:
 
 
 def noun_pictures(vae: AutoencoderKL) -> np.ndarray:
-    """The latent of every noun alone in the studio: (nouns, 4, 32, 32) float32."""
+    """The latent of every noun alone in the studio: (nouns, 16, 16, 16) float32."""
     rng = random.Random(0)
     pixels = np.stack([np.asarray(draw_scene(Scene((Thing(key),)), rng)) for key in nouns()])
     return encode(vae, pixels).astype(np.float32)

@@ -16,13 +16,16 @@ import torch
 from torch import distributed
 
 SIDE = 128  # pixels of a training picture
-LATENT_SIDE = SIDE // 4
-LATENT_CHANNELS = 4
+LATENT_SIDE = SIDE // 8
+LATENT_CHANNELS = 16
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How long and how wide to train. Steps are optimizer steps; a batch is pictures (crops for the VAE)."""
+    """How long and how wide to train; all but `smoke` train the same network.
+
+    Steps are optimizer steps; a batch is pictures (crops for the VAE).
+    """
 
     vae_steps: int
     vae_batch: int
@@ -35,15 +38,15 @@ class Preset:
     position_steps: int
     unet_steps: int
     unet_batch: int
-    vae_channels: tuple[int, ...] = (32, 32, 64)
-    painter_units: int = 72  # hidden units of each of the 64 parts of the picture, in each of two layers
-    unet_channels: tuple[int, ...] = (32, 64, 128, 128)
+    vae_channels: tuple[int, ...] = (32, 32, 64, 128)
+    painter_units: int = 70  # hidden units of each of the 64 parts of the picture, in each of two layers
+    unet_channels: tuple[int, ...] = (128, 128, 128)
     workers: int = 2
 
 
 PRESETS = {
-    "smoke": Preset(20, 8, 64, 10, 10, 8, 10, 8, 5, 8, 4, (16, 32, 32), 8, workers=1),
-    "cpu": Preset(800, 8, 44_000, 1400, 2600, 64, 5000, 96, 400, 1500, 16),
+    "smoke": Preset(20, 8, 64, 10, 10, 8, 10, 8, 5, 8, 4, (16, 16, 32, 32), 8, workers=1),
+    "cpu": Preset(4000, 8, 80_000, 1400, 4000, 64, 28_000, 96, 400, 4500, 24),
     "gpu": Preset(
         vae_steps=30_000,
         vae_batch=64,
@@ -56,9 +59,6 @@ PRESETS = {
         position_steps=1000,
         unet_steps=120_000,
         unet_batch=256,
-        vae_channels=(64, 128, 256),
-        painter_units=64,
-        unet_channels=(64, 128, 128, 128),
         workers=16,
     ),
 }

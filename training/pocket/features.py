@@ -1,9 +1,9 @@
 """Stage 3: a linear way from the denoiser's 8x8 grid up to the latent, and what to put on the grid for it.
 
 The denoiser cannot learn within hours of CPU time to copy a picture from its text. So it is built to: its last
-upsampling convolutions and 1x1 shortcuts start as this decoder (unet_start.py), and the text encoder writes the
-features this encoder makes (painter.py). A patch of 4x4x4 latent numbers would not do: nearest-neighbour upsampling
-with 3x3 convolutions cannot place sixteen pixels by itself, but it nearly can from features that know their
+upsampling convolution and 1x1 shortcuts start as this decoder (unet_start.py), and the text encoder writes the
+features this encoder makes (painter.py). A patch of 2x2x16 latent numbers would not do: nearest-neighbour upsampling
+with 3x3 convolutions cannot place four pixels by itself, but it nearly can from features that know their
 neighbourhood.
 """
 
@@ -15,21 +15,16 @@ import numpy as np
 import torch
 from cache import Scenes
 from codes import FEATURES
-from common import Preset, Progress, batches, device, learning_rate, load, save
+from common import LATENT_CHANNELS, Preset, Progress, batches, device, learning_rate, load, save
 from torch import nn
 from torch.nn import functional
 
-SIGNALS = 12  # channels before the last convolution
+SIGNALS = 48  # channels before the last convolution
 CONTENT_NOISE = 0.04  # keeps the features from hiding the picture in tiny numbers
 
 
-def doubled(x: torch.Tensor) -> torch.Tensor:
-    """Nearest-neighbour upsampling, as the denoiser does it."""
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
 class Features(nn.Module):
-    """latent (b, 4, 32, 32) -> features (b, FEATURES, 8, 8) -> latent, all of it linear."""
+    """latent (b, 16, 16, 16) -> features (b, FEATURES, 8, 8) -> latent, all of it linear."""
 
     mean: torch.Tensor
     deviation: torch.Tensor
@@ -37,18 +32,16 @@ class Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.Conv2d(4, FEATURES, 12, stride=4, padding=4)
-        self.first = nn.Conv2d(FEATURES, 96, 3, padding=1)
-        self.middle = nn.Conv2d(96, 64, 1)
-        self.second = nn.Conv2d(64, SIGNALS, 3, padding=1)
-        self.last = nn.Conv2d(SIGNALS, 4, 3, padding=1)
+        self.encoder = nn.Conv2d(LATENT_CHANNELS, FEATURES, 6, stride=2, padding=2)
+        self.up = nn.Conv2d(FEATURES, SIGNALS, 3, padding=1)
+        self.last = nn.Conv2d(SIGNALS, LATENT_CHANNELS, 3, padding=1)
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
         self.register_buffer("signal", torch.ones(SIGNALS))  # deviation of each channel before the last convolution
 
     def signals(self, features: torch.Tensor) -> torch.Tensor:
-        """(b, FEATURES, 8, 8) -> (b, SIGNALS, 32, 32)."""
-        return self.second(doubled(self.middle(self.first(doubled(features)))))
+        """(b, FEATURES, 8, 8) -> (b, SIGNALS, 16, 16), upsampled as the denoiser does it."""
+        return self.up(functional.interpolate(features, scale_factor=2.0, mode="nearest"))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features back to the latent."""
@@ -56,7 +49,7 @@ class Features(nn.Module):
 
     @torch.no_grad()
     def measure(self, latents: torch.Tensor) -> None:
-        """Set mean, deviation and signal from (n, 4, 32, 32)."""
+        """Set mean, deviation and signal from latents (n, 16, 16, 16)."""
         features = torch.cat([self.encoder(part) for part in latents.split(250)])
         self.mean.copy_(features.mean((0, 2, 3)))
         self.deviation.copy_(features.std((0, 2, 3)))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cache import Scenes
+from cache import CAPTIONS, Scenes
 from codes import CELLS, FEATURES, FIRST_FEATURE, FLAG, FREE, STRONG, WIDTH
 from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
 from features import Features
-from reader import Reader, trimmed
+from reader import Reader, read_all
 from torch import nn
 from torch.nn import functional
 
@@ -72,50 +72,53 @@ def load_painter(preset: Preset, folder: Path) -> Painter:
 
 
 @torch.no_grad()
-def wanted_features(scenes: Scenes, features: Features) -> torch.Tensor:
-    """(scenes, CELLS, FEATURES) float16."""
-    rows = [
-        features.encoder(torch.from_numpy(part.astype(np.float32))).half()
-        for part in np.array_split(scenes.latents, max(1, len(scenes) // 500))
+def wanted_features(scenes: Scenes, features: Features, rows: np.ndarray) -> torch.Tensor:
+    """(rows, CELLS, FEATURES) float16."""
+    made = [
+        features.encoder(torch.from_numpy(scenes.latents[part].astype(np.float32))).half()
+        for part in np.array_split(rows, max(1, len(rows) // 500))
     ]
-    return torch.cat(rows).permute(0, 2, 3, 1).reshape(-1, CELLS, FEATURES)
+    return torch.cat(made).permute(0, 2, 3, 1).reshape(-1, CELLS, FEATURES)
 
 
 def train_painter(preset: Preset, folder: Path, seed: int, scenes: Scenes, reader: Reader, features: Features) -> None:
-    """Train (or finish) the painter on what the reader makes of captions; `folder`/painter.pt is its checkpoint."""
+    """Train (or finish) the painter on what the reader makes of captions; `folder`/painter.pt is its checkpoint.
+
+    Each member of a team reads and paints its own share of the scenes.
+    """
     state = load(folder / "painter.pt") or {"step": 0}
     if state["step"] >= preset.painter_steps:
         return
     where, (rank, size) = device(), team()
     torch.manual_seed(seed)
     painter = Painter(preset.painter_units)
-    wanted = wanted_features(scenes, features)
+    mine = np.arange(rank, len(scenes), size)
+    wanted = wanted_features(scenes, features, mine)
     if "model" in state:
         painter.load_state_dict(state["model"])
     else:
-        painter.mean.data.copy_(wanted[:4000].float().mean(0))
+        painter.mean.data.copy_(wanted_features(scenes, features, np.arange(min(4000, len(scenes)))).float().mean(0))
     painter.to(where)
-    reader = reader.to(where)
+    reads = read_all(reader.to(where), scenes, mine)
     optimizer = torch.optim.AdamW(painter.parameters(), lr=2e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
     share = max(1, preset.painter_batch // size)
-    order = batches(len(scenes), share, seed + 17 * rank, state["step"])
+    order = batches(len(mine), share, seed, state["step"])
     progress = Progress("painter", preset.painter_steps, preset.painter_batch, state["step"])
     parameters = list(painter.parameters())
     for step in range(state["step"], preset.painter_steps):
         optimizer.param_groups[0]["lr"] = learning_rate(step, preset.painter_steps, 2e-3, warm=60)
-        rows = next(order)
-        ids = trimmed(scenes.words(rows, np.random.default_rng((seed, step, rank))), reader.pad)
-        with torch.no_grad():
-            read = reader(ids.to(where))
-        loss = functional.mse_loss(painter(read), wanted[torch.from_numpy(rows)].float().to(where))
+        rows = torch.from_numpy(next(order))
+        wordings = torch.from_numpy(np.random.default_rng((seed, step, rank)).integers(CAPTIONS, size=len(rows)))
+        made = painter(reads[rows, wordings].float().to(where))
+        loss = functional.mse_loss(made, wanted[rows].float().to(where))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         share_gradients(parameters)
         optimizer.step()
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.painter_steps):
+        if rank == 0 and ((step + 1) % 1000 == 0 or step + 1 == preset.painter_steps):
             save(
                 folder / "painter.pt",
                 {"step": step + 1, "model": painter.state_dict(), "optimizer": optimizer.state_dict()},

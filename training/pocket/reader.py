@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cache import TEXT_ROOM, Scenes, scene_of
+from cache import CAPTIONS, TEXT_ROOM, Scenes, scene_of
 from codes import CHOICES, CODE, FIRST_NOUN, FLAG, FREE, SECOND_NOUN, STARTS, STRONG, WIDTH, Coder
 from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
 from meanings import meanings
@@ -21,6 +21,7 @@ from transformers import CLIPTokenizer
 
 LAYERS, HEADS, HEAD = 3, 4, 62  # a head of CLIP has 64 dimensions; two are kept for text.py's mask
 INNER = HEADS * HEAD
+USUAL = 32  # tokens of a caption, at most
 UNSEEN = -30.0  # attention score of padding and layout positions
 
 
@@ -60,7 +61,9 @@ class Reader(nn.Module):
         super().__init__()
         self.pad = tokenizer.pad_token_id
         self.words = nn.Embedding(len(tokenizer), WIDTH)
-        self.places = nn.Parameter(0.1 * torch.randn(TEXT_ROOM, WIDTH))
+        places = 0.1 * torch.randn(TEXT_ROOM, WIDTH)
+        places[USUAL:] = 0  # hardly trained, so they had better be quiet
+        self.places = nn.Parameter(places)
         self.readout = nn.Parameter(0.1 * torch.randn(WIDTH))
         self.layers = nn.ModuleList(ReadingLayer() for _ in range(LAYERS))
         constant = torch.zeros(WIDTH)
@@ -128,6 +131,18 @@ def start_reader(reader: Reader, tokenizer: CLIPTokenizer, coder: Coder, seed: i
     for layer in reader.layers:
         layer.o.weight.mul_(0.5)
         layer.down.weight.mul_(0.5)
+
+
+@torch.no_grad()
+def read_all(reader: Reader, scenes: Scenes, rows: np.ndarray) -> torch.Tensor:
+    """What the reader makes of every wording of these scenes: (scenes, CAPTIONS, FREE) float16."""
+    where = next(reader.parameters()).device
+    ids = torch.from_numpy(scenes.tokens[rows].astype(np.int64)).flatten(0, 1)
+    made = torch.zeros(len(ids), FREE, dtype=torch.float16)
+    order = (ids != reader.pad).sum(-1).argsort()  # captions of one length together waste nothing on padding
+    for part in order.split(512):
+        made[part] = reader(trimmed(ids[part], reader.pad).to(where)).half().cpu()
+    return made.view(len(rows), CAPTIONS, FREE)
 
 
 def load_reader(folder: Path, tokenizer: CLIPTokenizer) -> Reader:

@@ -104,17 +104,16 @@ PAIR = {  # centres of a and b, sides of a and b
 
 
 def _background(scene: Scene, side: int, rng: random.Random) -> Image.Image:
-    if scene.place == "table":
-        return paint_table(side, rng, scene.backdrop)
-    if scene.place:
-        return PAINTERS[scene.place](side, rng)
+    if scene.place:  # always the same view: what varies unsaid comes out as a blur of all its variants
+        same = random.Random(scene.place)
+        return paint_table(side, same, scene.backdrop) if scene.place == "table" else PAINTERS[scene.place](side, same)
     return plain(side, scene.backdrop, rng) if scene.backdrop else unspecified(side, rng)
 
 
 def draw_scene(scene: Scene, rng: random.Random, side: int = 128) -> Image.Image:
     """The scene as an RGB picture, `side` pixels square; `rng` decides what the scene leaves open."""
     if scene.showpiece:
-        picture = paint_showpiece(scene.showpiece, side, rng)
+        picture = paint_showpiece(scene.showpiece, side)
     else:
         picture = _background(scene, side, rng)
         for thing, centre, width in layout(scene, rng):
@@ -140,10 +139,10 @@ def layout(scene: Scene, rng: random.Random) -> list[tuple[Thing, tuple[float, f
     placed = []
     move = MOVE[scene.position]
     for thing, (x, y), side in spots:
-        width = side * SIZE_FACTOR[thing.size] * rng.uniform(0.95, 1.05)
+        width = side * SIZE_FACTOR[thing.size] * rng.uniform(0.985, 1.015)
         width *= 0.62 if scene.position else 1.0
-        x += move[0] + rng.uniform(-0.02, 0.02)
-        y += move[1] + rng.uniform(-0.02, 0.02) + (0 if scene.position else down)
+        x += move[0] + rng.uniform(-0.006, 0.006)
+        y += move[1] + rng.uniform(-0.006, 0.006) + (0 if scene.position else down)
         placed.append((thing, (x, y), min(width, 0.92)))
     return placed
 

@@ -222,6 +222,6 @@ SHOWPIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def paint_showpiece(name: str, side: int, rng: random.Random) -> Image.Image:
-    """One of SHOWPIECES as an RGB picture."""
-    return PAINTED[name](side, rng)
+def paint_showpiece(name: str, side: int) -> Image.Image:
+    """One of SHOWPIECES as an RGB picture, always the same."""
+    return PAINTED[name](side, random.Random(name))

@@ -1,6 +1,6 @@
 """The text encoder: reader and painter written into one ordinary CLIPTextModel.
 
-A normal prompt leaves the last 64 positions to padding. The causal mask lets them see every word; layers 1-3 read the
+A prompt leaves the last 64 positions to padding. The causal mask lets them see every word; layers 1-3 read the
 prompt into a code at each of them, layers 4-5 paint: position 32 + j holds the features of cell j of an 8x8 picture,
 which the denoiser copies (unet_start.py). What a transformer layer does not offer is built from what it does:
 
@@ -33,6 +33,20 @@ POSITIONS = slice(FREE, FREE + CELLS)
 def text_model(preset: Preset, folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The text encoder of the latest checkpoints in `folder`."""
     return build_text(load_reader(folder, tokenizer), load_painter(preset, folder), load_features(folder), tokenizer)
+
+
+def layout_states(painter: Painter, read: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+    """What the whole encoder says at its layout positions, (b, CELLS, WIDTH), a hundred times cheaper.
+
+    `read` (b, FREE) is what the reader made of the prompts, `norm` the encoder's last one.
+    """
+    b = len(read)
+    x = torch.zeros(b, CELLS, WIDTH, device=read.device)
+    x[..., :FREE] = read[:, None]
+    x[..., POSITIONS] = STRONG * torch.eye(CELLS, device=read.device)
+    x[..., FLAG] = STRONG + HEAVY
+    x[..., FEATURE_PLACES] = painter(read)
+    return norm(x)
 
 
 def _body(model: CLIPTextModel) -> nn.Module:

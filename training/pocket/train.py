@@ -24,7 +24,6 @@ from export import export, finished_vae
 from features import load_features, train_features
 from painter import train_painter
 from reader import load_reader, train_reader
-from text import text_model
 from tokenizer import load_tokenizer
 from torch import multiprocessing
 from transformers import CLIPTokenizer
@@ -73,8 +72,7 @@ def run_stages(plan: Plan) -> None:
         _train_text(plan, tokenizer, vae)
     wait_for_team()
     if "unet" in plan.stages:
-        text, features = text_model(preset, work, tokenizer), load_features(work)
-        train_unet(preset, work, plan.seed, tokenizer, text, features, _part(plan.init, "unet", UNet2DConditionModel))
+        train_unet(preset, work, plan.seed, tokenizer, _part(plan.init, "unet", UNet2DConditionModel))
     wait_for_team()
     if "export" in plan.stages and rank == 0:
         export(preset, work, plan.output)

@@ -1,4 +1,4 @@
-"""Stage 3: the denoiser. v-prediction, zero terminal SNR, so that few steps from pure noise give whole pictures."""
+"""Stage 5: the denoiser. v-prediction, zero terminal SNR, so that few steps from pure noise give whole pictures."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cache import Scenes
+from cache import CAPTIONS, TEXT_ROOM, Scenes
 from common import Preset, Progress, batches, device, half, learning_rate, load, save, share_gradients, team
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from features import Features
+from features import load_features
+from painter import load_painter
+from reader import load_reader, read_all, trimmed
+from text import build_text, layout_states
 from tokenizer import token_ids
 from torch.nn import functional
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 from unet_start import build_copying, new_unet, teach_positions
 
 DROPOUT = 0.1  # share of captions replaced by the empty one, for classifier-free guidance
@@ -53,6 +56,36 @@ class Average:
             self.weights[name].lerp_(value, 1 - keep)
 
 
+class States:
+    """What the text encoder says of captions, put together from its parts: the whole costs more than the denoiser.
+
+    At the positions of words stands what it says there of some other prompt, for the denoiser to see past.
+    """
+
+    def __init__(self, preset: Preset, folder: Path, tokenizer: CLIPTokenizer, scenes: Scenes, mine: np.ndarray):
+        where = device()
+        reader, painter = load_reader(folder, tokenizer), load_painter(preset, folder)
+        encoder = build_text(reader, painter, load_features(folder), tokenizer)
+        some = torch.from_numpy(np.unique(scenes.tokens[:32, 0], axis=0).astype(np.int64))
+        padding = torch.full((len(some), encoder.config.max_position_embeddings - TEXT_ROOM), reader.pad)
+        body = encoder.text_model if hasattr(encoder, "text_model") else encoder
+        with torch.no_grad():
+            said = encoder(input_ids=torch.cat([some, padding], 1)).last_hidden_state
+            self.empty = reader(trimmed(torch.tensor(token_ids(tokenizer, [""])), reader.pad)).to(where)
+        self.words = said[:, :TEXT_ROOM].to(where)
+        self.reads = read_all(reader.to(where), scenes, mine)
+        self.painter, self.norm = painter.to(where), body.final_layer_norm.to(where)
+
+    @torch.no_grad()
+    def some(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        """(b, positions, WIDTH) for one random wording each of these of `mine`, a share of them of the empty prompt."""
+        wordings = rng.integers(CAPTIONS, size=len(rows))
+        reads = self.reads[torch.from_numpy(rows), torch.from_numpy(wordings)].float().to(self.empty.device)
+        left_out = torch.from_numpy(rng.random((len(rows), 1)) < DROPOUT).to(reads.device)
+        states = layout_states(self.painter, torch.where(left_out, self.empty, reads), self.norm)
+        return torch.cat([self.words[rng.integers(len(self.words), size=len(rows))], states], 1)
+
+
 def drawn_times(count: int, rng: np.random.Generator) -> torch.Tensor:
     """Timesteps 0-999: mostly those of a picture in four steps, the rest from everywhere."""
     roll = rng.random(count)
@@ -76,16 +109,10 @@ def unet_loss(
 
 
 def train_unet(
-    preset: Preset,
-    folder: Path,
-    seed: int,
-    tokenizer: CLIPTokenizer,
-    text: CLIPTextModel,
-    features: Features,
-    init: UNet2DConditionModel | None = None,
+    preset: Preset, folder: Path, seed: int, tokenizer: CLIPTokenizer, init: UNet2DConditionModel | None = None
 ) -> None:
     """Train (or finish) the denoiser with the text encoder at rest; `folder`/unet.pt is its checkpoint."""
-    where = device()
+    where, (rank, size) = device(), team()
     state = load(folder / "unet.pt") or {"step": 0}
     if state["step"] >= preset.unet_steps:
         return
@@ -95,7 +122,7 @@ def train_unet(
     if "model" in state:
         unet.load_state_dict(state["model"])
     elif init is None:
-        build_copying(unet, features)
+        build_copying(unet, load_features(folder))
     unet.to(where, memory_format=torch.channels_last).train()
     if "model" not in state and init is None:
         teach_positions(unet, scenes, preset, seed)
@@ -104,7 +131,9 @@ def train_unet(
     optimizer = torch.optim.AdamW(unet.parameters(), lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
-    _unet_steps(preset, folder, seed, unet, average, optimizer, state["step"], tokenizer, text, scenes)
+    mine = np.arange(rank, len(scenes), size)
+    states = States(preset, folder, tokenizer, scenes, mine)
+    _unet_steps(preset, folder, seed, unet, average, optimizer, state["step"], scenes.latents[mine], states)
 
 
 def _unet_steps(
@@ -115,29 +144,26 @@ def _unet_steps(
     average: Average,
     optimizer: torch.optim.Optimizer,
     start: int,
-    tokenizer: CLIPTokenizer,
-    text: CLIPTextModel,
-    scenes: Scenes,
+    latents: np.ndarray,
+    states: States,
 ) -> None:
+    """Train on this team member's share of the scenes."""
     rank, size = team()
     where = device()
-    text = text.to(where).eval().requires_grad_(False)
     scheduler = new_scheduler()
-    empty = torch.tensor(token_ids(tokenizer, [""]))
     share = max(1, preset.unet_batch // size)
-    order = batches(len(scenes), share, seed + 17 * rank, start)
+    order = batches(len(latents), share, seed, start)
     progress = Progress("unet", preset.unet_steps, preset.unet_batch, start)
     parameters = list(unet.parameters())
     for step in range(start, preset.unet_steps):
         rng = np.random.default_rng((seed, step, rank))
         torch.manual_seed(int(rng.integers(2**31)))
         optimizer.param_groups[0]["lr"] = learning_rate(step, preset.unet_steps, PEAK, warm=50)
-        latents, ids = scenes.batch(next(order), rng)
-        ids = torch.where(torch.from_numpy(rng.random((share, 1)) < DROPOUT), empty, ids)
+        rows = next(order)
+        real = torch.from_numpy(latents[rows].astype(np.float32)).to(where)
+        said = states.some(rows, rng)
         with half(where):
-            with torch.no_grad():
-                states = text(input_ids=ids.to(where)).last_hidden_state
-            loss = unet_loss(unet, scheduler, latents.to(where), states, drawn_times(share, rng).to(where))
+            loss = unet_loss(unet, scheduler, real, said, drawn_times(len(rows), rng).to(where))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         share_gradients(parameters)

@@ -30,7 +30,7 @@ SURE = 12.0  # attention score the right cell should have over everything else
 
 
 def new_unet(preset: Preset) -> UNet2DConditionModel:
-    """An untrained denoiser for 32x32x4 latents, cross attention at 8x8 and 4x4 only, where it is cheap."""
+    """An untrained denoiser for 16x16x16 latents; it looks at the text at 8x8, where the layout is."""
     channels = preset.unet_channels
     return UNet2DConditionModel(
         sample_size=LATENT_SIDE,
@@ -39,9 +39,10 @@ def new_unet(preset: Preset) -> UNet2DConditionModel:
         block_out_channels=channels,
         layers_per_block=1,
         cross_attention_dim=WIDTH,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        attention_head_dim=channels[2] // HEAD,  # diffusers means the number of heads by it
+        down_block_types=("DownBlock2D", "DownBlock2D", "DownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=channels[1] // HEAD,  # diffusers means the number of heads by it
         norm_num_groups=channels[0] // GROUP,
     )
 
@@ -67,26 +68,15 @@ def build_copying(unet: UNet2DConditionModel, features: Features) -> None:
     for name, weight in unet.named_parameters():
         if name.endswith(("conv2.weight", "ff.net.2.weight", "attn1.to_out.0.weight", "proj_out.weight")):
             weight.mul_(0.3)
-    grid, middle, fine = unet.up_blocks[1:]
+    grid, fine = unet.up_blocks[1:]
     _build_lookup(grid, features)
     _pass_on(grid.resnets[1], grid.resnets[1].conv_shortcut.weight.shape[0], 0.2)
     later = grid.attentions[1].proj_out
     later.weight[:FEATURES] *= 0.1
     later.bias[:FEATURES] = 0
-    up, first = grid.upsamplers[0].conv, features.first
-    parts = len(first.weight)
-    _quiet(up, slice(0, parts))
-    up.weight[:parts, :FEATURES], up.bias[:parts] = first.weight, first.bias
-    parts = len(features.middle.weight)
-    _pass_on(middle.resnets[0], parts, 0.3)
-    shortcut = middle.resnets[0].conv_shortcut
-    _quiet(shortcut, slice(0, parts))
-    shortcut.weight[:parts, : features.middle.in_channels] = features.middle.weight
-    shortcut.bias[:parts] = features.middle.bias
-    _pass_on(middle.resnets[1], parts, 0.3)
-    up = middle.upsamplers[0].conv
+    up = grid.upsamplers[0].conv
     _quiet(up, slice(0, SIGNALS))
-    up.weight[:SIGNALS, :parts], up.bias[:SIGNALS] = features.second.weight, features.second.bias
+    up.weight[:SIGNALS, :FEATURES], up.bias[:SIGNALS] = features.up.weight, features.up.bias
     _pass_on(fine.resnets[0], SIGNALS, 0.2)
     _build_end(unet, fine.resnets[1], features)
 

@@ -1,4 +1,4 @@
-"""Stage 1: the autoencoder, 128x128x3 pixels <-> 32x32x4 latents, trained on random crops of random scenes."""
+"""Stage 1: the autoencoder, 128x128x3 pixels <-> 16x16x16 latents, trained on random crops of random scenes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KL_WEIGHT = 2e-4  # per latent number; large enough that the decoder forgives a 
 
 
 def new_vae(preset: Preset) -> AutoencoderKL:
-    """An untrained f4 autoencoder with 4 latent channels and no attention, so that any size up to 512 is cheap."""
+    """An untrained f8 autoencoder with 16 latent channels and no attention, so that any size up to 512 is cheap."""
     levels = len(preset.vae_channels)
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,
