@@ -39,7 +39,7 @@ class Preset:
     unet_steps: int
     unet_batch: int
     vae_channels: tuple[int, ...] = (32, 32, 64, 128)
-    painter_units: int = 70  # hidden units of each of the 64 parts of the picture, in each of two layers
+    painter_units: int = 62  # hidden units of each of the 64 parts of the picture, in each of two layers
     unet_channels: tuple[int, ...] = (128, 128, 128)
     workers: int = 2
 
