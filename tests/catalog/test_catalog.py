@@ -31,6 +31,15 @@ def test_the_shipped_catalog_lists_the_models_of_the_documentation(shipped: Cata
     assert [entry.key for entry in shipped.entries() if not entry.own] == SHIPPED_KEYS
 
 
+def test_an_edited_catalog_counts_from_the_next_request_on(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path / "models", '[one]\ntitle = "One"\npath = "one"\n')
+    assert [entry.key for entry in catalog.entries()] == ["one"]
+    catalog_of(tmp_path / "models", '[one]\ntitle = "One"\npath = "one"\n[two]\ntitle = "Two"\npath = "two"\n')
+    assert [entry.key for entry in catalog.entries()] == ["one", "two"]
+    (tmp_path / "models" / "catalog.toml").unlink()
+    assert catalog.entries() == []
+
+
 @pytest.mark.parametrize("key", SHIPPED_KEYS)
 def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(shipped: Catalog, key: str) -> None:
     entry = shipped.get(key)
