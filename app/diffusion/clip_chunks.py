@@ -15,6 +15,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 
 from app.core.prompt_syntax import is_plain, parse_weights
 from app.diffusion.kinds import Pipeline
+from app.diffusion.word_room import word_room
 
 COMMA_REACH = 20  # a chunk ends at its last comma if that is at most so many tokens back
 # The mean is A1111's measure of how loud the encoder is. Where it is next to zero it measures nothing, and a ratio of
@@ -34,7 +35,7 @@ class Chunk:
 
 def can_weigh(pipe: Pipeline) -> bool:
     """True for the pipelines whose prompts are cut and weighed here."""
-    return type(pipe).__name__ in (*_ONE_ENCODER, *_TWO_ENCODERS)
+    return type(pipe).__name__ in (*_ONE_ENCODER, *_TWO_ENCODERS) and word_room(pipe.tokenizer) is None
 
 
 def chunk_count(pipe: Pipeline, prompts: Sequence[str]) -> int:

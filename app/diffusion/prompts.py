@@ -12,6 +12,7 @@ from app.diffusion import clip_chunks
 from app.diffusion.guidance import guidance_arguments, guidance_notes, guidance_of, takes_negative
 from app.diffusion.kinds import Pipeline
 from app.diffusion.prompt_cache import PromptCache
+from app.diffusion.word_room import fitting, word_room
 
 # Tokens of the longest text encoder; the pipelines' own default reads less.
 _LONGEST = {"QwenImagePipeline": 1024}
@@ -27,6 +28,13 @@ def pass_key(pipe: Pipeline, request: GenerationRequest) -> tuple[bool, int]:
 
 def texts(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
     """Prompt and negative prompt as this model gets them: no LoRA tags, and no weights where it knows none."""
+    prompt, negative = _uncut(pipe, request)
+    tokenizer = getattr(pipe, "tokenizer", None)
+    return fitting(tokenizer, prompt), fitting(tokenizer, negative)
+
+
+def _uncut(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
+    """The same before what has no room is cut off."""
     prompt, _ = parse_loras(request.prompt)
     negative = request.negative_prompt if takes_negative(pipe, request.guidance_scale or 0.0) else ""
     return (prompt, negative) if clip_chunks.can_weigh(pipe) else (plain_words(prompt), plain_words(negative))
@@ -81,7 +89,7 @@ def _named(made: tuple[torch.Tensor, torch.Tensor | None]) -> dict[str, torch.Te
 
 def prompt_notes(pipe: Pipeline, request: GenerationRequest) -> list[str]:
     """What the picture's owner should know: words that did not fit, weights and a negative prompt without effect."""
-    prompt, negative = texts(pipe, request)
+    prompt, negative = _uncut(pipe, request)
     notes = []
     if not clip_chunks.can_weigh(pipe):
         for name, text in (("prompt", prompt), ("negative prompt", negative)):
@@ -128,7 +136,7 @@ def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
         or _default(pipe.encode_prompt, "max_sequence_length")
     )
     # The length in the call is for the encoder of whole sentences, the last one; CLIP beside it has its own.
-    own = [min(int(tokenizer.model_max_length), 2**20) for tokenizer in found]
+    own = [word_room(tokenizer) or min(int(tokenizer.model_max_length), 2**20) for tokenizer in found]
     limits = [asked or limit if i == len(found) - 1 else limit for i, limit in enumerate(own)]
     return [(tokenizer, limit) for tokenizer, limit in zip(found, limits, strict=True) if limit < 2**20]
 

@@ -15,7 +15,7 @@ from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompt_cache import PromptCache
-from app.diffusion.prompts import pass_key, text_arguments
+from app.diffusion.prompts import pass_key, prompt_notes, text_arguments, texts
 from tests.diffusion.conftest import Ask
 
 LENGTH = 77
@@ -134,7 +134,21 @@ def test_a_plain_prompt_of_the_shipped_model_is_pixel_equal_to_plain_diffusers(p
         request = ask(prompt, num_inference_steps=2, guidance_scale=3.0, width=128, height=128, seed=seed)
         assert generate(pocket, request)[0].rgb == image.tobytes()
     assert pocket.prompts.hits == 1
-    assert generate(pocket, ask("a (red:1.3) apple", width=128, height=128))
+
+
+def test_words_that_would_run_into_the_layout_of_pocket_are_left_out_and_named(ask: Ask) -> None:
+    pipe = ModelCache("cpu").load(folder_entry(PROJECT_FOLDER / "models" / "pocket"), Path("/")).pipe
+    long = "a red apple on a white table" + ", very good" * 40
+    read, _ = texts(pipe, ask(long))
+    assert long.startswith(read)
+    assert len(pipe.tokenizer(read)["input_ids"]) == 77
+    assert prompt_notes(pipe, ask(long)) == [
+        "truncated: the prompt has 129 tokens, this model reads 77; the rest was not used"
+    ]
+    assert texts(pipe, ask("a (red:1.3) apple")) == ("a red apple", "")
+    assert prompt_notes(pipe, ask("a (red:1.3) apple")) == [
+        "weights have no effect with this model: (word:1.2) was read as word, other brackets as text"
+    ]
 
 
 def test_the_same_words_again_skip_the_text_encoder(

@@ -18,13 +18,13 @@ from captions import caption
 from common import LATENT_CHANNELS, LATENT_SIDE, SIDE, device
 from diffusers import AutoencoderKL
 from scenes import Scene, draw_scene, random_scene
-from tokenizer import LAYOUT, LENGTH, token_ids
+from tokenizer import LENGTH, WORDS, token_ids
 from transformers import CLIPTokenizer
 
 SHARD = 2000
 CAPTIONS = 6
 CHINESE_SHARE = 0.4
-TEXT_ROOM = LENGTH - LAYOUT
+TEXT_ROOM = WORDS
 
 
 def scene_of(number: int) -> Scene:

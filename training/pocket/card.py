@@ -18,10 +18,10 @@ pipeline_tag: text-to-image
 A toy text-to-image model, small enough to live in the repository: a first picture without a download or a GPU. It
 is made to draw emoji-like things on simple backgrounds, 128x128, from a few hundred words of English and Chinese.
 
-**These weights are a short training** ({training}).
-Colours, places, counts, sides and outlines follow the prompt. Pictures are soft, small features (a face, spokes,
-letters) are missing, more steps add grain, seeds differ little, and the negative prompt has hardly any effect.
-The figures below say how far it is. `--preset gpu` is the same training, much longer; nobody has run it yet.
+The weights come from {training}.
+Thing, colour, place, count and side follow the prompt, in combinations that training never showed. Small features
+(a face, spokes, letters) are soft, the places look alike every time, and seeds differ little. `--preset gpu` is the
+same training, much longer; nobody has run it yet.
 
 ```python
 from diffusers import StableDiffusionPipeline
@@ -30,9 +30,10 @@ pipeline("a red apple on a white table", negative_prompt="blurry, low quality, w
          num_inference_steps={steps}, guidance_scale={guidance}).images[0]
 ```
 
-128x128 is what it was trained at. Up to 512 is accepted, but larger pictures repeat the thing. Prompts beyond about 30
-words come out as a smear, because the text encoder lays the picture out in the last 64 of its 96 positions. Words
-outside its world give something, never an error.
+128x128 is what it was trained at. Up to 512 is accepted, but larger pictures repeat the thing. A prompt may have 75
+words: the text encoder lays the picture out in the last 64 of its 141 positions, and words beyond the 77th position
+would disturb that (Atelier leaves them out and says so). Weights like `(word:1.2)` have no effect. Words outside its
+world give something, never an error.
 
 ## Figures
 

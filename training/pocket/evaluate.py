@@ -213,10 +213,24 @@ def effects(model: Model, scenes: list[Scene]) -> dict[str, dict[str, float]]:
         "no negative prompt": float(np.mean(plain)),
         "default negative prompt": float(np.mean(without)),
     }
+    rows["negative prompt"] = _negative_colour(model)
     seeds = [np.stack([np.asarray(p, np.float32) for p in model.draw([text] * 4, NEGATIVE)]) for text in few[:5]]
     deviation = float(np.mean([pictures.std(0).mean() for pictures in seeds]))
     rows["seeds"] = {"mean deviation of a pixel over 4 seeds (of 255)": deviation}
     return rows
+
+
+def _negative_colour(model: Model) -> dict[str, float]:
+    """How far red pictures get from red, and so on, when the negative prompt names the colour."""
+    rng = random.Random(8)
+    prompts = [f"a {colour} {rng.choice(list(nouns()))}" for colour in COLOURS]
+    table = {}
+    for name, negatives in (("the usual one", [NEGATIVE] * len(COLOURS)), ("the colour itself", list(COLOURS))):
+        far = []
+        for colour, prompt, negative in zip(COLOURS, prompts, negatives, strict=True):
+            far.append(judge.colour_distance(model.draw([prompt], negative)[0], colour))
+        table[f"distance from the asked colour with {name}"] = float(np.mean(far))
+    return table
 
 
 def contact_sheet(model: Model, path: Path) -> None:

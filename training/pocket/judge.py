@@ -91,3 +91,10 @@ def sharpness(picture: Image.Image) -> float:
     """Mean absolute second difference of the grey picture: falls when a picture is blurred."""
     grey = np.asarray(picture.convert("L"), np.float32)
     return float(np.abs(np.diff(grey, 2, 0)).mean() + np.abs(np.diff(grey, 2, 1)).mean())
+
+
+def colour_distance(picture: Image.Image, colour: str) -> float:
+    """How far the middle of the picture is from the colour, 0 to 441 in RGB."""
+    side = picture.width
+    middle = picture.crop((side // 3, side // 3, side * 2 // 3, side * 2 // 3)).resize((1, 1), Image.Resampling.BOX)
+    return float(np.linalg.norm(np.asarray(middle, np.float32).ravel() - np.asarray(COLOURS[colour][0], np.float32)))

@@ -1,7 +1,7 @@
 """The text encoder: reader and painter written into one ordinary CLIPTextModel.
 
 A prompt leaves the last 64 positions to padding. The causal mask lets them see every word; layers 1-3 read the
-prompt into a code at each of them, layers 4-5 paint: position 32 + j holds the features of cell j of an 8x8 picture,
+prompt into a code at each of them, layers 4-5 paint: position 77 + j holds the features of cell j of an 8x8 picture,
 which the denoiser copies (unet_start.py). What a transformer layer does not offer is built from what it does:
 
 - Padding and layout positions are looked at by nobody: each head has a dimension in which their keys score -40.

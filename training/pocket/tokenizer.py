@@ -22,7 +22,8 @@ from transformers import CLIPTokenizer
 from words import ADJECTIVES, COLOURS, COUNTS, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
 LAYOUT = 64  # the last positions: padding in a normal prompt, where the text encoder lays out the picture
-LENGTH = 77 + LAYOUT  # positions the text encoder sees; words have as many as in CLIP
+WORDS = 77  # positions for words, begin and end included, as in CLIP
+LENGTH = WORDS + LAYOUT  # positions the text encoder sees
 END = "</w>"
 SPECIALS = ("<|startoftext|>", "<|endoftext|>")
 
@@ -140,6 +141,7 @@ def write_tokenizer(folder: Path) -> None:
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": LENGTH,
+        "words_max_length": WORDS,  # read by Atelier, see app/diffusion/word_room.py
         "bos_token": start,
         "eos_token": end,
         "unk_token": end,
@@ -163,6 +165,5 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
     """Padded to LENGTH as the pipeline pads them, but cut so that the layout positions stay free."""
-    room = LENGTH - LAYOUT
-    rows = tokenizer(texts, truncation=True, max_length=room)["input_ids"]
+    rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
     return [row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows]
