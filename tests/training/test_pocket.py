@@ -166,8 +166,8 @@ def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) ->
     ids = torch.tensor(token_ids(tokenizer, ["a red apple on a white table", "三个红色的苹果", ""]))
     body = encoder.text_model if hasattr(encoder, "text_model") else encoder
     with torch.no_grad():
-        read = reader(trimmed(ids[:, : len(reader.places)], reader.pad))
-        parts = layout_states(painter, read, body.final_layer_norm)
+        look = reader.look(trimmed(ids[:, : len(reader.places)], reader.pad))
+        parts = layout_states(painter, reader, look, body.final_layer_norm)
         states = encoder(input_ids=ids).last_hidden_state[:, -LAYOUT:]
     assert (states - parts).abs().mean() < 0.02
     assert (states - parts).abs().max() < 0.2

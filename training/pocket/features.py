@@ -16,6 +16,7 @@ import torch
 from cache import Scenes
 from codes import FEATURES
 from common import LATENT_CHANNELS, Preset, Progress, batches, device, learning_rate, load, save
+from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional
 
@@ -26,6 +27,7 @@ CONTENT_NOISE = 0.04  # keeps the features from hiding the picture in tiny numbe
 class Features(nn.Module):
     """latent (b, 16, 16, 16) -> features (b, FEATURES, 8, 8) -> latent, all of it linear."""
 
+    weights: torch.Tensor
     mean: torch.Tensor
     deviation: torch.Tensor
     signal: torch.Tensor
@@ -35,6 +37,7 @@ class Features(nn.Module):
         self.encoder = nn.Conv2d(LATENT_CHANNELS, FEATURES, 6, stride=2, padding=2)
         self.up = nn.Conv2d(FEATURES, SIGNALS, 3, padding=1)
         self.last = nn.Conv2d(SIGNALS, LATENT_CHANNELS, 3, padding=1)
+        self.register_buffer("weights", torch.ones(LATENT_CHANNELS))  # how much each channel counts in the picture
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
         self.register_buffer("signal", torch.ones(SIGNALS))  # deviation of each channel before the last convolution
@@ -46,6 +49,18 @@ class Features(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features back to the latent."""
         return self.last(self.signals(features))
+
+    @torch.no_grad()
+    def yardstick(self) -> torch.Tensor:
+        """(FEATURES, FEATURES): errors of one cell's features times this are as long as what they do to the picture."""
+        empty = torch.zeros(FEATURES, FEATURES, 8, 8)
+        one = empty.clone()
+        one[torch.arange(FEATURES), torch.arange(FEATURES), 4, 4] = 1
+        change = (self(one) - self(empty)) * self.weights.sqrt()[:, None, None]
+        gram = change.flatten(1) @ change.flatten(1).T
+        gram = gram / gram.diagonal().mean() + 0.05 * torch.eye(FEATURES)  # none is free: the denoiser sees them too
+        values, vectors = torch.linalg.eigh(gram)
+        return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
 
     @torch.no_grad()
     def measure(self, latents: torch.Tensor) -> None:
@@ -66,13 +81,31 @@ def load_features(folder: Path) -> Features:
     return features.eval().requires_grad_(False)
 
 
-def train_features(preset: Preset, folder: Path, seed: int, scenes: Scenes) -> None:
+@torch.no_grad()
+def channel_weights(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """How much the decoded picture changes with each latent channel: (LATENT_CHANNELS,) of mean 1.
+
+    A few channels carry colour and shape, the others grain; errors in these are seen ten times less.
+    """
+    pictures = vae.decode(latents).sample
+    change = []
+    for channel in range(LATENT_CHANNELS):
+        other = latents.clone()
+        other[:, channel] += 0.15 * torch.randn_like(other[:, channel])
+        change.append((vae.decode(other).sample - pictures).square().mean())
+    weights = torch.stack(change)
+    return weights / weights.mean()
+
+
+def train_features(preset: Preset, folder: Path, seed: int, scenes: Scenes, vae: AutoencoderKL) -> None:
     """Fit encoder and decoder together; `folder`/features.pt is the result. It takes minutes."""
     if (folder / "features.pt").exists():
         return
     torch.manual_seed(seed)
     where = device()
-    model = Features().to(where)
+    model = Features()
+    model.weights.copy_(channel_weights(vae.cpu(), torch.from_numpy(scenes.latents[:24].astype(np.float32))))
+    model.to(where)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     order = batches(len(scenes), 32, seed)
     progress = Progress("features", preset.feature_steps, 32)
@@ -81,7 +114,8 @@ def train_features(preset: Preset, folder: Path, seed: int, scenes: Scenes) -> N
         latents = torch.from_numpy(scenes.latents[next(order)].astype(np.float32)).to(where)
         made = model.encoder(latents)
         back = model(made + CONTENT_NOISE * torch.randn_like(made))
-        loss = functional.mse_loss(back, latents) + 0.01 * (made.square().mean() - 1).abs()
+        error = (back - latents).square() * model.weights[:, None, None]
+        loss = error.mean() + 0.01 * (made.square().mean() - 1).abs()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

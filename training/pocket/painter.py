@@ -1,7 +1,9 @@
-"""Stage 4b: the painting half of the text encoder, two layers that turn the code into 64 parts of the picture.
+"""Stage 4b: the painting half of the text encoder, which turns the code into 64 parts of the picture.
 
-Each layout position has its own share of each layer's hidden units, switched off at all others (text.py says how). So
-training is a small matrix product a position instead of a transformer, a thousand scenes a second on one core.
+First the composer, one wide MLP for the whole picture, which works out what things in colours on backgrounds look like;
+it is the rest of the reader's last MLP. Then two layers that paint: each layout position has its own share of each
+layer's hidden units, switched off at all others (text.py says how). So training is some matrix products instead of a
+transformer, a thousand scenes a second.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from cache import CAPTIONS, Scenes
 from codes import CELLS, FEATURES, FIRST_FEATURE, FLAG, FREE, STRONG, WIDTH
 from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
 from features import Features
-from reader import Reader, read_all
+from reader import INNER, Reader, look_at_all
 from torch import nn
 from torch.nn import functional
 
@@ -41,22 +43,49 @@ class PaintingLayer(nn.Module):
         return h + functional.pad(added, (FIRST_FEATURE, WIDTH - FEATURE_PLACES.stop))
 
 
-class Painter(nn.Module):
-    """What the reader left (b, FREE) -> the features of every cell, (b, CELLS, FEATURES)."""
+def composer_units(units: int) -> int:
+    """What the reader and `_write_means` (text.py) leave of an MLP of CELLS * units."""
+    return max(8, CELLS * units - INNER - 2 * CELLS)
+
+
+class Composer(nn.Module):
+    """What the reader looked at, (b, WIDTH), -> what to add to what it read, (b, FREE)."""
 
     def __init__(self, units: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, units), nn.Linear(units, FREE, bias=False)
+        nn.init.normal_(self.down.weight, 0, 0.01)
+
+    def forward(self, whole: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        z = self.up(self.norm(whole))
+        return self.down(z * torch.sigmoid(1.702 * z))
+
+
+class Painter(nn.Module):
+    """A composed code (b, FREE) -> the features of every cell, (b, CELLS, FEATURES)."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.composer = Composer(composer_units(units))
         self.layers = nn.ModuleList(PaintingLayer(units) for _ in range(2))
         self.mean = nn.Parameter(torch.zeros(CELLS, FEATURES))  # where the features start from
 
-    def forward(self, read: torch.Tensor) -> torch.Tensor:
+    def compose(self, reader: Reader, look: torch.Tensor) -> torch.Tensor:
+        """What the reader looked at (b, FREE) -> the composed code (b, FREE)."""
+        with torch.no_grad():
+            read = reader.finish(look)
+        return read + self.composer(reader.whole(look))
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        b = len(read)
-        cells = STRONG * torch.eye(CELLS, device=read.device)[:, None].expand(-1, b, -1)
-        flag = torch.full((CELLS, b, FIRST_FEATURE - FLAG), STRONG, device=read.device)
+        b = len(code)
+        cells = STRONG * torch.eye(CELLS, device=code.device)[:, None].expand(-1, b, -1)
+        flag = torch.full((CELLS, b, FIRST_FEATURE - FLAG), STRONG, device=code.device)
         mean = self.mean[:, None].expand(-1, b, -1)
-        rest = torch.zeros(CELLS, b, WIDTH - FEATURE_PLACES.stop, device=read.device)
-        h = torch.cat([read.expand(CELLS, -1, -1), cells, flag, mean, rest], -1)
+        rest = torch.zeros(CELLS, b, WIDTH - FEATURE_PLACES.stop, device=code.device)
+        h = torch.cat([code.expand(CELLS, -1, -1), cells, flag, mean, rest], -1)
         for layer in self.layers:
             h = layer(h)
         return h[..., FEATURE_PLACES].transpose(0, 1)
@@ -99,7 +128,7 @@ def train_painter(preset: Preset, folder: Path, seed: int, scenes: Scenes, reade
     else:
         painter.mean.data.copy_(wanted_features(scenes, features, np.arange(min(4000, len(scenes)))).float().mean(0))
     painter.to(where)
-    reads = read_all(reader.to(where), scenes, mine)
+    looks = look_at_all(reader.to(where), scenes, mine)
     optimizer = torch.optim.AdamW(painter.parameters(), lr=2e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
@@ -107,18 +136,19 @@ def train_painter(preset: Preset, folder: Path, seed: int, scenes: Scenes, reade
     order = batches(len(mine), share, seed, state["step"])
     progress = Progress("painter", preset.painter_steps, preset.painter_batch, state["step"])
     parameters = list(painter.parameters())
+    yardstick = features.yardstick().to(where)
     for step in range(state["step"], preset.painter_steps):
         optimizer.param_groups[0]["lr"] = learning_rate(step, preset.painter_steps, 2e-3, warm=60)
         rows = torch.from_numpy(next(order))
         wordings = torch.from_numpy(np.random.default_rng((seed, step, rank)).integers(CAPTIONS, size=len(rows)))
-        made = painter(reads[rows, wordings].float().to(where))
-        loss = functional.mse_loss(made, wanted[rows].float().to(where))
+        made = painter(painter.compose(reader, looks[rows, wordings].float().to(where)))
+        loss = ((made - wanted[rows].float().to(where)) @ yardstick).square().mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         share_gradients(parameters)
         optimizer.step()
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and ((step + 1) % 1000 == 0 or step + 1 == preset.painter_steps):
+        if rank == 0 and ((step + 1) % 500 == 0 or step + 1 == preset.painter_steps):
             save(
                 folder / "painter.pt",
                 {"step": step + 1, "model": painter.state_dict(), "optimizer": optimizer.state_dict()},

@@ -35,8 +35,8 @@ class ReadingLayer(nn.Module):
         self.o = nn.Linear(INNER, WIDTH)
         self.up, self.down = nn.Linear(WIDTH, INNER), nn.Linear(INNER, WIDTH)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor, free: torch.Tensor, last: bool) -> torch.Tensor:
-        """(b, n, WIDTH) -> the same, or only the last position of it."""
+    def attend(self, x: torch.Tensor, mask: torch.Tensor, free: torch.Tensor, last: bool) -> torch.Tensor:
+        """The first half: (b, n, WIDTH) -> the same, or only the last position of it."""
 
         def heads(t: torch.Tensor) -> torch.Tensor:
             return t.view(len(x), -1, HEADS, HEAD).transpose(1, 2)
@@ -46,7 +46,10 @@ class ReadingLayer(nn.Module):
         if last:
             h, x, mask = h[:, -1:], x[:, -1:], mask[:, :, -1:]
         seen = functional.scaled_dot_product_attention(heads(self.q(h)), k, v, attn_mask=mask, scale=64**-0.5)
-        x = x + self.o(seen.transpose(1, 2).reshape(len(x), -1, INNER)) * free
+        return x + self.o(seen.transpose(1, 2).reshape(len(x), -1, INNER)) * free
+
+    def think(self, x: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
+        """The second half, the MLP: (..., WIDTH) -> the same."""
         h = self.up(self.norm2(x))
         return x + self.down(h * torch.sigmoid(1.702 * h)) * free
 
@@ -72,8 +75,8 @@ class Reader(nn.Module):
         self.register_buffer("constant", constant)
         nn.init.normal_(self.words.weight, 0, 0.3)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """(b, n) with n < TEXT_ROOM -> (b, FREE)."""
+    def look(self, ids: torch.Tensor) -> torch.Tensor:
+        """(b, n) with n < TEXT_ROOM -> (b, FREE): the same before the last layer's MLP."""
         b, n = ids.shape
         words = (self.words(ids) + self.places[:n]) * self.free
         readout = (self.readout * self.free + self.constant).expand(b, 1, -1)
@@ -81,9 +84,21 @@ class Reader(nn.Module):
         known = torch.cat([ids != self.pad, torch.zeros(b, 1, dtype=torch.bool, device=ids.device)], 1)
         causal = torch.ones(n + 1, n + 1, dtype=torch.bool, device=ids.device).tril()
         mask = torch.where(causal[None] & known[:, None, :], 0.0, UNSEEN).masked_fill(~causal, -1e4)[:, None]
-        for number, layer in enumerate(self.layers):
-            x = layer(x, mask, self.free, last=number == LAYERS - 1)
-        return x[:, 0, :FREE]
+        for layer in list(self.layers)[:-1]:
+            x = layer.think(layer.attend(x, mask, self.free, last=False), self.free)
+        return self.layers[-1].attend(x, mask, self.free, last=True)[:, 0, :FREE]
+
+    def whole(self, look: torch.Tensor) -> torch.Tensor:
+        """(b, FREE) -> (b, WIDTH): with the constants that a layout position has beside it."""
+        return torch.cat([look, self.constant[FREE:].expand(len(look), -1)], 1)
+
+    def finish(self, look: torch.Tensor) -> torch.Tensor:
+        """What `look` gave -> what stands in the FREE dimensions at the end, the code first."""
+        return self.layers[-1].think(self.whole(look), self.free)[:, :FREE]
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """(b, n) with n < TEXT_ROOM -> (b, FREE)."""
+        return self.finish(self.look(ids))
 
 
 def trimmed(ids: torch.Tensor, pad: int) -> torch.Tensor:
@@ -134,14 +149,14 @@ def start_reader(reader: Reader, tokenizer: CLIPTokenizer, coder: Coder, seed: i
 
 
 @torch.no_grad()
-def read_all(reader: Reader, scenes: Scenes, rows: np.ndarray) -> torch.Tensor:
-    """What the reader makes of every wording of these scenes: (scenes, CAPTIONS, FREE) float16."""
+def look_at_all(reader: Reader, scenes: Scenes, rows: np.ndarray) -> torch.Tensor:
+    """`Reader.look` of every wording of these scenes: (scenes, CAPTIONS, FREE) float16."""
     where = next(reader.parameters()).device
     ids = torch.from_numpy(scenes.tokens[rows].astype(np.int64)).flatten(0, 1)
     made = torch.zeros(len(ids), FREE, dtype=torch.float16)
     order = (ids != reader.pad).sum(-1).argsort()  # captions of one length together waste nothing on padding
     for part in order.split(512):
-        made[part] = reader(trimmed(ids[part], reader.pad).to(where)).half().cpu()
+        made[part] = reader.look(trimmed(ids[part], reader.pad).to(where)).half().cpu()
     return made.view(len(rows), CAPTIONS, FREE)
 
 

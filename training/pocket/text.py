@@ -17,7 +17,7 @@ import torch
 from codes import CELLS, FEATURES, FLAG, FREE, SPARE, STRONG, WIDTH, WORD
 from common import Preset
 from features import Features, load_features
-from painter import FEATURE_PLACES, Painter, load_painter
+from painter import FEATURE_PLACES, Composer, Painter, composer_units, load_painter
 from reader import HEAD, HEADS, INNER, LAYERS, Reader, ReadingLayer, load_reader
 from tokenizer import LENGTH, token_ids
 from torch import nn
@@ -35,17 +35,17 @@ def text_model(preset: Preset, folder: Path, tokenizer: CLIPTokenizer) -> CLIPTe
     return build_text(load_reader(folder, tokenizer), load_painter(preset, folder), load_features(folder), tokenizer)
 
 
-def layout_states(painter: Painter, read: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+def layout_states(painter: Painter, reader: Reader, look: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
     """What the whole encoder says at its layout positions, (b, CELLS, WIDTH), a hundred times cheaper.
 
-    `read` (b, FREE) is what the reader made of the prompts, `norm` the encoder's last one.
+    `look` (b, FREE) is what the reader looked at, `norm` the encoder's last one.
     """
-    b = len(read)
-    x = torch.zeros(b, CELLS, WIDTH, device=read.device)
-    x[..., :FREE] = read[:, None]
-    x[..., POSITIONS] = STRONG * torch.eye(CELLS, device=read.device)
+    code = painter.compose(reader, look)
+    x = torch.zeros(len(look), CELLS, WIDTH, device=look.device)
+    x[..., :FREE] = code[:, None]
+    x[..., POSITIONS] = STRONG * torch.eye(CELLS, device=look.device)
     x[..., FLAG] = STRONG + HEAVY
-    x[..., FEATURE_PLACES] = painter(read)
+    x[..., FEATURE_PLACES] = painter(code)
     return norm(x)
 
 
@@ -75,7 +75,7 @@ def build_text(reader: Reader, painter: Painter, features: Features, tokenizer: 
         CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=WIDTH,
-            intermediate_size=max(CELLS * units, INNER + 2 * CELLS),
+            intermediate_size=INNER + 2 * CELLS + composer_units(units),
             num_hidden_layers=LAYERS + 2,
             num_attention_heads=WIDTH // 64,
             max_position_embeddings=LENGTH,
@@ -96,6 +96,7 @@ def build_text(reader: Reader, painter: Painter, features: Features, tokenizer: 
     for layer, source in zip(body.encoder.layers, reader.layers, strict=False):
         _write_reading(layer, source, reader.free)
     _write_means(body.encoder.layers[LAYERS - 1].mlp, painter)
+    _write_composer(body.encoder.layers[LAYERS - 1].mlp, painter.composer)
     for number, source in enumerate(painter.layers):
         _write_painting(body.encoder.layers[LAYERS + number].mlp, source)
     body.encoder.layers[-1].mlp.fc2.bias[FLAG] += HEAVY
@@ -144,6 +145,13 @@ def _write_means(mlp: nn.Module, painter: Painter) -> None:
             mlp.fc2.weight[FEATURE_PLACES, row] = sign * painter.mean[j]
             mlp.fc2.weight[WORD, row] = -6.0 * sign
     mlp.fc2.bias[WORD] += 6.0
+
+
+def _write_composer(mlp: nn.Module, composer: Composer) -> None:
+    first = INNER + 2 * CELLS
+    rows = slice(first, first + composer.up.out_features)
+    mlp.fc1.weight[rows], mlp.fc1.bias[rows] = _fold(composer.up, composer.norm)
+    mlp.fc2.weight[:FREE, rows] = composer.down.weight
 
 
 def _write_painting(mlp: nn.Module, source: nn.Module) -> None:

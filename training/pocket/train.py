@@ -66,7 +66,7 @@ def run_stages(plan: Plan) -> None:
         fill_cache(work / "scenes", vae, tokenizer, preset.scenes, plan.seed, workers, *team())
     wait_for_team()
     if "features" in plan.stages and rank == 0:
-        train_features(preset, work, plan.seed, Scenes(work / "scenes", tokenizer.pad_token_id))
+        train_features(preset, work, plan.seed, Scenes(work / "scenes", tokenizer.pad_token_id), vae)
     wait_for_team()
     if "text" in plan.stages:
         _train_text(plan, tokenizer, vae)

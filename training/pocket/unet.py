@@ -11,10 +11,9 @@ from common import Preset, Progress, batches, device, half, learning_rate, load,
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from features import load_features
 from painter import load_painter
-from reader import load_reader, read_all, trimmed
+from reader import load_reader, look_at_all, trimmed
 from text import build_text, layout_states
 from tokenizer import token_ids
-from torch.nn import functional
 from transformers import CLIPTokenizer
 from unet_start import build_copying, new_unet, teach_positions
 
@@ -71,18 +70,20 @@ class States:
         body = encoder.text_model if hasattr(encoder, "text_model") else encoder
         with torch.no_grad():
             said = encoder(input_ids=torch.cat([some, padding], 1)).last_hidden_state
-            self.empty = reader(trimmed(torch.tensor(token_ids(tokenizer, [""])), reader.pad)).to(where)
+            self.empty = reader.look(trimmed(torch.tensor(token_ids(tokenizer, [""])), reader.pad)).to(where)
+        self.weights = load_features(folder).weights.to(where)
         self.words = said[:, :TEXT_ROOM].to(where)
-        self.reads = read_all(reader.to(where), scenes, mine)
+        self.looks = look_at_all(reader.to(where), scenes, mine)
+        self.reader = reader
         self.painter, self.norm = painter.to(where), body.final_layer_norm.to(where)
 
     @torch.no_grad()
     def some(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
         """(b, positions, WIDTH) for one random wording each of these of `mine`, a share of them of the empty prompt."""
         wordings = rng.integers(CAPTIONS, size=len(rows))
-        reads = self.reads[torch.from_numpy(rows), torch.from_numpy(wordings)].float().to(self.empty.device)
-        left_out = torch.from_numpy(rng.random((len(rows), 1)) < DROPOUT).to(reads.device)
-        states = layout_states(self.painter, torch.where(left_out, self.empty, reads), self.norm)
+        looks = self.looks[torch.from_numpy(rows), torch.from_numpy(wordings)].float().to(self.empty.device)
+        left_out = torch.from_numpy(rng.random((len(rows), 1)) < DROPOUT).to(looks.device)
+        states = layout_states(self.painter, self.reader, torch.where(left_out, self.empty, looks), self.norm)
         return torch.cat([self.words[rng.integers(len(self.words), size=len(rows))], states], 1)
 
 
@@ -99,13 +100,14 @@ def unet_loss(
     latents: torch.Tensor,
     states: torch.Tensor,
     times: torch.Tensor,
+    weights: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean squared error of the predicted velocity."""
+    """Mean squared error of the predicted velocity, each latent channel by what it counts in the picture."""
     noise = torch.randn_like(latents)
     noisy = scheduler.add_noise(latents, noise, times)
     target = scheduler.get_velocity(latents, noise, times)
     made = unet(noisy.to(memory_format=torch.channels_last), times, encoder_hidden_states=states).sample
-    return functional.mse_loss(made.float(), target)
+    return ((made.float() - target).square().mean((0, 2, 3)) * weights).mean()
 
 
 def train_unet(
@@ -163,7 +165,7 @@ def _unet_steps(
         real = torch.from_numpy(latents[rows].astype(np.float32)).to(where)
         said = states.some(rows, rng)
         with half(where):
-            loss = unet_loss(unet, scheduler, real, said, drawn_times(len(rows), rng).to(where))
+            loss = unet_loss(unet, scheduler, real, said, drawn_times(len(rows), rng).to(where), states.weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         share_gradients(parameters)
