@@ -162,6 +162,10 @@ def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) ->
     torch.manual_seed(3)
     tokenizer = load_tokenizer(tmp_path)
     reader, painter, features = Reader(tokenizer), Painter(4), Features()
+    with torch.no_grad():  # as loud as after training
+        painter.composer.down.weight.mul_(50)
+        for layer in painter.layers:
+            layer.down.mul_(4)
     encoder = build_text(reader, painter, features, tokenizer)
     ids = torch.tensor(token_ids(tokenizer, ["a red apple on a white table", "三个红色的苹果", ""]))
     body = encoder.text_model if hasattr(encoder, "text_model") else encoder
@@ -169,8 +173,7 @@ def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) ->
         look = reader.look(trimmed(ids[:, : len(reader.places)], reader.pad))
         parts = layout_states(painter, reader, look, body.final_layer_norm)
         states = encoder(input_ids=ids).last_hidden_state[:, -LAYOUT:]
-    assert (states - parts).abs().mean() < 0.02
-    assert (states - parts).abs().max() < 0.2
+    assert (states - parts).abs().max() < 0.01 * parts.abs().mean()
 
 
 def test_the_text_encoder_reads_seventy_five_words(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tokenizer import LENGTH, token_ids
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-OFF = 3.0  # times about 10: how far below zero a switched-off unit is pushed
+OFF = 8.0  # times 2 or more: how far below zero a switched-off unit is pushed
 HEAVY = 36.0  # added to the flag at the end, so that the final norm scales every picture alike
 POSITION_OUT, FLAG_OUT, CODE_OUT = 8.0, 4.0, 0.5  # scales in the finished states
 SPARES = SPARE.stop - SPARE.start
