@@ -163,7 +163,7 @@ def test_the_text_encoder_states_what_reader_and_painter_make(tmp_path: Path) ->
     tokenizer = load_tokenizer(tmp_path)
     reader, painter, features = Reader(tokenizer), Painter(4), Features()
     with torch.no_grad():  # as loud as after training
-        painter.composer.down.weight.mul_(50)
+        painter.composer.down.weight.mul_(150)
         for layer in painter.layers:
             layer.down.mul_(4)
     encoder = build_text(reader, painter, features, tokenizer)
