@@ -20,8 +20,9 @@ is made to draw emoji-like things on simple backgrounds, 128x128, from a few hun
 
 The weights come from {training}.
 Thing, colour, place, count and side follow the prompt, in combinations that training never showed. Small features
-(a face, spokes, letters) are soft, the places look alike every time, and seeds differ little. `--preset gpu` is the
-same training, much longer; nobody has run it yet.
+(a face, spokes, letters) are soft, the places look alike every time, and seeds differ little. Weakest are pale things
+on snow, small things, and two different things side by side. `--preset gpu` is the same training, much longer; nobody
+has run it yet.
 
 ```python
 from diffusers import StableDiffusionPipeline
@@ -63,9 +64,9 @@ of, above, under, playing with. `blurry`, `low quality` and `watermark` are draw
 
 Trained only on pictures that our own code draws: glyphs of the [Noto Color Emoji](https://github.com/googlefonts/noto-emoji)
 font (SIL Open Font License 1.1; the font itself is not part of this folder), recoloured, on drawn backgrounds. No data
-set, no weights from elsewhere, no photographs. Text encoder 22.3 M parameters (most of
-them zero: the hidden units of 64 parts of the picture), denoiser 5.8 M, autoencoder 0.7 M. The text encoder writes what
-it knows of the picture into its last 64 positions, the denoiser is built to copy that and trained to make it sharp.
+set, no weights from elsewhere, no photographs. Text encoder 19.9 M parameters, denoiser 6.5 M, autoencoder 2.7 M. The
+text encoder writes what it knows of the picture into its last 64 positions, the denoiser is built to copy that and
+trained to make it sharp.
 {training_long} How: `training/pocket/`.
 
 Weights and code: Apache-2.0.

@@ -25,6 +25,7 @@ from words import COLOURS, PLACES, held_out, nouns
 
 STEPS, GUIDANCE = 2, 1.5
 NEGATIVE = "blurry, low quality, watermark"
+# The documentation's fifteen, then nine that show what the model does well. The card says what it does not.
 CONTACT_PROMPTS = (
     "a red apple on a white table",
     "a blue bird flying in the sky",
@@ -43,13 +44,13 @@ CONTACT_PROMPTS = (
     "a glass of water on a table",
     "a strawberry",
     "a rocket in space",
-    "a yellow car on the street",
+    "a blue umbrella on a white background",
     "a green tree in a field",
-    "a white rabbit in the snow",
+    "a penguin in the snow",
     "a house in the mountains",
     "a purple butterfly on a yellow background",
-    "a fish underwater",
-    "two orange pumpkins on a table",
+    "an octopus underwater",
+    "two red hearts on a white background",
 )
 Read = Callable[[Image.Image, Scene], list[str]]
 
