@@ -15,7 +15,7 @@ service = DiffusionService(output_dir=sys.argv[1])
 assert service.load_model("pocket")[0]
 assert service.generate_image(prompt="a cat", seed=1)["success"]
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + 30 * 2**20, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (now + 4 * 2**20, resource.RLIM_INFINITY))
 refused = service.generate_image(prompt="a cat", seed=1, width=512, height=512)
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 again = service.generate_image(prompt="a cat", seed=1)
