@@ -61,7 +61,7 @@ def stress(folder: Path, client: ImageServiceClient, count: int, kills: int) -> 
     left = [path.name for path in folder.iterdir() if path.suffix != ".png" and ".watcher-" not in path.name]
     made = number_of_images(client)
     print(f"files {count}, kills {killed}, answers {answers}, errors {errors}, pictures made {made}, "
-          f"left over {len(left)}, {time.monotonic() - began:.1f} s")  # fmt: skip
+          f"left over {left or 'nothing'}, {time.monotonic() - began:.1f} s")  # fmt: skip
     return not (answers == made == count and errors == len(left) == 0)
 
 
@@ -103,10 +103,10 @@ def start(folder: Path, url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stderr=subprocess.DEVNULL)
 
 
-def settle(folder: Path, patience_s: float = 30) -> None:
-    """Wait until no prompt file and no claim is left."""
+def settle(folder: Path, patience_s: float = 60) -> None:
+    """Wait until no prompt file and no claim is left, nor what a killed watcher had half written (swept after 30 s)."""
     deadline = time.monotonic() + patience_s
-    while list(folder.glob("*.txt*")) and time.monotonic() < deadline:
+    while (list(folder.glob("*.txt*")) or list(folder.glob(".atelier-*"))) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
