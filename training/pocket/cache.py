@@ -18,7 +18,7 @@ from captions import caption
 from common import LATENT_CHANNELS, LATENT_SIDE, SIDE, device
 from diffusers import AutoencoderKL
 from scenes import Scene, draw_scene, random_scene
-from tokenizer import LENGTH, WORDS, token_ids
+from tokenizer import WORDS, token_ids
 from transformers import CLIPTokenizer
 
 SHARD = 2000
@@ -101,13 +101,6 @@ class Scenes:
 
     def __len__(self) -> int:
         return len(self.latents)
-
-    def batch(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents (b, 16, 16, 16) float32 and padded token ids (b, LENGTH) of one random wording each."""
-        wording = rng.integers(CAPTIONS, size=len(rows))
-        ids = np.full((len(rows), LENGTH), self.pad, np.int64)
-        ids[:, :TEXT_ROOM] = self.tokens[rows, wording]
-        return torch.from_numpy(self.latents[rows].astype(np.float32)), torch.from_numpy(ids)
 
     def words(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
         """Token ids (b, TEXT_ROOM) of one random wording each."""

@@ -89,6 +89,14 @@ def save(path: Path, state: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
+def save_now_and_then(
+    path: Path, step: int, total: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, **more: Any
+) -> None:
+    """The team's first member writes a checkpoint after every 200th step (counted from 1) and after the last."""
+    if team()[0] == 0 and (step % 200 == 0 or step == total):
+        save(path, {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict(), **more})
+
+
 def load(path: Path) -> dict[str, Any] | None:
     """The checkpoint at `path`, or None when training has not got there."""
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None

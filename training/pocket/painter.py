@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from cache import CAPTIONS, Scenes
 from codes import CELLS, FEATURES, FIRST_FEATURE, FLAG, FREE, STRONG, WIDTH
-from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
+from common import Preset, Progress, batches, device, learning_rate, load, save_now_and_then, share_gradients, team
 from features import Features
 from reader import INNER, Reader, look_at_all
 from torch import nn
@@ -148,8 +148,4 @@ def train_painter(preset: Preset, folder: Path, seed: int, scenes: Scenes, reade
         share_gradients(parameters)
         optimizer.step()
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and ((step + 1) % 500 == 0 or step + 1 == preset.painter_steps):
-            save(
-                folder / "painter.pt",
-                {"step": step + 1, "model": painter.state_dict(), "optimizer": optimizer.state_dict()},
-            )
+        save_now_and_then(folder / "painter.pt", step + 1, preset.painter_steps, painter, optimizer)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from cache import CAPTIONS, TEXT_ROOM, Scenes, scene_of
 from codes import CHOICES, CODE, FIRST_NOUN, FLAG, FREE, SECOND_NOUN, STARTS, STRONG, WIDTH, Coder
-from common import Preset, Progress, batches, device, learning_rate, load, save, share_gradients, team
+from common import Preset, Progress, batches, device, learning_rate, load, save_now_and_then, share_gradients, team
 from meanings import meanings
 from torch import nn
 from torch.nn import functional
@@ -203,8 +203,4 @@ def train_reader(
         torch.nn.utils.clip_grad_norm_(parameters, 3.0)
         optimizer.step()
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.reader_steps):
-            save(
-                folder / "reader.pt",
-                {"step": step + 1, "model": reader.state_dict(), "optimizer": optimizer.state_dict()},
-            )
+        save_now_and_then(folder / "reader.pt", step + 1, preset.reader_steps, reader, optimizer)

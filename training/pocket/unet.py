@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from cache import CAPTIONS, TEXT_ROOM, Scenes
-from common import Preset, Progress, batches, device, half, learning_rate, load, save, share_gradients, team
+from common import (
+    Preset,
+    Progress,
+    batches,
+    device,
+    half,
+    learning_rate,
+    load,
+    save_now_and_then,
+    share_gradients,
+    team,
+)
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from features import load_features
 from painter import load_painter
@@ -174,13 +185,4 @@ def _unet_steps(
         if rank == 0:
             average.update(unet, step)
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.unet_steps):
-            save(
-                folder / "unet.pt",
-                {
-                    "step": step + 1,
-                    "model": unet.state_dict(),
-                    "average": average.weights,
-                    "optimizer": optimizer.state_dict(),
-                },
-            )
+        save_now_and_then(folder / "unet.pt", step + 1, preset.unet_steps, unet, optimizer, average=average.weights)

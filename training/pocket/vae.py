@@ -17,7 +17,7 @@ from common import (
     half,
     learning_rate,
     load,
-    save,
+    save_now_and_then,
     share_gradients,
     team,
 )
@@ -126,6 +126,5 @@ def train_vae(preset: Preset, folder: Path, seed: int, init: AutoencoderKL | Non
         optimizer.step()
         psnr = -10 * torch.log10(functional.mse_loss(made.float(), real) / 4)
         progress.tell(step + 1, {"loss": loss.item(), "kl": kl.item(), "psnr": psnr.item()})
-        if rank == 0 and ((step + 1) % 200 == 0 or step + 1 == preset.vae_steps):
-            save(path, {"step": step + 1, "model": vae.state_dict(), "optimizer": optimizer.state_dict()})
+        save_now_and_then(path, step + 1, preset.vae_steps, vae, optimizer)
     return vae.eval()
