@@ -9,14 +9,15 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.core.errors import FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
+from app.core.shapes import parse_shape
 from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
@@ -25,6 +26,7 @@ from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
 OUTPUT_PREFIX = "generated_images"
+ShapeText = Annotated[str, AfterValidator(lambda text: str(parse_shape(text)))]
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 # Defaults for a user's own folder, by its pipeline class; what is absent is Stable Diffusion's.
@@ -91,6 +93,9 @@ class ModelEntry(Value):
     steps_range: Span = Span(low=1, high=150)
     guidance_range: Span = Span(low=0, high=30)
     size_range: Span = Span(low=64, high=2048, multiple=8)
+    shapes: tuple[ShapeText, ...] = Field(
+        (), description="The sizes it can draw, as `128x96`; other allowed sizes are scaled from the nearest of them."
+    )
     schedulers: tuple[str, ...] = ()
     lora: str | None = Field(None, description="Name of a LoRA that is part of this model.")
     lora_repository: str | None = Field(None, description="Where that LoRA comes from.")

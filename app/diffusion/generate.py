@@ -7,16 +7,19 @@ and it changes the last bits (2e-6, enough to flip a pixel value now and then).
 
 import time
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
 from app.core.errors import AtelierError, GenerationCancelled, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.core.shapes import as_drawn
 from app.diffusion.cache import ModelCache
 from app.diffusion.made import Made
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
+from app.picture.fit import delivered
 
 GPU_BATCH_PIXELS = 4 * 1024 * 1024  # rows of one GPU pass, in pixels of all of them
 
@@ -64,9 +67,27 @@ def generate_batch(
     are made. `cancelled(index)` is asked at each step; a cancelled request leaves its neighbours undisturbed.
     Errors are in the results; only bugs are raised.
 
-    What ran out of memory is made again, once, by a `cache` that holds the model: see `retry`.
+    What ran out of memory is made again, once, by a `cache` that holds the model: see `retry`. A model that knows only
+    some sizes draws the nearest one; its pictures come in the size that was asked for.
     """
+    asked, requests = requests, [as_drawn(request, loaded.entry.shapes) for request in requests]
+    results = _with_retry(loaded, requests, on_step, cancelled, wants_preview, cache)
+    return [_delivered(made, request) for made, request in zip(results, asked, strict=True)]
 
+
+def _delivered(made: Made, asked: GenerationRequest) -> Made:
+    size = asked.width or 0, asked.height or 0
+    return replace(made, pictures=tuple(delivered(picture, *size) for picture in made.pictures))
+
+
+def _with_retry(
+    loaded: LoadedModel,
+    requests: Sequence[GenerationRequest],
+    on_step: Callable[[int, int, int, bytes | None], None] | None,
+    cancelled: Callable[[int], bool] | None,
+    wants_preview: Callable[[int], bool] | None,
+    cache: ModelCache | None,
+) -> list[Made]:
     def attempt(model: LoadedModel, chosen: Sequence[int], at_once: int | None) -> list[Made]:
         """What becomes of the chosen requests; watchers hear of them by their place among all."""
         return _attempt(

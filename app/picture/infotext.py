@@ -59,6 +59,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "CFG scale": request.guidance_scale,
         "Seed": index_seed,
         "Size": f"{request.width}x{request.height}",
+        "Drawn size": _drawn_size(how),
         "Model hash": how.get("model_hash"),
         "Model": request.model,
         "Lora hashes": _lora_hashes(how),
@@ -68,6 +69,12 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
     line = ", ".join(f"{key}: {quote(value)}" for key, value in parameters.items() if value is not None)
     negative = f"\n{NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
     return f"{request.prompt}{negative}\n{line}".strip()
+
+
+def _drawn_size(how: dict[str, Any]) -> str | None:
+    """`128x128` of a picture that was drawn at another size than it has."""
+    drawn = how.get("drawn")
+    return f"{drawn['width']}x{drawn['height']}" if drawn else None
 
 
 def _lora_hashes(how: dict[str, Any]) -> str | None:

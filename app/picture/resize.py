@@ -6,6 +6,7 @@ from PIL import Image, PngImagePlugin
 
 from app.core.errors import FieldError, InvalidRequest, UnreadablePicture
 from app.picture import labels
+from app.picture.fit import cover
 from app.picture.png import FORMATS, MAX_PIXELS
 
 METHODS = {"Lanczos": Image.Resampling.LANCZOS, "Nearest": Image.Resampling.NEAREST}
@@ -39,12 +40,7 @@ def _scaled(picture: Image.Image, size: tuple[int, int] | float, method: Image.R
         raise InvalidRequest([FieldError("size", f"{width}x{height}", f"allowed is 1 to {MAX_PIXELS} pixels in all")])
     if not (exact and crop):
         return picture.resize((width, height), method)
-    factor = max(width / picture.width, height / picture.height)
-    large = picture.resize(
-        (max(width, round(picture.width * factor)), max(height, round(picture.height * factor))), method
-    )
-    left, top = (large.width - width) // 2, (large.height - height) // 2
-    return large.crop((left, top, left + width, top + height))
+    return cover(picture, width, height, method)
 
 
 def _texts(picture: Image.Image) -> PngImagePlugin.PngInfo:
