@@ -18,28 +18,16 @@ from app.core.samplers import DEFAULT, SAMPLERS, all_values, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest, Value
 from app.core.settings import Settings
 from app.core.shapes import parse_shape
+from app.families import STABLE_DIFFUSION, family_of, is_known
 from app.hub.disk import Presence, on_disk, read_plan, repositories, storage_folder
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
 from app.weights.loras import check_lora_tags, lora_files, lora_metadata
-from app.weights.pipelines import PIPELINES
 
 CATALOG_FILE = "catalog.toml"
 OUTPUT_PREFIX = "generated_images"
 ShapeText = Annotated[str, AfterValidator(lambda text: str(parse_shape(text)))]
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-
-# Defaults for a user's own folder, by its pipeline class; what is absent is Stable Diffusion's.
-FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "StableDiffusionXLPipeline": {"num_inference_steps": 30, "guidance_scale": 7.0, "width": 1024, "height": 1024},
-    "StableDiffusion3Pipeline": {"num_inference_steps": 28, "guidance_scale": 4.5, "width": 1024, "height": 1024},
-    "FluxPipeline": {"num_inference_steps": 28, "guidance_scale": 3.5, "width": 1024, "height": 1024},
-    "QwenImagePipeline": {"num_inference_steps": 50, "guidance_scale": 4.0, "width": 1024, "height": 1024},
-    "ZImagePipeline": {"num_inference_steps": 8, "guidance_scale": 0.0, "width": 1024, "height": 1024},
-    "SanaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
-    "PixArtSigmaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
-    "PixArtAlphaPipeline": {"num_inference_steps": 20, "guidance_scale": 4.5, "width": 1024, "height": 1024},
-}
 
 
 class Span(Value):
@@ -76,7 +64,7 @@ class ModelEntry(Value):
     path: str | None = None
     config: str | None = None
     transformer: str | None = None
-    pipeline: str = "StableDiffusionPipeline"
+    pipeline: str = STABLE_DIFFUSION.pipeline
     size_bytes: int = 0
     parameters: int = 0
     components: Mapping[str, int] = Field({}, description="Parameters of each part, where known.")
@@ -105,7 +93,7 @@ class ModelEntry(Value):
 
 def allowed_schedulers(entry: ModelEntry) -> tuple[str, ...]:
     """Every `scheduler` value that a model takes beside `default`: its own list, or all that work for its family."""
-    return entry.schedulers or tuple(all_values(entry.pipeline)[1:])
+    return entry.schedulers or tuple(all_values(family_of(entry.pipeline).samplers)[1:])
 
 
 class Catalog:
@@ -244,7 +232,7 @@ def hub_entry(repository: str) -> ModelEntry:
     bare = ModelEntry(key=repository, title=repository, repository=repository, own=True)
     found = on_disk(bare)
     pipeline = _pipeline_of(found.folder) if found.folder else bare.pipeline
-    return bare.model_copy(update={**FAMILY_DEFAULTS.get(pipeline, {}), "pipeline": pipeline, "size_bytes": found.of})
+    return bare.model_copy(update={**family_of(pipeline).defaults(), "pipeline": pipeline, "size_bytes": found.of})
 
 
 def is_hub_id(text: str) -> bool:
@@ -255,7 +243,7 @@ def is_hub_id(text: str) -> bool:
 def _hub_models() -> list[ModelEntry]:
     """Pipelines of the hub's cache, and what of our downloads is there in part; other tools keep other models there."""
     found = [hub_entry(name) for name in repositories() if is_hub_id(name) and _is_pipeline(name)]
-    return [entry for entry in found if entry.size_bytes and entry.pipeline in PIPELINES]
+    return [entry for entry in found if entry.size_bytes and is_known(entry.pipeline)]
 
 
 def _is_pipeline(name: str) -> bool:
@@ -287,7 +275,7 @@ class _SingleFiles:
         """The entry of one file, with the defaults of its family."""
         kind = self.kind(file)
         layout = kind.layout if kind else None
-        pipeline = layout.pipeline if layout else "StableDiffusionPipeline"
+        pipeline = layout.family.pipeline if layout else STABLE_DIFFUSION.pipeline
         entry = _own_entry(file.stem, file.name, file.stat().st_size, pipeline)
         return entry.model_copy(update={"width": 768, "height": 768}) if layout is Layout.SD2 else entry
 
@@ -308,7 +296,7 @@ def _own_models(folder: Path, taken: set[str], files: _SingleFiles) -> list[Mode
 
 
 def _own_entry(name: str, path: str, size: int, pipeline: str) -> ModelEntry:
-    values = FAMILY_DEFAULTS.get(pipeline, {})
+    values = family_of(pipeline).defaults()
     return ModelEntry(key=name, title=name, path=path, size_bytes=size, pipeline=pipeline, own=True, **values)
 
 
@@ -317,5 +305,5 @@ def _pipeline_of(folder: Path) -> str:
     try:
         name = json.loads((folder / "model_index.json").read_bytes())["_class_name"]
     except (OSError, ValueError, KeyError, TypeError):
-        return "StableDiffusionPipeline"
-    return name if isinstance(name, str) else "StableDiffusionPipeline"
+        return STABLE_DIFFUSION.pipeline
+    return name if isinstance(name, str) else STABLE_DIFFUSION.pipeline

@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # What each room may import of the project's own rooms. `core` is allowed everywhere.
 ALLOWED = {
     "core": set(),
-    "weights": set(),
+    "families": set(),
+    "weights": {"families"},
     "hub": set(),
-    "catalog": {"weights", "hub"},
-    "tiers": {"catalog"},
+    "catalog": {"families", "weights", "hub"},
+    "tiers": {"catalog", "families"},
     "picture": set(),
     "client_stream": set(),
     "client": {"client_stream"},
@@ -25,7 +26,7 @@ ALLOWED = {
     "database": set(),
     "migrations": {"database"},
     "image_rows": {"database"},
-    "diffusion": {"picture", "catalog", "tiers", "weights", "hub"},
+    "diffusion": {"picture", "catalog", "families", "tiers", "weights", "hub"},
     "engine": {"diffusion", "catalog"},
     "jobs": {"engine", "database", "migrations", "image_rows", "catalog", "library"},
     "library": {"engine", "database", "migrations", "image_rows", "picture"},

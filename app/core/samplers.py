@@ -6,7 +6,7 @@ count. Sources of the pairs: https://huggingface.co/docs/diffusers/api/scheduler
 `modules/sd_samplers_kdiffusion.py`, `modules/sd_schedulers.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,25 +96,7 @@ SCHEDULE_TYPES = (
     ScheduleType("Normal", "normal", {"timestep_spacing": "leading"}, ("leading",)),
 )
 
-# Flow-matching models step along another path: of the samplers above these work there (proven by a test of each), and
-# of the schedule types only those that Euler spreads itself. A class that is not listed takes Euler.
-FLOW_ONLY_EULER = ("Euler", "Euler a")
-FLOW_PIPELINES: Mapping[str, tuple[str, ...]] = {
-    "StableDiffusion3Pipeline": (*FLOW_ONLY_EULER, "Heun", "DPM++ 2M", "UniPC"),
-    "SanaPipeline": (*FLOW_ONLY_EULER, "Heun", "DPM++ 2M", "UniPC"),
-    "FluxPipeline": (*FLOW_ONLY_EULER, "DPM++ 2M", "UniPC"),
-    "QwenImagePipeline": (*FLOW_ONLY_EULER, "UniPC"),
-    "ZImagePipeline": FLOW_ONLY_EULER,
-    "Flux2Pipeline": FLOW_ONLY_EULER,
-    "Flux2KleinPipeline": FLOW_ONLY_EULER,
-    "ChromaPipeline": FLOW_ONLY_EULER,
-    "AuraFlowPipeline": FLOW_ONLY_EULER,
-    "LuminaPipeline": FLOW_ONLY_EULER,
-    "Lumina2Pipeline": FLOW_ONLY_EULER,
-    "CogView4Pipeline": FLOW_ONLY_EULER,
-    "OvisImagePipeline": FLOW_ONLY_EULER,
-    "PRXPipeline": FLOW_ONLY_EULER,
-}
+# For a flow-matching model: of the schedule types only those that Euler spreads itself.
 _FLOW_SCHEDULES = {"Euler": ("automatic", "karras", "exponential")}
 
 
@@ -167,18 +149,17 @@ def parse_scheduler(value: str) -> Choice | None:
     return None
 
 
-def fits_flow(choice: Choice, pipeline: str | None) -> bool:
-    """True if a flow-matching model of this pipeline class can step so."""
+def fits_flow(choice: Choice, samplers: Sequence[str]) -> bool:
+    """True if a flow-matching model for which these `samplers` work can step so."""
     if choice.sampler is None:
         return True
     name = choice.sampler.name
-    known = FLOW_PIPELINES.get(pipeline or "", FLOW_ONLY_EULER)
-    return name in known and choice.schedule.name in _FLOW_SCHEDULES.get(name, ("automatic",))
+    return name in samplers and choice.schedule.name in _FLOW_SCHEDULES.get(name, ("automatic",))
 
 
-def all_values(pipeline: str | None = None) -> list[str]:
-    """Every `scheduler` value in its stored spelling, `default` first; with a pipeline class, those it can use."""
+def all_values(flow_samplers: Sequence[str] | None = None) -> list[str]:
+    """Every `scheduler` value in its stored spelling, `default` first; of a flow-matching family, those it can use."""
     choices = [Choice(sampler, kind) for sampler in SAMPLERS for kind in SCHEDULE_TYPES if sampler.fits(kind)]
-    if pipeline in FLOW_PIPELINES:
-        choices = [choice for choice in choices if fits_flow(choice, pipeline)]
+    if flow_samplers is not None:
+        choices = [choice for choice in choices if fits_flow(choice, flow_samplers)]
     return [DEFAULT, *(choice.value for choice in choices)]

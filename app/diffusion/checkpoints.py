@@ -13,8 +13,8 @@ import diffusers
 import transformers
 
 from app.core.errors import ModelRefused
+from app.families import is_known
 from app.weights.header import read_header
-from app.weights.pipelines import PIPELINES
 
 MAX_JSON_BYTES = 32 * 2**20
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,7 +64,7 @@ def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
     """The pipeline class that a folder names, and its components; weights are not looked at. Raises ModelRefused."""
     index = read_index(folder)
     name = index.get("_class_name")
-    if not isinstance(name, str) or name not in PIPELINES:
+    if not isinstance(name, str) or not is_known(name):
         raise ModelRefused(f"{folder.name}: pipeline class {name!r} is not a text-to-image pipeline of diffusers.")
     _refuse_code(folder)
     parts = []

@@ -16,13 +16,12 @@ from diffusers.utils.torch_utils import get_module_execution_device
 from app.core.prompt_syntax import is_plain, parse_weights
 from app.diffusion.kinds import Pipeline
 from app.diffusion.word_room import word_room
+from app.families import family_of
 
 COMMA_REACH = 20  # a chunk ends at its last comma if that is at most so many tokens back
 # The mean is A1111's measure of how loud the encoder is. Where it is next to zero it measures nothing, and a ratio of
 # two such means would turn the picture upside down.
 MEAN_RATIOS = (0.5, 2.0)
-_ONE_ENCODER = ("StableDiffusionPipeline", "LatentConsistencyModelPipeline")
-_TWO_ENCODERS = ("StableDiffusionXLPipeline",)
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Chunk:
 
 def can_weigh(pipe: Pipeline) -> bool:
     """True for the pipelines whose prompts are cut and weighed here."""
-    return type(pipe).__name__ in (*_ONE_ENCODER, *_TWO_ENCODERS) and word_room(pipe.tokenizer) is None
+    return _encoders(pipe) > 0 and word_room(pipe.tokenizer) is None
 
 
 def chunk_count(pipe: Pipeline, prompts: Sequence[str]) -> int:
@@ -47,11 +46,15 @@ def chunk_count(pipe: Pipeline, prompts: Sequence[str]) -> int:
 
 def encode(pipe: Pipeline, prompt: str, chunks: int) -> tuple[torch.Tensor, torch.Tensor | None]:
     """One prompt as `chunks` chunks: states [1, chunks × length, width], and SDXL's pooled state of the first chunk."""
-    if type(pipe).__name__ in _ONE_ENCODER:
+    if _encoders(pipe) == 1:
         return _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=None)[0], None
     first, _ = _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=-2)
     second, pooled = _encode(pipe.text_encoder_2, pipe.tokenizer_2, prompt, chunks, layer=-2)
     return torch.cat([first, second], dim=-1), pooled
+
+
+def _encoders(pipe: Pipeline) -> int:
+    return family_of(type(pipe).__name__).clip_encoders
 
 
 def _chunks(tokenizer: Any, prompt: str) -> list[Chunk]:

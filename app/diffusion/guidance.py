@@ -1,50 +1,19 @@
-"""How strongly a prompt pulls: the same `guidance_scale` is another parameter in some pipelines, and some take no
-negative prompt. One table says which.
+"""How a pipeline takes the strength of a prompt, and what to say of a negative prompt that did nothing."""
 
-Source: the `__call__` of each class in diffusers 0.42.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.diffusion.kinds import Pipeline
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """`parameter` takes the request's guidance_scale; above `threshold` each step runs with and without the prompt.
-
-    `negative` is false where no negative prompt can work. `empty` stands for an empty negative prompt where the
-    pipeline would otherwise not guide at all.
-    """
-
-    parameter: str = "guidance_scale"
-    threshold: float = 1.0
-    negative: bool = True
-    empty: str | None = None
-
+from app.families import EMBEDDED, Guidance, family_of
 
 _USUAL = Guidance()
-# The scale is an input of the network here, and there is no second pass that a negative prompt could steer.
-_EMBEDDED = Guidance(negative=False)
-_SPECIAL: Mapping[str, Guidance] = {
-    # Its `guidance_scale` is for distilled models only; without a negative prompt it silently does not guide.
-    "QwenImagePipeline": Guidance("true_cfg_scale", empty=" "),
-    "ZImagePipeline": Guidance(threshold=0.0),
-    "FluxPipeline": _EMBEDDED,
-    "Flux2Pipeline": _EMBEDDED,
-    "LatentConsistencyModelPipeline": _EMBEDDED,
-    "Flux2KleinPipeline": Guidance(negative=False),  # guides against the empty prompt only
-}
 
 
 def guidance_of(pipe: Pipeline) -> Guidance:
     """How this pipeline takes guidance."""
-    known = _SPECIAL.get(type(pipe).__name__, _USUAL)
+    known = family_of(type(pipe).__name__).guidance
     distilled = getattr(getattr(pipe, "unet", None), "config", None)
-    if known is _USUAL and distilled is not None and distilled.get("time_cond_proj_dim") is not None:
-        return _EMBEDDED  # an LCM inside an ordinary pipeline
+    if known == _USUAL and distilled is not None and distilled.get("time_cond_proj_dim") is not None:
+        return EMBEDDED  # an LCM inside an ordinary pipeline
     return known
 
 

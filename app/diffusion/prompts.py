@@ -13,9 +13,7 @@ from app.diffusion.guidance import guidance_arguments, guidance_notes, guidance_
 from app.diffusion.kinds import Pipeline
 from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.word_room import fitting, word_room
-
-# Tokens of the longest text encoder; the pipelines' own default reads less.
-_LONGEST = {"QwenImagePipeline": 1024}
+from app.families import Family, family_of
 
 
 def pass_key(pipe: Pipeline, request: GenerationRequest) -> tuple[bool, int]:
@@ -59,8 +57,9 @@ def text_arguments(
     # An empty negative prompt is left out: SDXL then guides against zeros, as it was trained.
     if takes_negative(pipe, scale) and (rows[0][1] or empty is not None):
         arguments["negative_prompt"] = [negative or empty for _, negative in rows]
-    if type(pipe).__name__ in _LONGEST:
-        arguments["max_sequence_length"] = _LONGEST[type(pipe).__name__]
+    longest = _family(pipe).prompt_tokens
+    if longest is not None:
+        arguments["max_sequence_length"] = longest
     return arguments
 
 
@@ -118,8 +117,8 @@ def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:
 
 
 def _as_read(pipe: Pipeline, text: str) -> str:
-    """The text as it is cut: Z-Image's limit counts the words of its chat template too."""
-    if type(pipe).__name__ != "ZImagePipeline":
+    """The text as it is cut: some limits count the words of a chat template too."""
+    if not _family(pipe).chat_template:
         return text
     message = [{"role": "user", "content": text}]
     return pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, enable_thinking=True)
@@ -129,9 +128,8 @@ def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
     """Each tokenizer of a pipeline and how many tokens of it are used."""
     tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
     found = [tokenizer for tokenizer in tokenizers if callable(tokenizer)]
-    name = type(pipe).__name__
     asked = (
-        _LONGEST.get(name)
+        _family(pipe).prompt_tokens
         or _default(pipe.__call__, "max_sequence_length")
         or _default(pipe.encode_prompt, "max_sequence_length")
     )
@@ -139,6 +137,10 @@ def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
     own = [word_room(tokenizer) or min(int(tokenizer.model_max_length), 2**20) for tokenizer in found]
     limits = [asked or limit if i == len(found) - 1 else limit for i, limit in enumerate(own)]
     return [(tokenizer, limit) for tokenizer, limit in zip(found, limits, strict=True) if limit < 2**20]
+
+
+def _family(pipe: Pipeline) -> Family:
+    return family_of(type(pipe).__name__)
 
 
 def _default(function: Any, name: str) -> int | None:

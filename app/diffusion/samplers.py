@@ -9,14 +9,13 @@ import diffusers
 from app.core.errors import FieldError, InvalidRequest
 from app.core.samplers import (
     DEFAULT,
-    FLOW_ONLY_EULER,
-    FLOW_PIPELINES,
     SAMPLERS,
     SCHEDULE_TYPES,
     fits_flow,
     parse_scheduler,
 )
 from app.diffusion.kinds import Scheduler
+from app.families import family_of
 
 # Flow-matching models (SD 3.5, FLUX, Qwen-Image, Z-Image, Sana) step along another path: the same name means another
 # class there, and a sampler that is not in this table has no meaning for them.
@@ -43,8 +42,9 @@ def make_scheduler(base: Scheduler, name: str | None, pipeline: str | None = Non
     if choice.sampler is None:
         return type(base).from_config(base.config)
     flow = is_flow(base)
-    if flow and not fits_flow(choice, pipeline):
-        names = ", ".join(FLOW_PIPELINES.get(pipeline or "", FLOW_ONLY_EULER))
+    known_here = family_of(pipeline).flow_samplers
+    if flow and not fits_flow(choice, known_here):
+        names = ", ".join(known_here)
         raise _refused(choice.value, f"this model was trained by flow matching; allowed is one of: default, {names}")
     class_name, config = (
         FLOW_CLASSES[choice.sampler.name] if flow else (choice.sampler.class_name, choice.sampler.config)

@@ -15,6 +15,7 @@ from transformers import CLIPTokenizer
 from app.core.errors import ModelRefused
 from app.diffusion.checkpoints import check_index, pipeline_class
 from app.diffusion.kinds import Pipeline
+from app.families import LATENT_CONSISTENCY
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
 
@@ -58,10 +59,10 @@ def check_file(file: Path, config: Path | None = None) -> CheckedFile:
     kind = kind_of(header.shapes)
     if kind.layout is None:
         raise ModelRefused(f"{file.name} is {kind.words}; it cannot make pictures by itself.", hint=kind.hint)
-    pipeline = kind.layout.pipeline
+    pipeline = kind.layout.family.pipeline
     if config is not None:
         named, _ = check_index(config)
-        if named not in (pipeline, "LatentConsistencyModelPipeline"):
+        if named not in (pipeline, LATENT_CONSISTENCY.pipeline):
             raise ModelRefused(f"{file.name} is {kind.words}, but the configuration in {config.name} is for {named}.")
         pipeline = named
     return CheckedFile(file, kind, kind.layout, pipeline, file.stat().st_size, header.parameters, config)

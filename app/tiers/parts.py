@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.catalog import ModelEntry
+from app.families import family_of
 
 MIB = 2**20
 DECODE_TILE_PIXELS = 512 * 512
@@ -14,19 +15,6 @@ DECODE_BYTES_3D = 3000  # estimate: the VAEs of video models (Qwen-Image) keep f
 # Bytes for each pixel in a denoising step with guidance, in 16 bit. Estimates: attention itself needs next to nothing.
 DENOISE_BYTES = 600
 DENOISE_BYTES_TRANSFORMER = 1000
-# Parameters of (text encoders, VAE) by pipeline, for models of which only the whole is known.
-_USUAL_PARTS: Mapping[str, tuple[int, int]] = {
-    "StableDiffusionPipeline": (123_000_000, 84_000_000),
-    "StableDiffusionXLPipeline": (817_000_000, 84_000_000),
-    "StableDiffusion3Pipeline": (5_580_000_000, 84_000_000),
-    "FluxPipeline": (4_885_000_000, 84_000_000),
-    "QwenImagePipeline": (8_292_000_000, 127_000_000),
-    "ZImagePipeline": (4_022_000_000, 84_000_000),
-    "PixArtSigmaPipeline": (4_762_000_000, 84_000_000),
-    "PixArtAlphaPipeline": (4_762_000_000, 84_000_000),
-    "KolorsPipeline": (6_244_000_000, 84_000_000),
-    "SanaPipeline": (2_614_000_000, 312_000_000),
-}
 _MOST_OF_ENCODERS = 0.6  # a share no model in the table exceeds by much; for models much smaller than their family
 
 
@@ -74,9 +62,9 @@ def parts_of(components: Mapping[str, int], pipeline: str) -> Parts:
 
 def guessed_parts(parameters: int, pipeline: str) -> Parts:
     """The parts of a model of which only the whole is known: text encoders and VAE as its family has them."""
-    encoders, vae = _USUAL_PARTS.get(pipeline, (0, 84_000_000))
-    vae = min(vae, parameters // 10)
-    encoders = min(encoders, int(parameters * _MOST_OF_ENCODERS))
+    family = family_of(pipeline)
+    vae = min(family.vae_parameters, parameters // 10)
+    encoders = min(family.encoder_parameters, int(parameters * _MOST_OF_ENCODERS))
     return _parts(encoders, encoders, parameters - encoders - vae, vae, pipeline)
 
 
@@ -90,7 +78,7 @@ def parts_of_entry(entry: ModelEntry) -> Parts | None:
 
 
 def _parts(encoders: int, largest: int, denoiser: int, vae: int, pipeline: str) -> Parts:
-    unet = pipeline in ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "LatentConsistencyModelPipeline")
-    unet = unet or pipeline == "KolorsPipeline"
-    decode = DECODE_BYTES_3D if pipeline == "QwenImagePipeline" else DECODE_BYTES
-    return Parts(encoders, largest, denoiser, vae, decode, DENOISE_BYTES if unet else DENOISE_BYTES_TRANSFORMER)
+    family = family_of(pipeline)
+    decode = DECODE_BYTES_3D if family.video_vae else DECODE_BYTES
+    denoise = DENOISE_BYTES if family.convolves else DENOISE_BYTES_TRANSFORMER
+    return Parts(encoders, largest, denoiser, vae, decode, denoise)

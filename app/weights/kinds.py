@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.families import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 UNET_INPUT = "model.diffusion_model.input_blocks.0.0.weight"
@@ -36,9 +38,9 @@ class Layout(StrEnum):
     SDXL = "stable-diffusion-xl"
 
     @property
-    def pipeline(self) -> str:
-        """The diffusers class that runs it."""
-        return "StableDiffusionXLPipeline" if self is Layout.SDXL else "StableDiffusionPipeline"
+    def family(self) -> Family:
+        """The family that it is a model of."""
+        return STABLE_DIFFUSION_XL if self is Layout.SDXL else STABLE_DIFFUSION
 
 
 @dataclass(frozen=True)

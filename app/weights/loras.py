@@ -1,26 +1,19 @@
 """LoRA files of the models folder: which there are, whether one is whole, and which family it was trained for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
 from app.core.prompt_syntax import LoraTag, parse_loras
+from app.families import LORA_FLUX, LORA_QWEN, LORA_SD1, LORA_SD2, LORA_SDXL, family_of
 from app.weights.header import read_header
 from app.weights.kinds import Shapes
 
 LORA_FOLDER = "loras"
 _MARKS = (".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.", ".lora.up.", ".lora.down.", "lora_linear_layer")
-SD1, SD2, SDXL, FLUX, QWEN = "Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL", "FLUX", "Qwen-Image"
 # Width of the text that a UNet's cross attention reads: it tells the Stable Diffusions apart.
-_TEXT_WIDTHS: Mapping[int, str] = {768: SD1, 1024: SD2, 2048: SDXL}
-_PIPELINES: Mapping[str, Sequence[str]] = {
-    "StableDiffusionPipeline": (SD1, SD2),
-    "LatentConsistencyModelPipeline": (SD1, SD2),
-    "StableDiffusionXLPipeline": (SDXL,),
-    "FluxPipeline": (FLUX,),
-    "QwenImagePipeline": (QWEN,),
-}
+_TEXT_WIDTHS: Mapping[int, str] = {768: LORA_SD1, 1024: LORA_SD2, 2048: LORA_SDXL}
 
 
 def lora_files(models_folder: Path) -> dict[str, Path]:
@@ -44,9 +37,9 @@ def lora_family(shapes: Shapes) -> str | None:
     """The family a LoRA was trained for, told from its tensors; None if they do not tell."""
     names = list(shapes)
     if any("double_blocks" in name or "single_transformer_blocks" in name for name in names):
-        return FLUX
+        return LORA_FLUX
     if any("img_mlp" in name or "txt_mlp" in name for name in names):
-        return QWEN
+        return LORA_QWEN
     for name, shape in shapes.items():
         down = ".lora_down." in name or ".lora_A." in name or "lora.down." in name
         if down and "attn2" in name and ("to_k" in name or "to_v" in name) and len(shape) >= 2:
@@ -84,7 +77,7 @@ def check_lora(file: Path, pipeline: str) -> Shapes:
     shapes = read_header(file).shapes
     if not any(mark in name for name in shapes for mark in _MARKS):
         raise ModelRefused(f"{file.name} is no LoRA of a kind that can be used here (LoCon, LoHa and LoKr cannot).")
-    family, fitting = lora_family(shapes), _PIPELINES.get(pipeline)
+    family, fitting = lora_family(shapes), family_of(pipeline).loras
     if family and fitting and family not in fitting:
         raise ModelRefused(f"{file.name} is a LoRA for {family}; this model is {' or '.join(fitting)}.")
     return shapes

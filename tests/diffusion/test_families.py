@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.catalog import ModelEntry, folder_entry
 from app.core.errors import GenerationCancelled, InvalidRequest
-from app.core.samplers import FLOW_PIPELINES, all_values
+from app.core.samplers import all_values
 from app.core.schema import GenerationRequest
 from app.core.settings import MachineSize
 from app.diffusion import generate as generate_module
@@ -21,6 +21,7 @@ from app.diffusion.generate import generate, generate_batch
 from app.diffusion.guidance import guidance_of, takes_negative
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.samplers import is_flow, make_scheduler
+from app.families import family_of
 from tests.families import FAMILIES, save
 from tests.pipelines import make_tiny_sd
 
@@ -175,12 +176,13 @@ def test_a_sampler_of_another_kind_of_model_is_refused_and_the_fitting_ones_draw
 ) -> None:
     loaded = loaded_of(name)
     pipeline = type(loaded.pipe).__name__
-    values = all_values(pipeline) if is_flow(loaded.pipe.scheduler) else ["Euler a", "Heun", "DPM++ 2M Karras", "DDIM"]
+    samplers = family_of(pipeline).samplers
+    values = all_values(samplers) if is_flow(loaded.pipe.scheduler) else ["Euler a", "Heun", "DPM++ 2M Karras", "DDIM"]
     for value in values[1:]:
         made = [generate(loaded, ask(scheduler=value))[0] for _ in range(2)]
         assert made[0].rgb == made[1].rgb
         assert made[0].how["sampler"] == value
-    assert is_flow(loaded.pipe.scheduler) == (pipeline in FLOW_PIPELINES)
+    assert is_flow(loaded.pipe.scheduler) == (samplers is not None)
     if is_flow(loaded.pipe.scheduler):
         for value in set(all_values()) - set(values):
             with pytest.raises(InvalidRequest, match="flow matching"):

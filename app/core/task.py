@@ -1,0 +1,15 @@
+"""What a job asks for: the kinds of work."""
+
+from enum import StrEnum
+
+
+class Task(StrEnum):
+    """What is made of what. A family says which of these it can do."""
+
+    TEXT = "text"  # a picture from a prompt alone
+    IMAGE = "image"  # from a prompt and a picture to start from
+    INPAINT = "inpaint"  # a part of a picture anew, under a mask
+    EDIT = "edit"  # a picture changed as the prompt instructs
+    CONTROL = "control"  # from a prompt, held by a picture of edges, depth or a pose
+    UPSCALE = "upscale"  # the same picture, larger
+    DESCRIBE = "describe"  # words from a picture

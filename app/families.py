@@ -1,0 +1,273 @@
+"""What is known of each family of models: one row each, and the only place where a diffusers pipeline's name stands.
+
+A family is told by the class that turns a prompt alone into a picture, which is the class that a model's
+`model_index.json` names. Names and defaults are those of diffusers 0.42.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.core.task import Task
+
+# What LoRA files say they were trained for: see `weights.loras.lora_family`.
+LORA_SD1, LORA_SD2, LORA_SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL"
+LORA_FLUX, LORA_QWEN = "FLUX", "Qwen-Image"
+# Flow-matching models step along another path; these samplers work for every one of them (proven by a test of each).
+FLOW_SAMPLERS = ("Euler", "Euler a")
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How strongly a prompt pulls: the same `guidance_scale` is another parameter in some pipelines.
+
+    `parameter` takes the request's guidance_scale; above `threshold` each step runs with and without the prompt.
+    `negative` is false where no negative prompt can work. `empty` stands for an empty negative prompt where the
+    pipeline would otherwise not guide at all. Source: the `__call__` of each class.
+    """
+
+    parameter: str = "guidance_scale"
+    threshold: float = 1.0
+    negative: bool = True
+    empty: str | None = None
+
+
+# The scale is an input of the network here, and there is no second pass that a negative prompt could steer.
+EMBEDDED = Guidance(negative=False)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model.
+
+    `tasks`: the pipeline class of each task. Then the defaults of a model that says none itself; sides in pixels.
+    `samplers`: those that work for a flow-matching family; None for a family that predicts noise, which takes all.
+    `clip_encoders`: how many CLIP encoders read the prompt, where Atelier cuts and weighs it itself; 0 = it does not.
+    `prompt_tokens`: tokens of the longest text encoder, where the pipeline's own default reads less.
+    `chat_template`: the prompt's limit counts the words of the tokenizer's chat template too.
+    `loras`: what a LoRA must say it was trained for; empty = any is tried.
+    `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
+    `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
+    """
+
+    title: str
+    tasks: Mapping[Task, str]
+    num_inference_steps: int = 20
+    guidance_scale: float = 7.5
+    side: int = 512
+    samplers: tuple[str, ...] | None = None
+    guidance: Guidance = field(default=Guidance())
+    clip_encoders: int = 0
+    prompt_tokens: int | None = None
+    chat_template: bool = False
+    loras: tuple[str, ...] = ()
+    encoder_parameters: int = 0
+    vae_parameters: int = 84_000_000
+    convolves: bool = False
+    video_vae: bool = False
+
+    @property
+    def pipeline(self) -> str:
+        """The class that its models name, and by which the family is told."""
+        return self.tasks[Task.TEXT]
+
+    @property
+    def flow_samplers(self) -> tuple[str, ...]:
+        """The samplers to step with if the model turns out to have been trained by flow matching."""
+        return self.samplers or FLOW_SAMPLERS
+
+    def defaults(self) -> dict[str, Any]:
+        """The fields of a catalog entry that the family decides where the model does not."""
+        return {
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "width": self.side,
+            "height": self.side,
+        }
+
+
+def _tasks(text: str, *, image: str = "", inpaint: str = "", edit: str = "", control: str = "") -> dict[Task, str]:
+    named = {Task.TEXT: text, Task.IMAGE: image, Task.INPAINT: inpaint, Task.EDIT: edit, Task.CONTROL: control}
+    return {task: name for task, name in named.items() if name}
+
+
+STABLE_DIFFUSION = Family(
+    "Stable Diffusion",
+    _tasks(
+        "StableDiffusionPipeline",
+        image="StableDiffusionImg2ImgPipeline",
+        inpaint="StableDiffusionInpaintPipeline",
+        control="StableDiffusionControlNetPipeline",
+    ),
+    clip_encoders=1,
+    loras=(LORA_SD1, LORA_SD2),
+    encoder_parameters=123_000_000,
+    convolves=True,
+)
+STABLE_DIFFUSION_XL = Family(
+    "Stable Diffusion XL",
+    _tasks(
+        "StableDiffusionXLPipeline",
+        image="StableDiffusionXLImg2ImgPipeline",
+        inpaint="StableDiffusionXLInpaintPipeline",
+        control="StableDiffusionXLControlNetPipeline",
+    ),
+    num_inference_steps=30,
+    guidance_scale=7.0,
+    side=1024,
+    clip_encoders=2,
+    loras=(LORA_SDXL,),
+    encoder_parameters=817_000_000,
+    convolves=True,
+)
+LATENT_CONSISTENCY = Family(
+    "Latent Consistency",
+    _tasks("LatentConsistencyModelPipeline", image="LatentConsistencyModelImg2ImgPipeline"),
+    guidance=EMBEDDED,
+    clip_encoders=1,
+    loras=(LORA_SD1, LORA_SD2),
+    convolves=True,
+)
+FAMILIES = (
+    STABLE_DIFFUSION,
+    STABLE_DIFFUSION_XL,
+    LATENT_CONSISTENCY,
+    Family(
+        "Stable Diffusion 3",
+        _tasks(
+            "StableDiffusion3Pipeline",
+            image="StableDiffusion3Img2ImgPipeline",
+            inpaint="StableDiffusion3InpaintPipeline",
+            control="StableDiffusion3ControlNetPipeline",
+        ),
+        num_inference_steps=28,
+        guidance_scale=4.5,
+        side=1024,
+        samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
+        encoder_parameters=5_580_000_000,
+    ),
+    Family(
+        "FLUX.1",
+        _tasks(
+            "FluxPipeline",
+            image="FluxImg2ImgPipeline",
+            inpaint="FluxInpaintPipeline",
+            edit="FluxKontextPipeline",
+            control="FluxControlNetPipeline",
+        ),
+        num_inference_steps=28,
+        guidance_scale=3.5,
+        side=1024,
+        samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
+        guidance=EMBEDDED,
+        loras=(LORA_FLUX,),
+        encoder_parameters=4_885_000_000,
+    ),
+    Family(
+        "FLUX.2",
+        _tasks("Flux2Pipeline", image="Flux2Pipeline", edit="Flux2Pipeline"),
+        samplers=FLOW_SAMPLERS,
+        guidance=EMBEDDED,
+    ),
+    Family(
+        "FLUX.2 klein",
+        _tasks(
+            "Flux2KleinPipeline",
+            image="Flux2KleinPipeline",
+            inpaint="Flux2KleinInpaintPipeline",
+            edit="Flux2KleinPipeline",
+        ),
+        samplers=FLOW_SAMPLERS,
+        guidance=Guidance(negative=False),  # guides against the empty prompt only
+    ),
+    Family(
+        "Qwen-Image",
+        _tasks(
+            "QwenImagePipeline",
+            image="QwenImageImg2ImgPipeline",
+            inpaint="QwenImageInpaintPipeline",
+            edit="QwenImageEditPipeline",
+            control="QwenImageControlNetPipeline",
+        ),
+        num_inference_steps=50,
+        guidance_scale=4.0,
+        side=1024,
+        samplers=(*FLOW_SAMPLERS, "UniPC"),
+        # Its `guidance_scale` is for distilled models only; without a negative prompt it silently does not guide.
+        guidance=Guidance("true_cfg_scale", empty=" "),
+        prompt_tokens=1024,
+        loras=(LORA_QWEN,),
+        encoder_parameters=8_292_000_000,
+        vae_parameters=127_000_000,
+        video_vae=True,
+    ),
+    Family(
+        "Z-Image",
+        _tasks(
+            "ZImagePipeline",
+            image="ZImageImg2ImgPipeline",
+            inpaint="ZImageInpaintPipeline",
+            control="ZImageControlNetPipeline",
+        ),
+        num_inference_steps=8,
+        guidance_scale=0.0,
+        side=1024,
+        samplers=FLOW_SAMPLERS,
+        guidance=Guidance(threshold=0.0),
+        chat_template=True,
+        encoder_parameters=4_022_000_000,
+    ),
+    Family(
+        "Sana",
+        _tasks("SanaPipeline", control="SanaControlNetPipeline"),
+        guidance_scale=4.5,
+        side=1024,
+        samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
+        encoder_parameters=2_614_000_000,
+        vae_parameters=312_000_000,
+    ),
+    Family(
+        "PixArt-alpha",
+        _tasks("PixArtAlphaPipeline"),
+        guidance_scale=4.5,
+        side=1024,
+        encoder_parameters=4_762_000_000,
+    ),
+    Family(
+        "PixArt-Sigma",
+        _tasks("PixArtSigmaPipeline"),
+        guidance_scale=4.5,
+        side=1024,
+        encoder_parameters=4_762_000_000,
+    ),
+    Family(
+        "Kolors",
+        _tasks("KolorsPipeline", image="KolorsImg2ImgPipeline"),
+        encoder_parameters=6_244_000_000,
+        convolves=True,
+    ),
+    Family("Hunyuan-DiT", _tasks("HunyuanDiTPipeline", control="HunyuanDiTControlNetPipeline")),
+    Family(
+        "Chroma",
+        _tasks("ChromaPipeline", image="ChromaImg2ImgPipeline", inpaint="ChromaInpaintPipeline"),
+        samplers=FLOW_SAMPLERS,
+    ),
+    Family("Lumina", _tasks("LuminaPipeline"), samplers=FLOW_SAMPLERS),
+    Family("Lumina 2", _tasks("Lumina2Pipeline"), samplers=FLOW_SAMPLERS),
+    Family("AuraFlow", _tasks("AuraFlowPipeline"), samplers=FLOW_SAMPLERS),
+    Family("CogView3-Plus", _tasks("CogView3PlusPipeline")),
+    Family("CogView4", _tasks("CogView4Pipeline", control="CogView4ControlPipeline"), samplers=FLOW_SAMPLERS),
+    Family("Ovis-Image", _tasks("OvisImagePipeline"), samplers=FLOW_SAMPLERS),
+    Family("PRX", _tasks("PRXPipeline"), samplers=FLOW_SAMPLERS),
+)
+_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in FAMILIES}
+
+
+def is_known(pipeline: str) -> bool:
+    """True for the class of a family that can be run here."""
+    return pipeline in _BY_PIPELINE
+
+
+def family_of(pipeline: str | None) -> Family:
+    """The family that a class belongs to; for a class that nothing is known of, a row that claims nothing."""
+    return _BY_PIPELINE.get(pipeline or "") or Family("of no known kind", {Task.TEXT: pipeline or ""})

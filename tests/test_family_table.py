@@ -1,0 +1,89 @@
+"""The table of families says what diffusers has, and nothing else in the product names a pipeline's class."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import diffusers
+import pytest
+from diffusers.pipelines.auto_pipeline import (
+    AUTO_IMAGE2IMAGE_PIPELINES_MAPPING,
+    AUTO_INPAINT_PIPELINES_MAPPING,
+    AUTO_TEXT2IMAGE_PIPELINES_MAPPING,
+)
+
+from app.core.samplers import find_sampler
+from app.core.task import Task
+from app.families import FAMILIES, Family, family_of, is_known
+
+APP = Path(__file__).resolve().parents[1] / "app"
+PIPELINE_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Pipeline")
+BY_TITLE = pytest.mark.parametrize("family", FAMILIES, ids=[family.title for family in FAMILIES])
+
+
+def strings_that_run(file: Path) -> Iterator[tuple[int, str]]:
+    """Every text of a file with its line, docstrings left out."""
+    tree = ast.parse(file.read_text("utf-8"))
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and node.body
+        if isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.lineno, node.value
+
+
+def test_no_other_room_names_the_class_of_a_pipeline() -> None:
+    named = [
+        f"{file.relative_to(APP)}:{line} {text}"
+        for file in sorted(APP.rglob("*.py"))
+        if file != APP / "families.py"
+        for line, text in strings_that_run(file)
+        if PIPELINE_CLASS.fullmatch(text)
+    ]
+    assert named == []
+
+
+@BY_TITLE
+def test_a_family_makes_a_picture_from_a_prompt_alone(family: Family) -> None:
+    cls = getattr(diffusers, family.pipeline)
+    if "DummyObject" in type(cls).__name__:
+        pytest.skip(f"{family.pipeline} needs {cls._backends}")
+    parameters = inspect.signature(cls.__call__).parameters
+    assert "prompt" in parameters
+    assert not {"image", "control_image"} & {key for key, p in parameters.items() if p.default is p.empty}
+    assert family.guidance.parameter in parameters
+
+
+@BY_TITLE
+def test_a_family_has_the_pipeline_of_each_task_that_diffusers_has_for_it(family: Family) -> None:
+    for name in family.tasks.values():
+        assert hasattr(diffusers, name)
+    kinds = [kind for kind, cls in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.items() if cls.__name__ == family.pipeline]
+    for task, table in (
+        (Task.IMAGE, AUTO_IMAGE2IMAGE_PIPELINES_MAPPING),
+        (Task.INPAINT, AUTO_INPAINT_PIPELINES_MAPPING),
+    ):
+        for kind in kinds:
+            if kind in table:
+                assert family.tasks[task] == table[kind].__name__
+
+
+@BY_TITLE
+def test_the_samplers_of_a_family_are_samplers(family: Family) -> None:
+    assert all(find_sampler(name) for name in family.samplers or ())
+
+
+def test_each_family_is_told_by_a_class_of_its_own() -> None:
+    assert len({family.pipeline for family in FAMILIES}) == len(FAMILIES)
+    assert all(family_of(family.pipeline) is family and is_known(family.pipeline) for family in FAMILIES)
+
+
+def test_nothing_is_claimed_of_a_class_that_nobody_knows() -> None:
+    assert not is_known("SurprisePipeline")
+    assert family_of("SurprisePipeline").samplers is None
+    assert family_of(None).loras == ()
