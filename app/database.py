@@ -39,6 +39,8 @@ jobs = Table(
     Column("origin", String(40), nullable=False),
     Column("state", String(12), nullable=False),
     Column("priority", Integer, nullable=False, default=0),
+    Column("caller", String(64), nullable=False, server_default=""),  # whose job it is: see app/service/callers.py
+    Column("turn", Integer, nullable=False, server_default="0"),  # place among the callers: see app/jobs/turns.py
     Column("model", String(200), nullable=False),
     Column("batch_key", String(64), nullable=False),
     Column("request", JSON, nullable=False),  # fully resolved: seed fixed, no None
@@ -55,7 +57,8 @@ jobs = Table(
     Column("finished_at", Float),
     Column("seconds", Float),
     # The line, with all that claiming and counting it needs: no row of a long line has to be read for that.
-    Index("jobs_by_state", "state", "priority", "seq", "model", "megapixel_steps", "created_at"),
+    Index("jobs_by_state", "state", "priority", "turn", "seq", "caller", "model", "megapixel_steps", "created_at"),
+    Index("jobs_by_caller", "caller", "state", "turn"),
     Index("jobs_by_pace", "model", "finished_at"),  # what past jobs of a model took, for the ETA
 )
 

@@ -1,9 +1,9 @@
 """The line: who is before whom, and how long that will take."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
 from app.core.schema import JobState
 from app.database import jobs
@@ -11,18 +11,6 @@ from app.jobs.eta import Pace, learn
 from app.jobs.rows import Place
 
 WORK = (jobs.c.model, jobs.c.megapixel_steps)
-AGED_S = 120.0  # so long may jobs of a loaded model overtake one that needs another model
-
-
-def claim_order(loaded: Collection[str], now: float) -> tuple[ColumnElement[Any], ...]:
-    """The order in which a free engine takes queued jobs.
-
-    Priority decides first. Inside one priority a job that has waited for 120 s goes first; among the younger ones
-    those whose model is loaded, so that models are not swapped back and forth; then who came first.
-    """
-    aged = jobs.c.created_at < now - AGED_S
-    fits = jobs.c.model.in_(list(loaded))
-    return (jobs.c.priority.desc(), case((aged, 0), (fits, 1), else_=2), jobs.c.seq)
 
 
 class Paces:
@@ -42,11 +30,11 @@ class Paces:
 def places(connection: Connection, rows: Sequence[Row[Any]], *, now: float, devices: int) -> dict[str, Place]:
     """The places of those of `rows` that are open, by job id.
 
-    Counts by priority and age, not by which model is loaded. One walk along the line, however many rows are asked.
+    Counts by priority and turn, not by which model is loaded. One walk along the line, however many rows are asked.
     """
     paces = Paces(connection)
     found = {row.id: Place(0, _left(row, now, paces)) for row in rows if row.state == JobState.RUNNING}
-    asked = sorted((row for row in rows if row.state == JobState.QUEUED), key=lambda row: (-row.priority, row.seq))
+    asked = sorted((row for row in rows if row.state == JobState.QUEUED), key=_in_line)
     if not asked:
         return found
     running = connection.execute(select(*WORK, jobs.c.started_at).where(jobs.c.state == JobState.RUNNING)).all()
@@ -65,19 +53,22 @@ def places(connection: Connection, rows: Sequence[Row[Any]], *, now: float, devi
 
 def _between(connection: Connection, first: Row[Any] | None, last: Row[Any]) -> Sequence[Row[Any]]:
     """The queued jobs before `last`, from `first` on, counted in groups that take equally long."""
-    wanted: tuple[ColumnElement[bool], ...]
-    if first is not None and first.priority == last.priority:
-        wanted = (jobs.c.priority == last.priority, jobs.c.seq >= first.seq, jobs.c.seq < last.seq)
-    elif first is not None:
-        wanted = (_ahead_of(last), not_(_ahead_of(first)))
-    else:
-        wanted = (_ahead_of(last),)
+    wanted = [_ahead_of(last)]
+    if first is not None:
+        wanted.append(not_(_ahead_of(first)))
+    if first is not None and first.priority == last.priority:  # a span of the index
+        wanted += [jobs.c.priority == last.priority, jobs.c.turn.between(first.turn, last.turn)]
     groups = select(*WORK, func.count().label("alike")).where(jobs.c.state == JobState.QUEUED, *wanted)
     return connection.execute(groups.group_by(*WORK)).all()
 
 
 def _ahead_of(row: Row[Any]) -> ColumnElement[bool]:
-    return or_(jobs.c.priority > row.priority, and_(jobs.c.priority == row.priority, jobs.c.seq < row.seq))
+    earlier = or_(jobs.c.turn < row.turn, and_(jobs.c.turn == row.turn, jobs.c.seq < row.seq))
+    return or_(jobs.c.priority > row.priority, and_(jobs.c.priority == row.priority, earlier))
+
+
+def _in_line(row: Row[Any]) -> tuple[int, int, int]:
+    return (-row.priority, row.turn, row.seq)
 
 
 def _left(row: Any, now: float, paces: Paces) -> float | None:

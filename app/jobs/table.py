@@ -12,9 +12,9 @@ from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest, Que
 from app.core.pages import Page
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import jobs, reading, writing
-from app.jobs import history, transitions
+from app.jobs import history, transitions, turns
 from app.jobs.history import StoredEvent
-from app.jobs.line import claim_order, places
+from app.jobs.line import places
 from app.jobs.rows import image_refs, job_of
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
@@ -50,6 +50,7 @@ class JobTable:
         *,
         boot_id: str,
         max_queue: int = 10_000,
+        max_queue_of_caller: int | None = None,
         max_crashes: int = 3,
         devices: int = 1,
         now: Callable[[], float] = time.time,
@@ -59,6 +60,7 @@ class JobTable:
         self.shared = database.dialect.name != "sqlite"  # other services may work on the same table
         self._database = database
         self._max_queue = max_queue
+        self._max_queue_of_caller = max_queue_of_caller
         self._max_crashes = max_crashes
         self._devices = devices
         self._now = now
@@ -71,6 +73,7 @@ class JobTable:
         request: GenerationRequest,
         *,
         origin: str,
+        caller: str = "",
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
         priority: int = 0,
@@ -80,15 +83,18 @@ class JobTable:
         With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
         characters) stands for the request as it was sent; without it the resolved request does. Raises
         IdempotencyConflict for the same key with another fingerprint, QueueFull at `max_queue` queued jobs.
+
+        `caller` (at most 64 characters) is whose job it is: callers take turns in the line, and one with a name may
+        have at most `max_queue_of_caller` queued jobs.
         """
         sent = fingerprint or hashlib.sha256(request.model_dump_json().encode()).hexdigest()
         try:
             with writing(self._database) as connection:
                 earlier = transitions.row_with_key(connection, idempotency_key)
                 if earlier is None:
-                    self._refuse_when_full(connection)
+                    turn = self._turn_if_there_is_room(connection, caller)
                     job_id, written = transitions.accept(
-                        connection, request, origin=origin, idempotency_key=idempotency_key,
+                        connection, request, origin=origin, caller=caller, turn=turn, idempotency_key=idempotency_key,
                         fingerprint=sent, priority=priority, now=self._now(),
                     )  # fmt: skip
         except IntegrityError:  # another service accepted the same key between our look and our insert
@@ -109,6 +115,11 @@ class JobTable:
             row = transitions.row_of(connection, job_id)
             [job] = self._jobs(connection, [row])
         return job
+
+    def caller_of(self, job_id: str) -> str:
+        """Who submitted the job; "" = nobody in particular. Raises UnknownJob."""
+        with reading(self._database) as connection:
+            return str(transitions.row_of(connection, job_id).caller)
 
     def list(
         self,
@@ -138,7 +149,7 @@ class JobTable:
     def running_order(self, limit: int = 100) -> Jobs:
         """What runs, then what is next: at most `limit` jobs in the order of their place in line."""
         open_states = [JobState.RUNNING, JobState.QUEUED]
-        order = (jobs.c.state.desc(), jobs.c.priority.desc(), jobs.c.seq)  # "running" sorts after "queued"
+        order = (jobs.c.state.desc(), *turns.IN_LINE)  # "running" sorts after "queued"
         with reading(self._database) as connection:
             rows = connection.execute(select(jobs).where(jobs.c.state.in_(open_states)).order_by(*order).limit(limit))
             return self._jobs(connection, rows.all())
@@ -162,12 +173,13 @@ class JobTable:
     def claim(self, *, loaded: Collection[str] = (), limit: int = 1, lease_s: float = 30) -> Jobs:
         """Take up to `limit` queued jobs that share a batch key, now running under this boot; [] if there is none.
 
-        `loaded` are the models that the free engine has in memory. A job that an engine crashed under before runs
+        Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
+        engine) and who came first. A job that an engine crashed under before runs
         alone, so that it cannot take others with it.
         """
         now = self._now()
         with writing(self._database) as connection:
-            picked = transitions.pick(connection, claim_order(loaded, now), limit)
+            picked = turns.pick(connection, loaded, limit, now)
             rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
         return [job_of(row) for row in rows]
 
@@ -279,10 +291,13 @@ class JobTable:
             connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now()
         )
 
-    def _refuse_when_full(self, connection: Connection) -> None:
-        queued = connection.scalar(select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED)) or 0
-        if queued >= self._max_queue:
-            raise QueueFull(f"The queue is full: {queued} jobs wait. Try again when some of them are done.")
+    def _turn_if_there_is_room(self, connection: Connection, caller: str) -> int:
+        line, most = turns.line_for(connection, caller), self._max_queue_of_caller
+        if line.queued >= self._max_queue:
+            raise QueueFull(f"The queue is full: {line.queued} jobs wait. Try again when some of them are done.")
+        if caller and most is not None and line.queued_of_caller >= most:
+            raise QueueFull(f"This key has {line.queued_of_caller} jobs in the queue; {most} are allowed.")
+        return line.turn
 
     def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
         refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])

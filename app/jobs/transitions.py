@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.core.batching import batch_key, megapixel_steps
 from app.core.errors import EngineCrashed, UnknownJob
@@ -43,6 +43,8 @@ def accept(
     request: GenerationRequest,
     *,
     origin: str,
+    caller: str,
+    turn: int,
     idempotency_key: str | None,
     fingerprint: str,
     priority: int,
@@ -57,6 +59,8 @@ def accept(
         "origin": origin,
         "state": JobState.QUEUED,
         "priority": priority,
+        "caller": caller,
+        "turn": turn,
         "model": request.model,
         "batch_key": batch_key(request),
         "request": request.model_dump(mode="json"),
@@ -66,26 +70,6 @@ def accept(
     }
     connection.execute(insert(jobs).values(**values))
     return job_id, [append(connection, job_id, "queued", {"attempt": 0}, now)]
-
-
-def pick(connection: Connection, order: Sequence[ColumnElement[Any]], limit: int) -> list[int]:
-    """The seq of the queued jobs to run next: the first in `order`, then those that can share its run.
-
-    Rows that another service is taking at this moment are skipped. A job under which an engine crashed before
-    runs alone, so that it cannot take others with it.
-    """
-    queued = jobs.c.state == JobState.QUEUED
-    # Only the columns of the index `jobs_by_state`, so that sorting a long line does not read the rows themselves.
-    best = select(jobs.c.seq).where(queued).order_by(*order).limit(1).with_for_update(skip_locked=True)
-    seq = connection.scalar(best)
-    if seq is None or limit <= 1:
-        return [] if seq is None else [seq]
-    first = connection.execute(select(jobs.c.seq, jobs.c.batch_key, jobs.c.crashes).where(jobs.c.seq == seq)).one()
-    if first.crashes:
-        return [first.seq]
-    alike = (queued, jobs.c.batch_key == first.batch_key, jobs.c.seq != first.seq, jobs.c.crashes == 0)
-    others = select(jobs.c.seq).where(*alike).order_by(*order).limit(limit - 1).with_for_update(skip_locked=True)
-    return [first.seq, *connection.scalars(others)]
 
 
 def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: float, now: float) -> list[Row[Any]]:

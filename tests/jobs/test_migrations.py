@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
@@ -47,21 +49,32 @@ def test_a_database_of_a_newer_atelier_is_refused(sqlite: sqlalchemy.Engine) -> 
         upgrade(sqlite)
 
 
-def at_first_version(file: Path) -> sqlalchemy.Engine:
-    """A database of the first version with one job in it."""
+def at_version(file: Path, version: str) -> sqlalchemy.Engine:
+    """A database as the Atelier of that version left it, with one queued job in it."""
     engine = open_database(f"sqlite:///{file}")
-    upgrade(engine)
-    JobTable(engine, boot_id="boot-1").submit(a_request(), origin="api")
-    with writing(engine) as connection:
-        for name in ("images_text_insert", "images_text_delete", "images_text_update"):
-            connection.execute(text(f"DROP TRIGGER {name}"))
-        connection.execute(text("DROP TABLE images_text"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(steps.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        request = a_request()
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, fingerprint, origin, state, priority, model, batch_key, request, num_images,"
+                " megapixel_steps, attempt, crashes, cancel_requested, created_at) VALUES"
+                " ('an-old-job', 'x', 'api', 'queued', 0, 'pocket', 'x', :request, 1, 0.1, 0, 0, 0, 1)"
+            ),
+            {"request": request.model_dump_json()},
+        )
+        connection.execute(
+            text("INSERT INTO events (job_id, seq, kind, data, at) VALUES ('an-old-job', 1, 'queued', '{}', 1)")
+        )
     return engine
 
 
 def test_an_older_database_is_copied_before_it_is_changed(tmp_path: Path) -> None:
-    engine = at_first_version(tmp_path / "atelier.db")
+    engine = at_version(tmp_path / "atelier.db", "0001")
     assert upgrade(engine) is True
     assert current_version(engine) == newest_version()
     assert sum(JobTable(engine, boot_id="boot-2").counts().values()) == 1
@@ -73,7 +86,7 @@ def test_an_older_database_is_copied_before_it_is_changed(tmp_path: Path) -> Non
 
 
 def test_a_step_that_fails_leaves_the_old_schema_and_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = at_first_version(tmp_path / "atelier.db")
+    engine = at_version(tmp_path / "atelier.db", "0001")
 
     def breaks(connection: sqlalchemy.Connection) -> None:
         connection.execute(text("ALTER TABLE jobs ADD COLUMN half INTEGER"))

@@ -1,0 +1,87 @@
+"""Turns: whose job is next when several callers wait. Start-time fair queueing with one number for each job.
+
+A caller's open jobs have turns one after the other; the first of a caller that had none takes the turn that is being
+served. So the line goes around the callers, one job each, however many one of them has queued.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
+
+from app.core.schema import JobState
+from app.database import jobs
+
+OPEN = (JobState.QUEUED, JobState.RUNNING)
+AGED_S = 120.0  # so long may jobs of a loaded model overtake one of the same caller that needs another model
+IN_LINE = (jobs.c.priority.desc(), jobs.c.turn, jobs.c.seq)
+
+
+@dataclass(frozen=True)
+class Line:
+    """How long the line is, for all and for one caller, and the turn that a new job of that caller gets."""
+
+    queued: int
+    queued_of_caller: int
+    turn: int
+
+
+def line_for(connection: Connection, caller: str) -> Line:
+    """What a submit of `caller` has to know."""
+    waiting = select(func.count(), func.min(jobs.c.turn)).where(jobs.c.state == JobState.QUEUED)
+    queued, served = connection.execute(waiting).one()
+    if served is None:  # nobody waits: whoever comes now is as early as what runs
+        served = connection.scalar(select(func.max(jobs.c.turn)).where(jobs.c.state == JobState.RUNNING)) or 0
+    own = (jobs.c.caller == caller, jobs.c.state.in_(OPEN))
+    last = connection.scalar(select(func.max(jobs.c.turn)).where(*own))
+    alike = select(func.count()).where(jobs.c.caller == caller, jobs.c.state == JobState.QUEUED)
+    return Line(queued, connection.scalar(alike) or 0, served if last is None else max(served, last + 1))
+
+
+def pick(connection: Connection, loaded: Collection[str], limit: int, now: float) -> list[int]:
+    """The seq of the queued jobs to run next: the best one of the caller whose turn it is, then what can share its run.
+
+    Rows that another service is taking at this moment are skipped. A job under which an engine crashed before
+    runs alone, so that it cannot take others with it.
+    """
+    first = _first(connection, loaded, now)
+    if first is None or limit <= 1 or first.crashes:
+        return [] if first is None else [first.seq]
+    alike = (jobs.c.state == JobState.QUEUED, jobs.c.batch_key == first.batch_key, jobs.c.seq != first.seq)
+    others = select(jobs.c.seq).where(*alike, jobs.c.crashes == 0).order_by(*IN_LINE).limit(limit - 1)
+    return [first.seq, *connection.scalars(others.with_for_update(skip_locked=True))]
+
+
+def _first(connection: Connection, loaded: Collection[str], now: float) -> Any:
+    """Inside the caller's own jobs: those that have waited for 120 s, those of a loaded model, who came first."""
+    queued = jobs.c.state == JobState.QUEUED
+    # Only columns of the index `jobs_by_state`, so that sorting a long line does not read the rows themselves.
+    columns = (jobs.c.seq, jobs.c.turn, jobs.c.priority, jobs.c.caller)
+    front = _one(connection, columns, (queued,), IN_LINE)
+    if front is None:
+        return None
+    own = (queued, jobs.c.priority == front.priority, jobs.c.caller == front.caller)
+    best = _one(connection, columns[:2], own, _best_of_caller(loaded, now))
+    if best.seq != front.seq:
+        # The one that overtakes uses up this turn; the one that waits gets the other's, or its caller would go twice.
+        connection.execute(update(jobs).where(jobs.c.seq == front.seq).values(turn=best.turn))
+        connection.execute(update(jobs).where(jobs.c.seq == best.seq).values(turn=front.turn))
+    wanted = select(jobs.c.seq, jobs.c.batch_key, jobs.c.crashes).where(jobs.c.seq == best.seq)
+    return connection.execute(wanted).one()
+
+
+def _one(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    wanted: Sequence[ColumnElement[bool]],
+    order: Sequence[ColumnElement[Any]],
+) -> Any:
+    found = select(*columns).where(*wanted).order_by(*order).limit(1).with_for_update(skip_locked=True)
+    return connection.execute(found).one_or_none()
+
+
+def _best_of_caller(loaded: Collection[str], now: float) -> tuple[ColumnElement[Any], ...]:
+    aged = jobs.c.created_at < now - AGED_S
+    fits = jobs.c.model.in_(list(loaded))
+    return (case((aged, 0), (fits, 1), else_=2), jobs.c.seq)
