@@ -2,18 +2,20 @@
 
 import os
 import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from app.catalog import Catalog, ModelEntry, file_entry, folder_entry, hub_entry
-from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
+from app.core.errors import AtelierError, CallerError, FieldError, InvalidRequest, ServerError, UnknownModel
 from app.core.picture import Picture
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
@@ -23,6 +25,10 @@ from app.diffusion.pipelines import LoadedModel
 from app.picture.png import encode
 
 OnStep = Callable[[int, int, bytes | None], None]
+# One for the whole process: while the libraries read a model they change what every thread of the process sees (how
+# modules are made, the usual number format), so a second object may neither load nor draw meanwhile.
+_ONE_AT_A_TIME = threading.RLock()
+_WHICH_MODEL = "allowed is a catalog key, a folder, a .safetensors file or a hub id"
 
 
 class DiffusionService:
@@ -32,8 +38,8 @@ class DiffusionService:
     that comes with a model is run. A model's safety checker is not loaded: what may be drawn is for the owner of
     the machine to decide, and every picture's metadata says `"safety_checker": false`.
 
-    Methods may be called from any thread; one picture is made at a time. Faults that a caller can meet come back as
-    `success: False` with a message, never as a traceback.
+    Methods may be called from any thread. Of all objects in a process one loads or draws at a time; the others wait.
+    Faults that a caller can meet come back as `success: False` with a message, never as a traceback.
     """
 
     def __init__(
@@ -55,12 +61,12 @@ class DiffusionService:
         )
         self._own_entries: dict[str, ModelEntry] = {}
         self._current: str | None = None
+        self._not_loaded: str | None = None  # why the last load_model failed
         self._history: list[dict[str, Any]] = []
-        self._lock = threading.RLock()
 
     def load_model(
         self,
-        model: str,
+        model: str | os.PathLike[str],
         *,
         download: bool = False,
         on_event: Callable[[str, int, int], None] | None = None,
@@ -68,20 +74,22 @@ class DiffusionService:
         """Load a catalog key, a folder, a `.safetensors` file or a hub id and use it: (True, what) or (False, why).
 
         Free if it is loaded. A hub model that is not on this machine is fetched only with `download=True`.
-        `on_event(phase, done, of)` tells of downloading and loading, in bytes.
+        `on_event(phase, done, of)` tells of downloading and loading, in bytes. After a False no picture is made until
+        a model was loaded or `generate_image` names one: the one before is not what was wanted.
         """
-        with self._lock:
+        with _ONE_AT_A_TIME:
             try:
-                loaded = self._load(model, download=download, on_event=on_event)
+                loaded = self._load(_model_name(model), download=download, on_event=on_event)
             except AtelierError as error:
-                return False, _sentence(error)
-            self._current = loaded.entry.key
+                self._current, self._not_loaded = None, _sentence(error)
+                return False, self._not_loaded
+            self._current, self._not_loaded = loaded.entry.key, None
             size = loaded.weight_bytes / 2**20
             return True, f"{loaded.entry.title} is loaded on {loaded.device} ({loaded.dtype}, {size:.0f} MiB)."
 
     def unload_model(self, key: str) -> bool:
         """Free a model's memory. False if it was not loaded."""
-        with self._lock:
+        with _ONE_AT_A_TIME:
             if self._current == key:
                 self._current = None
             return self._cache.unload(key)
@@ -111,17 +119,19 @@ class DiffusionService:
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
         a single image with that seed. `on_step(step, of, preview)` hears of each step, `preview` being a small JPEG or
         None; setting `cancelled` ends the run within one step. `model` is a catalog key, folder or hub id; absent, the
-        model loaded last, or the default one.
+        model loaded last, or the default one if none was asked for. That `output_dir` can be written is tried first.
         """
         fields = {
             "prompt": prompt, "negative_prompt": negative_prompt, "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale, "width": width, "height": height, "seed": seed,
             "num_images": num_images, "scheduler": scheduler,
         }  # fmt: skip
-        with self._lock:
+        with _ONE_AT_A_TIME:
             try:
-                loaded = self._load(model or self._current or self._catalog.default_key)
-                request = self._catalog.resolve_for(_validated(fields), loaded.entry)
+                asked = _validated(fields)
+                loaded = self._load(self._wanted(model))
+                request = self._catalog.resolve_for(asked, loaded.entry)
+                self._check_output()
                 pictures = generate(
                     loaded,
                     request,
@@ -135,9 +145,25 @@ class DiffusionService:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 
     def history(self) -> list[dict[str, Any]]:
-        """What this object made, newest first: each picture's recipe and its `path`."""
-        with self._lock:
-            return [dict(item) for item in reversed(self._history)]
+        """What this object made, newest first: each picture's recipe and its `path`. Never waits for a run."""
+        return [dict(item) for item in reversed(self._history.copy())]
+
+    def _wanted(self, model: str | None) -> str:
+        if model is not None:
+            return _model_name(model)
+        if self._not_loaded:
+            raise ModelNotLoaded(f"No model is loaded: {self._not_loaded}")
+        return self._current or self._catalog.default_key
+
+    def _check_output(self) -> None:
+        """Raises InvalidRequest if no picture could be saved, before one is made."""
+        try:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.output_dir):
+                pass
+        except OSError as error:
+            allowed = f"a folder that can be written is needed ({error.strerror})"
+            raise InvalidRequest([FieldError("output_dir", str(self.output_dir), allowed)]) from None
 
     def _load(
         self, model: str, *, download: bool = False, on_event: Callable[[str, int, int], None] | None = None
@@ -149,9 +175,9 @@ class DiffusionService:
         try:
             return self._catalog.get(model)
         except UnknownModel:
-            if Path(model).is_dir():
+            if _is(Path.is_dir, model):
                 entry = folder_entry(Path(model).resolve())
-            elif Path(model).is_file():
+            elif _is(Path.is_file, model):
                 entry = file_entry(Path(model))
             elif model.count("/") == 1 and not model.startswith((".", "/")):
                 entry = hub_entry(model)
@@ -178,11 +204,15 @@ class DiffusionService:
 
     def _save(self, picture: Picture, recipe: dict[str, Any], created: datetime) -> str:
         data = encode(picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"])
-        self.output_dir.mkdir(parents=True, exist_ok=True)
         path = self.output_dir / f"{created:%Y%m%d-%H%M%S}-{recipe['image_id']}.png"
         unfinished = path.with_suffix(".tmp")
-        unfinished.write_bytes(data)
-        unfinished.replace(path)  # a reader never sees half a picture
+        try:
+            unfinished.write_bytes(data)
+            unfinished.replace(path)  # a reader never sees half a picture
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise ServerError(f"The picture could not be saved in {self.output_dir}: {error.strerror}.") from None
         return str(path)
 
 
@@ -199,15 +229,54 @@ def _recipe(request: GenerationRequest, picture: Picture, job_id: str, created: 
     }
 
 
+class ModelNotLoaded(CallerError):
+    """No model is loaded."""
+
+    code = "model_not_loaded"
+    http_status = 409
+
+
+class _Asked(GenerationRequest):
+    """What a caller may ask for: "7" or True where a number belongs is an error, not a guess."""
+
+    model_config = ConfigDict(strict=True)
+
+
 def _validated(fields: dict[str, Any]) -> GenerationRequest:
+    """Raises InvalidRequest naming every field of a wrong type or value, and a prompt without a word."""
+    wrong: list[FieldError] = []
     try:
-        return GenerationRequest.model_validate(fields)
+        _Asked.model_validate(fields)
     except ValidationError as error:
         wrong = [
-            FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), item["msg"])
+            FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), f"allowed is {_allowed(item)}")
             for item in error.errors()
         ]
-        raise InvalidRequest(wrong) from None
+    if isinstance(fields["prompt"], str) and not fields["prompt"].strip():
+        wrong.append(FieldError("prompt", fields["prompt"], "allowed is a text that says what the picture shows"))
+    if wrong:
+        raise InvalidRequest(wrong)
+    return GenerationRequest.model_validate(fields)
+
+
+def _allowed(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _model_name(model: object) -> str:
+    """Raises InvalidRequest for what cannot name a model."""
+    name = os.fspath(model) if isinstance(model, os.PathLike) else model
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidRequest([FieldError("model", model, _WHICH_MODEL)])
+    return name
+
+
+def _is(kind: Callable[[Path], bool], name: str) -> bool:
+    """False too for a name that the system refuses, such as one that is too long."""
+    try:
+        return kind(Path(name))
+    except (OSError, ValueError):
+        return False
 
 
 def _sentence(error: AtelierError) -> str:

@@ -224,3 +224,85 @@ def test_models_with_other_weights_draw_other_pictures(service: DiffusionService
     second = service.generate_image("a cat", model="second", **fields)
     assert first["images"][0].tobytes() != second["images"][0].tobytes()
     assert second["metadata"][0]["how"]["model"] == "second"
+
+
+def test_two_services_may_load_and_draw_in_two_threads(models: Path, tmp_path: Path) -> None:
+    make_tiny_sd(models / "second", seed=1)
+    ready = threading.Barrier(4)
+    said: list[tuple[bool, str]] = []
+
+    def load(name: str) -> None:
+        own = DiffusionService(tmp_path / name, device="cpu", models_folder=models)
+        ready.wait(60)
+        for _ in range(2):
+            said.append(own.load_model(name))
+            made = own.generate_image("a cat", seed=1, num_inference_steps=2, width=64, height=64)
+            said.append((made["success"], made["message"]))
+            own.unload_model(name)
+
+    threads = [threading.Thread(target=load, args=(name,)) for name in ("pocket", "second") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 16
+    assert [message for success, message in said if not success] == []
+
+
+def test_after_a_load_that_failed_no_other_model_draws_in_its_place(service: DiffusionService) -> None:
+    assert service.load_model("pocket")[0]
+    loaded, why = service.load_model("someone/not-on-this-machine")
+    assert not loaded
+    made = service.generate_image("a cat")
+    assert not made["success"]
+    assert why in made["message"]
+    assert made["error"]["code"] == "model_not_loaded"
+    assert service.generate_image("a cat", model="pocket")["success"]
+    assert service.load_model("pocket")[0]
+    assert service.generate_image("a cat")["success"]
+
+
+@pytest.mark.parametrize("model", [None, 5, [], "", b"pocket", "x" * 5000, "a\0b", True])
+def test_what_names_no_model_is_answered_and_not_raised(service: DiffusionService, model: object) -> None:
+    loaded, message = service.load_model(model)  # type: ignore[arg-type]
+    assert not loaded
+    assert "model" in message
+    assert not service.generate_image("a cat", model=model or 5)["success"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"prompt": b"x"}, "prompt: b'x' is not allowed"),
+        ({"prompt": ""}, "prompt: '' is not allowed"),
+        ({"prompt": " \n"}, "prompt: ' \\n' is not allowed"),
+        ({"prompt": None}, "prompt: None is not allowed"),
+        ({"negative_prompt": 5}, "negative_prompt: 5 is not allowed"),
+        ({"guidance_scale": "7"}, "guidance_scale: '7' is not allowed"),
+        ({"guidance_scale": float("nan")}, "guidance_scale: nan is not allowed"),
+        ({"num_inference_steps": 2.0}, "num_inference_steps: 2.0 is not allowed"),
+        ({"width": "64"}, "width: '64' is not allowed"),
+        ({"seed": True}, "seed: True is not allowed"),
+        ({"num_images": 10**400}, "num_images: 1000"),
+        ({"scheduler": ["Euler"]}, "scheduler: ['Euler'] is not allowed"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_what_is_allowed(
+    service: DiffusionService, fields: dict[str, object], field: str
+) -> None:
+    made = service.generate_image(**{"prompt": "a cat", **fields})  # type: ignore[arg-type]
+    assert not made["success"]
+    assert made["error"]["code"] == "invalid_request"
+    assert field in made["message"]
+    assert "allowed" in made["message"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_drawn(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    own = DiffusionService(tmp_path / "file" / "out", device="cpu", models_folder=models)
+    steps: list[int] = []
+    made = own.generate_image("a cat", on_step=lambda step, of, preview: steps.append(step))
+    assert not made["success"]
+    assert "output_dir" in made["message"]
+    assert "a folder that can be written is needed (Not a directory)" in made["message"]
+    assert steps == []
