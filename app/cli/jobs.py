@@ -61,6 +61,8 @@ def show_job(
     rows += [(name, value) for name, value in job.request if value not in (None, "", {})]
     rows += [("created", shown(job.created_at)), ("seconds", shown_seconds(job.seconds))]
     rows += [(f"image {image.index}", f"{client.url}{image.url}") for image in job.images]
+    if job.waiting:
+        rows += [("waits", job.waiting.message), ("hint", job.waiting.hint)]
     if job.error:
         rows += [("error", job.error.message), ("hint", job.error.hint)]
     print_table(("job", job.id), rows)
@@ -78,7 +80,8 @@ def cancel_jobs(
 
 def _how_far(job: Job) -> str:
     if job.state is JobState.QUEUED:
-        return f"{job.position or 0} before it" + (f", {shown_seconds(job.eta_s)}" if job.eta_s else "")
+        why = f", waits: {job.waiting.code}" if job.waiting else ""
+        return f"{job.position or 0} before it" + (f", {shown_seconds(job.eta_s)}" if job.eta_s else "") + why
     if job.progress and job.state is JobState.RUNNING:
         return f"{job.progress.phase} {job.progress.step}/{job.progress.of}"
     return shown_seconds(job.seconds)

@@ -12,7 +12,9 @@ AtelierError
 ├── ServerError                ours, or the machine's (HTTP 5xx)
 │   ├── EngineCrashed · EngineHung · EngineUnavailable
 │   ├── OutOfMemory
-│   ├── DiskFull · DatabaseBusy · ShuttingDown
+│   ├── StorageUnavailable     pictures cannot be saved or read right now
+│   │   └── DiskFull
+│   ├── DatabaseBusy · ShuttingDown
 │   ├── DownloadFailed         the network or the hub; what arrived is kept
 │   └── GenerationFailed
 ├── GenerationCancelled        not a fault: someone asked for it
@@ -199,7 +201,14 @@ class OutOfMemory(ServerError):
     http_status = 507
 
 
-class DiskFull(ServerError):
+class StorageUnavailable(ServerError):
+    """The folder of the pictures cannot be used right now. Nothing is lost: accepted jobs wait until it can."""
+
+    code = "storage_unavailable"
+    http_status = 503
+
+
+class DiskFull(StorageUnavailable):
     """The disk is full: nothing was lost, but nothing can be saved until there is room."""
 
     code = "disk_full"

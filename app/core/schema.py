@@ -116,6 +116,7 @@ class Job(Value):
     progress: Progress | None = None
     images: tuple[ImageRef, ...] = ()
     error: JobError | None = None
+    waiting: JobError | None = Field(None, description="Why no device takes this queued job now, such as a full disk.")
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -56,7 +56,6 @@ class Dispatcher:
             store=library,
             live=live,
             policy=policy or OneAtATime(),
-            output_folder=settings.output_folder,
             bell=self._bell,
             held=self._held,
             stopping=self._stopping,
@@ -130,6 +129,17 @@ class Dispatcher:
         """Why engines take no jobs right now (disk full, no engine, database busy …); [] if all is well."""
         found = [worker.hold.problem for worker in self._workers]
         return list(dict.fromkeys(problem for problem in found if problem is not None))
+
+    def obstacle(self) -> JobError | None:
+        """Why not one engine takes jobs right now; None if at least one does."""
+        found = [worker.hold.problem for worker in self._workers]
+        return found[0] if found and all(found) else None
+
+    def check_storage(self) -> None:
+        """Raise why pictures cannot be saved right now, if that is so: a new job would only wait for the disk."""
+        for worker in self._workers:
+            if (error := worker.hold.storage_error) is not None:
+                raise type(error)(error.message, hint=error.hint)
 
     # Models
 

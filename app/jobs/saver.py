@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.core.errors import DiskFull, ServerError
+from app.core.errors import AtelierError, ServerError, StorageUnavailable
 from app.core.schema import Job, JobError, SavedImage
 from app.engine.base import EngineEvent, Outcome, Picture
 from app.jobs.live import LiveEvents
@@ -20,7 +20,11 @@ class PictureStore(Protocol):
     """What the saver needs of the library."""
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
-        """Make the picture a durable file; raises DiskFull."""
+        """Make the picture a durable file; raises StorageUnavailable, such as DiskFull."""
+        ...
+
+    def check_storage(self, needed_bytes: int = 0) -> None:
+        """Raise what `write` would raise now for pictures of so many bytes."""
         ...
 
     def discard(self, image: SavedImage) -> None:
@@ -74,7 +78,8 @@ class Saver:
             kept = insist(
                 lambda: self._table.finish(job, saved, outcome.seconds), self._hold, self._stopping, on_full=False
             )
-        except DiskFull as error:
+        except StorageUnavailable as error:
+            logger.warning("The pictures of job %s cannot be saved now, so it is run again later: %s", job.id, error)
             self._discard(saved)
             # Held before it is queued again, so that no engine runs it at once for nothing.
             self._hold.set(error, needed_bytes=sum(len(picture.rgb) for picture in outcome.pictures))
@@ -95,5 +100,5 @@ class Saver:
         for image in saved:
             try:
                 self._store.discard(image)
-            except OSError:
-                logger.exception("The file of image %s stays behind until the next cleaning", image.id)
+            except AtelierError as error:
+                logger.warning("The file of image %s stays behind until the next cleaning: %s", image.id, error.message)

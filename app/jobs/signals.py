@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.core.errors import AtelierError, DatabaseBusy, DiskFull
+from app.core.errors import AtelierError, DatabaseBusy, DiskFull, StorageUnavailable
 from app.core.schema import Job, JobError
 
 FIRST_DELAY_S = 0.5
@@ -83,22 +83,39 @@ class Hold:
         self._lock = threading.Lock()
         self._delay_s = 0.0
         self._until = 0.0
-        self.problem: JobError | None = None
+        self.error: AtelierError | None = None
         self.needed_bytes = 0
+
+    @property
+    def problem(self) -> JobError | None:
+        """The reason, as people are told it; None while there is none."""
+        error = self.error
+        return None if error is None else job_error(error)
+
+    @property
+    def storage_error(self) -> StorageUnavailable | None:
+        """The reason if it is that pictures cannot be saved."""
+        return self.error if isinstance(self.error, StorageUnavailable) else None
 
     def set(self, error: AtelierError, *, needed_bytes: int = 0) -> None:
         """Wait because of `error`; `needed_bytes` of disk are needed before another try makes sense."""
         with self._lock:
             self._delay_s = min(LONGEST_DELAY_S, self._delay_s * 2 or FIRST_DELAY_S)
             self._until = time.monotonic() + self._delay_s
-            self.problem = job_error(error)
+            self.error = error
             self.needed_bytes = needed_bytes
+
+    def lift(self) -> None:
+        """The reason seems gone, though no job has shown it yet: if it comes back, the delay goes on rising."""
+        with self._lock:
+            self._until = 0.0
+            self.error, self.needed_bytes = None, 0
 
     def clear(self) -> None:
         """It works again."""
+        self.lift()
         with self._lock:
-            self._delay_s = self._until = 0.0
-            self.problem, self.needed_bytes = None, 0
+            self._delay_s = 0.0
 
     def left_s(self) -> float:
         """Seconds until the next try, 0 = now."""

@@ -77,12 +77,14 @@ class JobTable:
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
         priority: int = 0,
+        admit: Callable[[], None] = lambda: None,
     ) -> tuple[Job, bool]:
         """Accept a resolved request: when this returns, the job survives a power cut. (job, True if it is new).
 
         With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
-        characters) stands for the request as it was sent; without it the resolved request does. Raises
-        IdempotencyConflict for the same key with another fingerprint, QueueFull at `max_queue` queued jobs.
+        characters) stands for the request as it was sent; without it the resolved request does. `admit` is called
+        before a new job is accepted and refuses it by raising. Raises IdempotencyConflict for the same key with
+        another fingerprint, QueueFull at `max_queue` queued jobs.
 
         `caller` (at most 64 characters) is whose job it is: callers take turns in the line, and one with a name may
         have at most `max_queue_of_caller` queued jobs.
@@ -92,6 +94,7 @@ class JobTable:
             with writing(self._database) as connection:
                 earlier = transitions.row_with_key(connection, idempotency_key)
                 if earlier is None:
+                    admit()
                     turn = self._turn_if_there_is_room(connection, caller)
                     job_id, written = transitions.accept(
                         connection, request, origin=origin, caller=caller, turn=turn, idempotency_key=idempotency_key,

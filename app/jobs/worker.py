@@ -1,21 +1,19 @@
 """One engine's thread: claim, run, hand over to the saver; and between jobs what was asked about models."""
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from app.core.errors import (
     AtelierError,
     DatabaseBusy,
-    DiskFull,
     EngineCrashed,
     EngineUnavailable,
     GenerationFailed,
     ShuttingDown,
+    StorageUnavailable,
 )
 from app.core.schema import Job, JobError
 from app.engine.base import Engine, EngineEvent, Outcome
@@ -39,7 +37,6 @@ class Shared:
     store: PictureStore
     live: LiveEvents
     policy: BatchPolicy
-    output_folder: Path
     bell: Bell
     held: Held
     stopping: Stopping
@@ -84,13 +81,13 @@ class EngineWorker:
         try:
             if self.models.serve_one():
                 return True
-            if self._shared.paused.is_set() or self.hold.left_s() > 0 or self._no_room():
+            if self._shared.paused.is_set() or self.hold.left_s() > 0 or self._cannot_save():
                 return False
             jobs = self._claim()
             if jobs:
                 self._run(jobs, saver)
             return bool(jobs)
-        except (DatabaseBusy, DiskFull) as error:
+        except (DatabaseBusy, StorageUnavailable) as error:
             logger.warning("No job can be claimed: %s", error.message)
             self.hold.set(error)
         except Exception as error:
@@ -108,19 +105,18 @@ class EngineWorker:
         shared.held.add(jobs)
         return jobs
 
-    def _no_room(self) -> bool:
-        """True if the disk was full and still has less room than the lost pictures take: running would be in vain."""
-        problem = self.hold.problem
-        if problem is None or problem.code != DiskFull.code or not self.hold.needed_bytes:
+    def _cannot_save(self) -> bool:
+        """True if pictures could not be saved, and still cannot: running a job would be in vain."""
+        if self.hold.storage_error is None:
             return False
+        needed = self.hold.needed_bytes
         try:
-            free = shutil.disk_usage(self._shared.output_folder).free
-        except OSError:
-            return False
-        if free >= self.hold.needed_bytes:
-            return False
-        self.hold.set(DiskFull(), needed_bytes=self.hold.needed_bytes)
-        return True
+            self._shared.store.check_storage(needed)
+        except StorageUnavailable as error:
+            self.hold.set(error, needed_bytes=needed)
+            return True
+        self.hold.lift()
+        return False
 
     def _run(self, jobs: Sequence[Job], saver: Saver) -> None:
         shared = self._shared

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
-from app.core.errors import DiskFull, UnknownImage
+from app.core.errors import StorageUnavailable, UnknownImage
 from app.core.pages import Page
 from app.core.schema import Job, SavedImage
 from app.database import images, reading, writing
@@ -40,8 +40,8 @@ class Library:
     def write(self, job: Job, picture: Picture) -> SavedImage:
         """The image of `picture`, its PNG durably on the disk. Its row is not: commit it with the job, or `discard`.
 
-        Raises DiskFull; no file is left then. A job that runs again writes under a new name, so an attempt that
-        comes too late can neither overwrite nor discard the file of the one that won.
+        Raises DiskFull or StorageUnavailable; no file is left then. A job that runs again writes under a new name, so
+        an attempt that comes too late can neither overwrite nor discard the file of the one that won.
         """
         now = datetime.fromtimestamp(self._now(), UTC)
         image_id = str(uuid.uuid4())
@@ -56,9 +56,13 @@ class Library:
             "how": picture.how,
         }
         data = png.encode(picture.rgb, picture.width, picture.height, made, image_id=image_id)
-        path = files.picture_path(now.date().isoformat(), job.id, picture.index, job.attempt)
+        path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
         files.write_durably(self._folder, path, data)
         return upkeep.image_from(made, path=path, data=data, width=picture.width, height=picture.height)
+
+    def check_storage(self, needed_bytes: int = 0) -> None:
+        """Raise what `write` would raise now, for pictures that take `needed_bytes` at most. Tries it on the disk."""
+        files.check_writable(self._folder, self._today(), needed_bytes)
 
     def discard(self, image: SavedImage) -> None:
         """Remove a written file whose row was not committed. Idempotent."""
@@ -82,13 +86,13 @@ class Library:
         path = _thumbnail_path(image.sha256, width)
         try:
             return files.read_regular(self._thumbnails, path)
-        except FileNotFoundError:
-            pass
+        except (FileNotFoundError, StorageUnavailable):
+            pass  # it is only a cache
         data = small.thumbnail(self._read(image), width)
         try:
             files.write_durably(self._thumbnails, path, data)
-        except DiskFull:
-            logger.warning("no room to keep a thumbnail of image %s", id)
+        except StorageUnavailable as error:
+            logger.warning("A thumbnail of image %s is not kept: %s", id, error.message)
         return data
 
     def search(
@@ -134,16 +138,21 @@ class Library:
         """Remove row, file and thumbnails. Idempotent: an unknown id is no error.
 
         The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
-        and never a row without a file.
+        and never a row without a file. Raises StorageUnavailable if the file cannot be removed; the row is back then.
         """
         with writing(self._database) as connection:
-            removed = delete(images).where(images.c.id == id).returning(images.c.path, images.c.sha256)
-            row = connection.execute(removed).first()
+            removed = delete(images).where(images.c.id == id).returning(images)
+            row = connection.execute(removed).mappings().first()
         if row is None:
             return
-        files.remove(self._folder, row.path)
+        try:
+            files.remove(self._folder, row["path"])
+        except StorageUnavailable:
+            with writing(self._database) as connection:
+                connection.execute(insert(images).values(**row))
+            raise
         for width in small.WIDTHS:
-            files.remove(self._thumbnails, _thumbnail_path(row.sha256, width))
+            files.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
 
     def rebuild(self) -> upkeep.RebuildReport:
         """Give every picture file without a row its row back. See `upkeep.rebuild`."""
@@ -153,6 +162,9 @@ class Library:
         """Remove what a crash left and is older than `min_age_s`; how many files. See `upkeep.collect_orphans`."""
         before = self._now() - min_age_s
         return upkeep.collect_orphans(self._database, self._folder, self._thumbnails, before=before)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._now(), UTC).date().isoformat()
 
     def _read(self, image: SavedImage) -> bytes:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.core.errors import UnreadablePicture
+from app.core.errors import StorageUnavailable, UnreadablePicture
 from app.core.schema import JobState, SavedImage
 from app.database import images, jobs, reading, writing
 from app.image_rows import image_row
@@ -55,7 +55,7 @@ def rebuild(database: Engine, root: Path) -> RebuildReport:
             continue
         try:
             image = _image_in(root, found.path)
-        except (UnreadablePicture, FileNotFoundError) as error:
+        except (UnreadablePicture, FileNotFoundError, StorageUnavailable) as error:
             logger.warning("cannot restore %s: %s", found.path, error)
             unreadable.append(found.path)
             continue

@@ -11,7 +11,9 @@ from app.service.streams import TICK_S, StreamEvent
 
 
 def with_progress(parts: Parts, job: Job) -> Job:
-    """The job with how far it is, if it runs here."""
+    """The job with how far it is, if it runs here, and with what keeps it waiting, if something does."""
+    if job.state is JobState.QUEUED:
+        return job.model_copy(update={"waiting": parts.dispatcher.obstacle()})
     if job.state is not JobState.RUNNING:
         return job
     return job.model_copy(update={"progress": parts.live.progress(job.id)})

@@ -58,6 +58,14 @@ class Dispatcher(Protocol):
         """One `EngineStatus` for each device."""
         ...
 
+    def obstacle(self) -> JobError | None:
+        """Why no device at all takes jobs right now; None if one does."""
+        ...
+
+    def check_storage(self) -> None:
+        """Raise StorageUnavailable, such as DiskFull, while pictures cannot be saved."""
+        ...
+
     def problems(self) -> Sequence[JobError]:
         """Why engines take no jobs right now; empty if all is well."""
         ...

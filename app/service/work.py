@@ -28,14 +28,19 @@ def submit(
 
     `request` is as the caller meant it: defaults are filled in and the seed is drawn here. `fingerprint` tells
     whether a repeated key comes with the same request; it is made from `request` if absent. When this returns,
-    the job is on disk. Raises InvalidRequest, QueueFull, IdempotencyConflict, ShuttingDown, DatabaseBusy, DiskFull.
+    the job is on disk. Raises InvalidRequest, QueueFull, IdempotencyConflict, ShuttingDown, DatabaseBusy,
+    StorageUnavailable, DiskFull.
     """
     if parts.lifecycle.draining.is_set():
         raise ShuttingDown()
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     job, created = parts.jobs.submit(
-        parts.catalog.resolve(request), origin=origin, idempotency_key=idempotency_key, fingerprint=fingerprint
+        parts.catalog.resolve(request),
+        origin=origin,
+        idempotency_key=idempotency_key,
+        fingerprint=fingerprint,
+        admit=parts.dispatcher.check_storage,
     )
     if created:
         parts.dispatcher.wake()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.core.errors import DiskFull, EngineCrashed, EngineUnavailable, ModelNotInstalled
+from app.core.errors import DiskFull, EngineCrashed, EngineUnavailable, ModelNotInstalled, StorageUnavailable
 from app.core.schema import Job, JobError, SavedImage
 from app.engine.base import EngineEvent, EngineStatus, ModelEvent, Outcome, Picture
 
@@ -92,13 +92,14 @@ def _picture(job: Job, index: int) -> Picture:
 
 
 class Shelf:
-    """Saves raw pixels as files. `room`: so many more pictures fit on the disk."""
+    """Saves raw pixels as files. `room`: so many more fit on the disk; `checks`: what `check_storage` was asked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.room = math.inf
         self.fault: Exception | None = None
         self.writing_s = 0.0
+        self.checks: list[int] = []
         folder.mkdir(exist_ok=True)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
@@ -113,6 +114,13 @@ class Shelf:
         image = image.model_copy(update={"path": f"{image.id}.rgb", "sha256": digest, "bytes": len(picture.rgb)})
         (self.folder / image.path).write_bytes(picture.rgb)
         return image
+
+    def check_storage(self, needed_bytes: int = 0) -> None:
+        self.checks.append(needed_bytes)
+        if self.room < 1:
+            raise DiskFull
+        if isinstance(self.fault, StorageUnavailable):
+            raise self.fault
 
     def discard(self, image: SavedImage) -> None:
         (self.folder / image.path).unlink(missing_ok=True)

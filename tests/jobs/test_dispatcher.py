@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 
 from app.catalog import Catalog
-from app.core.errors import ModelBusy, UnknownModel
+from app.core.errors import ModelBusy, StorageUnavailable, UnknownModel
 from app.core.schema import Job, JobState
 from app.core.settings import Settings
 from app.database import writing
@@ -196,12 +196,33 @@ def test_a_full_disk_puts_the_job_back_and_it_goes_on_by_itself(a_room: Callable
     assert len(room.shelf.files()) == 2
 
 
-def test_an_image_that_cannot_be_saved_fails_its_job_and_leaves_no_file(a_room: Callable[..., Room]) -> None:
+def test_while_the_disk_is_unavailable_no_job_is_run_in_vain(a_room: Callable[..., Room]) -> None:
+    room = a_room(start_paused=True)
+    room.shelf.fault = StorageUnavailable()
+    ids = [room.submit(num_images=2, seed=seed) for seed in range(0, 6, 2)]
+    room.dispatcher.resume()
+    room.until(lambda: len(room.shelf.checks) >= 3)
+    # Two at most were under way when the first could not be saved; from then on only the disk is tried.
+    assert len(room.engines[0].runs) <= 2
+    assert set(room.shelf.checks) == {2 * 64 * 64 * 3}
+    assert {room.table.get(job_id).state for job_id in ids} == {JobState.QUEUED}
+    with pytest.raises(StorageUnavailable):
+        room.dispatcher.check_storage()
+    obstacle = room.dispatcher.obstacle()
+    assert obstacle is not None
+    assert obstacle.code == "storage_unavailable"
+    room.shelf.fault = None
+    assert [room.finished(job_id).state for job_id in ids] == [JobState.SUCCEEDED] * 3
+    room.until(lambda: room.dispatcher.obstacle() is None)
+    room.dispatcher.check_storage()
+
+
+def test_a_picture_that_no_disk_could_take_fails_its_job_and_leaves_no_file(a_room: Callable[..., Room]) -> None:
     room = a_room()
-    room.shelf.fault = PermissionError("the folder is read-only")
+    room.shelf.fault = ValueError("these pixels are no picture")
     job = room.finished(room.submit())
     assert job.error is not None
-    assert "read-only" in job.error.message
+    assert "no picture" in job.error.message
     assert room.shelf.files() == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import DiskFull
+from app.core.errors import DiskFull, StorageUnavailable
 from app.library import Library
 from tests.library.conftest import Shelf
 
@@ -69,16 +69,28 @@ def test_no_room_at_any_step_of_a_write_is_disk_full_and_leaves_nothing(
     assert sorted(shelf.folder.rglob("*")) == before
 
 
-def test_another_fault_of_the_disk_is_not_called_a_full_one(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reason", [errno.EIO, errno.EROFS, errno.ESTALE, errno.EACCES, errno.ENOTDIR])
+def test_another_fault_of_the_disk_is_told_as_it_is_and_not_called_a_full_one(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(errno.EIO, "broken")
+        raise OSError(reason, os.strerror(reason))
 
     job = shelf.job()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", refuse)
-        with pytest.raises(OSError, match="broken"):
-            shelf.library.write(job, shelf.picture(job))
+        for call in (lambda: shelf.library.write(job, shelf.picture(job)), shelf.library.check_storage):
+            with pytest.raises(StorageUnavailable, match=os.strerror(reason)) as told:
+                call()
+            assert not isinstance(told.value, DiskFull)
     assert not list(shelf.folder.rglob("*.png"))
+    assert not list(shelf.folder.rglob("*.tmp"))
+    shelf.library.check_storage()
+
+
+def test_a_disk_with_less_room_than_is_needed_is_full(shelf: Shelf) -> None:
+    with pytest.raises(DiskFull):
+        shelf.library.check_storage(2**62)
 
 
 def test_a_thumbnail_is_made_even_when_it_cannot_be_kept(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from app.core.errors import InvalidRequest, UnknownImage
+from app.core.errors import InvalidRequest, StorageUnavailable, UnknownImage
 from app.picture import png
 from app.picture.recipe import request_of
 from tests.library.conftest import Shelf
@@ -89,7 +89,7 @@ def test_a_link_in_place_of_a_file_or_of_a_day_is_never_followed(shelf: Shelf, t
     with pytest.raises(UnknownImage):
         shelf.library.open(other.id)
     job = shelf.job()
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(StorageUnavailable):
         shelf.library.write(job, shelf.picture(job))
     assert shelf.library.rebuild().files == 0
 

@@ -1,0 +1,141 @@
+"""A disk that takes no pictures for a while: jobs wait and say why, new ones are refused, it goes on by itself."""
+
+import errno
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.library import files
+from tests.service.conftest import House
+
+JOBS = 6
+Break = Callable[[], AbstractContextManager[None]]
+
+
+def until(true: Callable[[], object], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 512 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if mount is None or os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space left"):  # noqa: PT012
+        while True:
+            stream.write(bytes(4096))
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    yield
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+
+
+@contextmanager
+def answering(disk: Path, reason: int) -> Iterator[None]:
+    """Every write to the disk is answered with this error, as a broken or a lost network disk does."""
+
+    def refuse(file: Path, _data: bytes) -> None:
+        raise OSError(reason, os.strerror(reason), str(file))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files, "_write_new", refuse)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (full, 507, "disk_full"),
+        (read_only, 503, "storage_unavailable"),
+        *(
+            pytest.param(lambda disk, reason=reason: answering(disk, reason), 503, "storage_unavailable", id=name)
+            for name, reason in (("EIO", errno.EIO), ("ESTALE", errno.ESTALE), ("EACCES", errno.EACCES))
+        ),
+    ],
+)
+def test_accepted_jobs_wait_for_the_disk_whatever_its_fault_and_succeed_when_it_is_back(
+    make_house: Callable[..., House],
+    disk: Path,
+    fault: Callable[[Path], AbstractContextManager[None]],
+    status: int,
+    code: str,
+) -> None:
+    house = make_house(output_folder=disk, start_paused=True)
+    ids = [house.submit(seed=seed)["id"] for seed in range(JOBS)]
+    known = house.client.post("/api/jobs", json={"prompt": "known"}, headers={"Idempotency-Key": "k"}).get_json()["id"]
+
+    def waits(ids: list[str]) -> list[tuple[str, str]]:
+        jobs = [house.client.get(f"/api/jobs/{job_id}").get_json() for job_id in ids]
+        return [(job["state"], (job["waiting"] or {}).get("code")) for job in jobs]
+
+    with fault(disk):
+        house.client.post("/api/queue/resume")
+        until(lambda: [each["code"] for each in house.client.get("/api/status").get_json()["problems"]] == [code])
+        until(lambda: waits(ids) == [("queued", code)] * JOBS)
+        refused = house.client.post("/api/jobs", json={"prompt": "one more"})
+        assert (refused.status_code, refused.get_json()["code"]) == (status, code)
+        again = house.client.post("/api/jobs", json={"prompt": "known"}, headers={"Idempotency-Key": "k"})
+        assert (again.status_code, again.get_json()["id"]) == (200, known)  # it is accepted already
+        assert not list(disk.rglob("*.png"))
+    done = [house.finished(job_id, 60) for job_id in [*ids, known]]
+    assert [(job["state"], job["error"], job["waiting"]) for job in done] == [("succeeded", None, None)] * (JOBS + 1)
+    until(lambda: house.client.get("/api/status").get_json()["problems"] == [])
+    assert house.client.post("/api/jobs", json={"prompt": "one more"}).status_code == 202
+    assert not list(disk.rglob("*.tmp"))
+
+
+def test_a_picture_that_the_disk_cannot_give_now_is_not_called_gone(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+    url = house.image()["url"]
+    real = os.open
+
+    def refuse(path: object, *rest: object, **more: object) -> int:
+        if str(path).endswith(".png"):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return real(path, *rest, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        broken = house.client.get(url)
+        assert (broken.status_code, broken.get_json()["code"]) == (503, "storage_unavailable")
+    assert house.client.get(url).status_code == 200
+
+
+def test_a_picture_whose_file_cannot_be_removed_stays_in_the_library(
+    make_house: Callable[..., House], disk: Path
+) -> None:
+    house = make_house(output_folder=disk)
+    image = house.image()
+    with read_only(disk):
+        refused = house.client.delete(f"/api/images/{image['id']}")
+        assert (refused.status_code, refused.get_json()["code"]) == (503, "storage_unavailable")
+        assert house.client.get(image["url"]).status_code == 200
+    assert house.client.delete(f"/api/images/{image['id']}").status_code in (200, 204)
+    assert house.client.get(image["url"]).status_code == 404
