@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from app.core.parameters import parameters
 from app.core.prompt_syntax import parse_loras
 from app.core.schema import GenerationRequest
 
@@ -10,19 +11,11 @@ from app.core.schema import GenerationRequest
 def batch_key(request: GenerationRequest) -> str:
     """64 hex digits, equal for resolved requests that one pipeline call can serve.
 
-    They share model, size, steps, guidance, scheduler, whether there is guidance at all, and the LoRAs with their
-    weights; the rest of the prompts, seeds and the number of images may differ.
+    They share every parameter that is not per row (see `parameters`), and the LoRAs with their weights; the rest of
+    the prompts, seeds and the number of images may differ.
     """
-    parts = {
-        "model": request.model,
-        "width": request.width,
-        "height": request.height,
-        "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": request.guidance_scale,
-        "scheduler": request.scheduler,
-        "guided": uses_guidance(request),
-        "loras": _loras(request.prompt),
-    }
+    parts = {name: getattr(request, name) for name, row in parameters(GenerationRequest).items() if not row.per_row}
+    parts["loras"] = _loras(request.prompt)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -31,11 +24,6 @@ def _loras(prompt: str) -> list[str]:
         return [str(tag) for tag in parse_loras(prompt)[1]]
     except ValueError:  # refused when the job was made; a job of an older version may still have it
         return [prompt]
-
-
-def uses_guidance(request: GenerationRequest) -> bool:
-    """True if each step runs the model twice, with and without the prompt (classifier-free guidance)."""
-    return (request.guidance_scale or 0.0) > 1.0
 
 
 def megapixel_steps(request: GenerationRequest) -> float:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.core.parameters import Parameter
+
 MAX_PROMPT_CHARS = 20_000
 # Inclusive. 2^32 is what people ask for at most (A1111, the playground); the seed of the last of up to 64 images of
 # such a job must be allowed too, or its picture could not be asked for again.
@@ -49,23 +51,35 @@ class JobState(StrEnum):
 class GenerationRequest(Value):
     """What to draw. `None` means "as the model's catalog entry says"; a stored job's request has no `None`."""
 
-    prompt: Text = Field(max_length=MAX_PROMPT_CHARS, description="What the picture shows.")
-    negative_prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="What it must not show.")
-    model: str | None = Field(None, max_length=200, description="Catalog key; the default model if absent.")
-    num_inference_steps: int | None = Field(None, ge=1, le=1000, strict=True, description="Denoising steps.")
-    guidance_scale: float | None = Field(
+    prompt: Annotated[Text, Parameter(per_row=True)] = Field(
+        max_length=MAX_PROMPT_CHARS, description="What the picture shows."
+    )
+    negative_prompt: Annotated[Text, Parameter(per_row=True)] = Field(
+        "", max_length=MAX_PROMPT_CHARS, description="What it must not show."
+    )
+    model: Annotated[str | None, Parameter()] = Field(
+        None, max_length=200, description="Catalog key; the default model if absent."
+    )
+    num_inference_steps: Annotated[int | None, Parameter(argument=True, infotext="Steps")] = Field(
+        None, ge=1, le=1000, strict=True, description="Denoising steps."
+    )
+    guidance_scale: Annotated[float | None, Parameter(infotext="CFG scale")] = Field(
         None, ge=0, le=100, allow_inf_nan=False, description="CFG scale; 0 or 1 = no guidance."
     )
-    width: int | None = Field(None, ge=8, le=8192, strict=True, description="Pixels.")
-    height: int | None = Field(None, ge=8, le=8192, strict=True, description="Pixels.")
-    seed: int = Field(
+    width: Annotated[int | None, Parameter(argument=True)] = Field(
+        None, ge=8, le=8192, strict=True, description="Pixels."
+    )
+    height: Annotated[int | None, Parameter(argument=True)] = Field(
+        None, ge=8, le=8192, strict=True, description="Pixels."
+    )
+    seed: Annotated[int, Parameter(per_row=True)] = Field(
         RANDOM_SEED, ge=RANDOM_SEED, le=MAX_SEED, strict=True, description="-1 = random; image i has seed + i."
     )
-    num_images: int = Field(1, ge=1, strict=True, description="Images of this job.")
-    scheduler: str | None = Field(
+    num_images: Annotated[int, Parameter(per_row=True)] = Field(1, ge=1, strict=True, description="Images of this job.")
+    scheduler: Annotated[str | None, Parameter()] = Field(
         None, max_length=100, description="Sampler by its A1111 or diffusers name; the model's own if absent."
     )
-    extra: dict[str, Any] = Field(
+    extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )
 

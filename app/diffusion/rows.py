@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed, OutOfMemory
+from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
@@ -138,9 +139,7 @@ def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[st
     request = rows[0].request
     arguments: dict[str, Any] = {
         **text_arguments(loaded.pipe, [row.request for row in rows], loaded.prompts, loaded.loras.active),
-        "num_inference_steps": request.num_inference_steps,
-        "width": request.width,
-        "height": request.height,
+        **{name: getattr(request, name) for name, row in parameters(GenerationRequest).items() if row.argument},
         "output_type": "pt",
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,
@@ -149,6 +148,17 @@ def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[st
     if "callback_on_step_end" not in known:  # PixArt has the older form only
         arguments["callback"] = watch.older
     return {name: value for name, value in arguments.items() if name in known}
+
+
+def _not_taken(pipe: Any, request: GenerationRequest) -> list[str]:
+    """What was asked for and is no argument of this pipeline; a default has nothing to say."""
+    known = inspect.signature(pipe.__call__).parameters
+    return [
+        f"{name} has no effect with this model"
+        for name, row in parameters(GenerationRequest).items()
+        if row.argument and name not in known
+        if getattr(request, name) != GenerationRequest.model_fields[name].default
+    ]
 
 
 def _to_pixels(images: torch.Tensor, request: GenerationRequest) -> torch.Tensor:
@@ -192,5 +202,5 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         "safety_checker": False,
         "seconds": round(seconds, 3),
         "versions": loaded.versions,
-        "notes": [*loaded.notes, *notes],
+        "notes": [*loaded.notes, *notes, *_not_taken(loaded.pipe, request)],
     }

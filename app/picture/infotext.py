@@ -11,11 +11,12 @@ in the recipe beside it, see `recipe.py`.
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from app import __version__
+from app.core.parameters import numbers_of_infotext, parameters
 from app.core.samplers import find_sampler, parse_scheduler
 from app.core.schema import GenerationRequest
 
@@ -52,11 +53,12 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
     of A1111's, because readers switch old behaviour on by it.
     """
     sampler, schedule_type = _sampler(request, how)
+    numbers = numbers_of_infotext(request)
     parameters = {
-        "Steps": request.num_inference_steps,
+        "Steps": numbers.pop("Steps", None),
         "Sampler": sampler,
         "Schedule type": schedule_type,
-        "CFG scale": request.guidance_scale,
+        **numbers,
         "Seed": index_seed,
         "Size": f"{request.width}x{request.height}",
         "Drawn size": _drawn_size(how),
@@ -121,8 +123,7 @@ def request_fields(parsed: dict[str, Any]) -> dict[str, Any]:
     raw = {
         "prompt": parsed["Prompt"],
         "negative_prompt": parsed["Negative prompt"],
-        "num_inference_steps": _number(parsed.get("Steps"), int),
-        "guidance_scale": _number(parsed.get("CFG scale"), float),
+        **_numbers(parsed),
         "width": _number(parsed.get("Size-1"), int),
         "height": _number(parsed.get("Size-2"), int),
         "seed": _number(parsed.get("Seed"), int),
@@ -147,6 +148,17 @@ def _sampler(request: GenerationRequest, how: dict[str, Any]) -> tuple[str, str 
     if wanted and wanted.sampler and not find_sampler(ran):
         return wanted.sampler.name, schedule
     return ran.removesuffix("Scheduler") or ran, schedule
+
+
+def _numbers(parsed: dict[str, Any]) -> dict[str, int | float | None]:
+    """The fields that stand in an infotext as plain numbers."""
+    found = {}
+    for name, row in parameters(GenerationRequest).items():
+        if row.infotext in parsed:
+            kind = float if float in get_args(GenerationRequest.model_fields[name].annotation) else int
+            value = _number(parsed[row.infotext], kind)
+            found[name] = None if value is None else value - row.infotext_from
+    return found
 
 
 def _named(name: str | None) -> bool:
