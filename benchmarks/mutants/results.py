@@ -1,0 +1,97 @@
+"""What became of each change: as JSON, and as docs/mutations.md."""
+
+import difflib
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from benchmarks.mutants.place import ROOT
+
+PAGE = ROOT / "docs" / "mutations.md"
+EXPLAINED = Path(__file__).parent / "explained.toml"
+HEAD = """# Mutations
+
+`python -m benchmarks.mutants` changes one place of a module at a time (a comparison, a condition, a constant, a return
+value, a statement) and runs the module's tests. A change that no test notices has survived; here each survivor is
+listed, with why it does not matter or that a test is still missing. Texts, log lines, annotations and the numbers that
+tune (sizes, pauses) are not changed. This page is made by `python -m benchmarks.mutants --page FILE…`.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One change and its fate: `passed` means that no test noticed it."""
+
+    group: str
+    file: str
+    line: int
+    kind: str
+    diff: str
+    outcome: str
+    by: str
+    seconds: float
+
+    @classmethod
+    def of(
+        cls, group: str, file: str, line: int, kind: str, before: bytes, after: bytes, outcome: str, by: str,
+        seconds: float,
+    ) -> Self:  # fmt: skip
+        """The result with the difference of the two sources."""
+        texts = [source.decode().splitlines() for source in (before, after)]
+        diff = "\n".join(difflib.unified_diff(*texts, file, file, n=0, lineterm=""))
+        return cls(group, file, line, kind, diff, outcome, by, seconds)
+
+    @property
+    def noticed(self) -> bool:
+        """True if a test failed or hung by it."""
+        return self.outcome != "passed"
+
+    @property
+    def change(self) -> tuple[str, str]:
+        """The lines before and after, which name the change whatever its line number is."""
+        lines = self.diff.splitlines()[2:]
+        return tuple(" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")  # type: ignore[return-value]
+
+
+def save(results: Iterable[Result], file: Path) -> None:
+    """Write all results as JSON."""
+    file.write_text(json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False), "utf-8")
+
+
+def load(file: Path) -> list[Result]:
+    """The results of a JSON file."""
+    return [Result(**result) for result in json.loads(file.read_text("utf-8"))]
+
+
+def page(results: list[Result]) -> str:
+    """The page as Markdown."""
+    reasons = {(row["file"], row["after"]): row["why"] for row in _explained()}
+    survivors = [result for result in results if not result.noticed]
+    explained = [result for result in survivors if (result.file, result.change[1]) in reasons]
+    tried, noticed = Counter(result.group for result in results), Counter(r.group for r in results if r.noticed)
+    harmless = Counter(result.group for result in explained)
+    lines = [HEAD, "\n| modules | tried | noticed | harmless | missing | share |\n|---|---|---|---|---|---|\n"]
+    for group, count in tried.items():
+        real = count - harmless[group]
+        share = f"{noticed[group] / real:.0%}" if real else "–"
+        lines.append(
+            f"| {group} | {count} | {noticed[group]} | {harmless[group]} | {real - noticed[group]} | {share} |\n"
+        )
+    lines.append(
+        "\nThe share is of the changes that are not harmless.\n\n## Survivors\n\n"
+        "| where | change | why |\n|---|---|---|\n"
+    )
+    for result in survivors:
+        why = reasons.get((result.file, result.change[1]), "**a test is missing**")
+        before, after = (text.replace("|", "\\|").replace("`", "'") for text in result.change)
+        lines.append(f"| {result.file} | `{before}` → `{after}` | {why} |\n")
+    return "".join(lines)
+
+
+def _explained() -> list[dict[str, str]]:
+    """Survivors that change nothing anybody could notice: file, the line after the change, why."""
+    return tomllib.loads(EXPLAINED.read_text("utf-8")).get("row", []) if EXPLAINED.exists() else []

@@ -1,0 +1,66 @@
+"""The tool that changes the code and looks whether a test notices."""
+
+from pathlib import Path
+
+from benchmarks.mutants.changes import changes
+from benchmarks.mutants.place import ROOT
+from benchmarks.mutants.results import Result, load, page, save
+from benchmarks.mutants.targets import read_fixed, read_groups
+
+SOURCE = b'''"""A docstring with 1 < 2."""
+LIMIT = 2
+def room(used: int = 1) -> bool:
+    """Not this: 1 == 1."""
+    log.info("left alone", at=1)
+    if used < LIMIT and not full:
+        raise Full("no")
+    return used == 1
+'''
+
+
+def test_every_change_says_something_else_and_nothing_else_is_touched() -> None:
+    lines = set()
+    for change in changes(SOURCE):
+        both = zip(SOURCE.decode().splitlines(), change.applied(SOURCE).decode().splitlines(), strict=True)
+        lines.add(next(after for before, after in both if before != after).strip())
+    assert lines == {
+        "if (used <= LIMIT) and not full:",
+        "if (used < LIMIT or not full):",
+        "if (not (used < LIMIT and (not full))):",
+        "if used < LIMIT and (full):",
+        "pass",
+        "return None",
+        "return (used != 1)",
+        "return used == 2",
+    }
+
+
+def test_texts_with_other_letters_before_them_are_cut_at_the_right_bytes() -> None:
+    [change] = changes("def 名(x):\n    return 'ü' if x else 3\n".encode())[1:]
+    assert (
+        change.applied("def 名(x):\n    return 'ü' if x else 3\n".encode())
+        .decode()
+        .endswith("'ü' if (not (x)) else 3\n")
+    )
+
+
+def test_every_target_exists_and_every_fixed_change_fits_the_code() -> None:
+    groups = {group.name: group for group in read_groups()}
+    for group in groups.values():
+        assert group.files, group.name
+        for test in group.near + group.far:
+            assert (ROOT / test).exists(), test
+    for fixed in read_fixed():
+        assert fixed.group in groups, fixed.what
+        assert (ROOT / fixed.file).read_text("utf-8").count(fixed.find) == 1, f"{fixed.what}: {fixed.find}"
+
+
+def test_a_survivor_is_on_the_page_and_a_noticed_change_only_counted(tmp_path: Path) -> None:
+    before, after = b"def f():\n    return 1\n", b"def f():\n    return 2\n"
+    seen = Result.of("jobs", "app/a.py", 2, "one more", before, after, "failed", "tests/a.py::test_a", 1.0)
+    missed = Result.of("jobs", "app/b.py", 2, "one more", before, after, "passed", "", 1.0)
+    save([seen, missed], tmp_path / "mutants.json")
+    written = page(load(tmp_path / "mutants.json"))
+    assert "| jobs | 2 | 1 | 0 | 1 | 50% |" in written
+    assert "| app/b.py | `return 1` → `return 2` | **a test is missing** |" in written
+    assert "app/a.py" not in written
