@@ -20,7 +20,7 @@ from app.catalog import Catalog
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import Settings, WebServer
-from app.database import open_database
+from app.database import check_whole, open_database
 from app.engine.devices import build_engines
 from app.hub.downloads import Downloads
 from app.jobs.dispatcher import Dispatcher
@@ -83,6 +83,7 @@ class Service:
 def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
     """Every part, wired by hand and not yet started. Raises AtelierError if the database cannot be used."""
     database = open_database(settings.resolved_database_url)
+    check_whole(database)
     upgrade(database)
     catalog = Catalog(settings)
     engines = build_engines(settings, catalog)
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _rebuild_library(settings)
         keys = _checked_keys(settings)
         settings.data_folder.mkdir(parents=True, exist_ok=True)
-        data_lock.check(settings.data_folder)
+        data_lock.check(settings)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logs(settings.log_level, settings.logs_folder / LOG_FILE)
         logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # a list of its own parts
         # Held by this process until it ends; a restarted worker waits for the one before it.
-        lock = data_lock.DataLock(settings.data_folder)
+        lock = data_lock.DataLock(settings)
         lock.acquire(owner, RESTART_PATIENCE_S)
         service = build_service(settings, keys)
         service.data_lock = lock

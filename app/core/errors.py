@@ -14,7 +14,9 @@ AtelierError
 │   ├── OutOfMemory
 │   ├── StorageUnavailable     pictures cannot be saved or read right now
 │   │   └── DiskFull
-│   ├── DatabaseBusy · ShuttingDown
+│   ├── DatabaseBusy           the job table cannot be used right now
+│   │   └── DatabaseGone · DatabaseDamaged
+│   ├── DatabaseOnNetworkDisk · ShuttingDown
 │   ├── DownloadFailed         the network or the hub; what arrived is kept
 │   └── GenerationFailed
 ├── GenerationCancelled        not a fault: someone asked for it
@@ -227,6 +229,49 @@ class DatabaseBusy(ServerError):
 
     code = "database_busy"
     http_status = 503
+
+
+class DatabaseGone(DatabaseBusy):
+    """The file of the job table was deleted, moved or replaced while the service ran."""
+
+    code = "database_gone"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(
+            message,
+            hint=hint
+            or "If it was moved, move it back: the service goes on by itself. "
+            "If it was deleted, stop the service and restore a backup: python -m app restore FILE",
+        )
+
+
+class DatabaseDamaged(DatabaseBusy):
+    """The file of the job table is damaged."""
+
+    code = "database_damaged"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(
+            message,
+            hint=hint
+            or "Stop the service and restore a backup: python -m app restore FILE. "
+            "Without one, move the damaged file away and give the pictures their entries back with "
+            "python image_generation_service.py --rebuild-library",
+        )
+
+
+class DatabaseOnNetworkDisk(ServerError):
+    """SQLite cannot keep the job table safe on a network disk."""
+
+    code = "database_on_network_disk"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(
+            message,
+            hint=hint
+            or "Give ATELIER_DATA_FOLDER or ATELIER_DATABASE_URL a place on a disk of "
+            "this machine, or the URL of a PostgreSQL, which several machines may share.",
+        )
 
 
 class ShuttingDown(ServerError):

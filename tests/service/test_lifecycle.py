@@ -40,6 +40,49 @@ def test_a_second_service_on_one_data_folder_refuses_and_names_the_first(tmp_pat
         assert requests.get(f"{first.url}/health", timeout=5).status_code == 200
 
 
+@pytest.mark.parametrize("through", ["its path", "a link"])
+def test_a_second_service_on_the_same_sqlite_file_is_refused_whatever_its_data_folder(
+    tmp_path: Path, through: str
+) -> None:
+    with RunningService(tmp_path / "first") as first:
+        file = tmp_path / "first" / "data" / "atelier.db"
+        if through == "a link":
+            (tmp_path / "link").symlink_to(file.parent)
+            file = tmp_path / "link" / "atelier.db"
+        job = requests.post(
+            f"{first.url}/api/jobs", json={"prompt": "!slow a cat", "width": 64, "height": 64}, timeout=9
+        )
+        refused = run_once(tmp_path / "second", DATABASE_URL=f"sqlite:///{file}")
+        assert refused.returncode == 3
+        assert "atelier.db" in refused.stderr
+        assert f"Process {first.process.pid} " in refused.stderr
+        assert requests.get(f"{first.url}/api/jobs/{job.json()['id']}", timeout=5).json()["attempt"] <= 1
+
+
+def test_a_damaged_database_is_told_in_one_sentence_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "atelier.db").write_bytes(b"no database at all, whatever its name says" * 500)
+    refused = run_once(tmp_path)
+    assert refused.returncode == 3
+    told = [line for line in refused.stderr.splitlines() if "damaged" in line]
+    assert len(told) == 1
+    assert "restore" in told[0]
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_service_whose_database_file_is_deleted_says_503_everywhere_and_202_never(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as service:
+        (tmp_path / "data" / "atelier.db").unlink()
+        asked = {"prompt": "a cat", "width": 64, "height": 64}
+        answers = [requests.post(f"{service.url}/api/jobs", json=asked, timeout=20) for _ in range(3)]
+        answers += [requests.get(f"{service.url}{path}", timeout=20) for path in ("/ready", "/api/status", "/api/jobs")]
+        assert [answer.status_code for answer in answers] == [503] * 6
+        assert {answer.json()["code"] for answer in answers} == {"database_gone"}
+        assert all(answer.headers["Retry-After"] for answer in answers)
+        assert requests.get(f"{service.url}/health", timeout=5).status_code == 200
+        assert not (tmp_path / "data" / "atelier.db").exists()
+
+
 def test_a_taken_port_is_an_error_that_names_who_has_it(tmp_path: Path) -> None:
     with RunningService(tmp_path / "first") as first:
         refused = run_once(tmp_path / "second", PORT=str(first.port))

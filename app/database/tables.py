@@ -1,15 +1,10 @@
-"""The one database: its tables and how it is opened. SQLite by default, PostgreSQL by URL; the same statements."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""The tables. The same on SQLite and on PostgreSQL; `app/migrations` brings a database to them."""
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
@@ -19,12 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
 )
-from sqlalchemy.exc import InterfaceError, OperationalError
-
-from app.core.errors import DatabaseBusy, DiskFull
 
 metadata = MetaData()
 
@@ -100,60 +90,3 @@ events = Table(
     Column("data", JSON, nullable=False),
     Column("at", Float, nullable=False),
 )
-
-
-def open_database(url: str) -> Engine:
-    """An engine for `url`. On SQLite every writing transaction is `BEGIN IMMEDIATE` on a WAL file, synchronous=FULL.
-
-    FULL: an acknowledged commit survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
-    IMMEDIATE: no deadlock by lock upgrade; waiting for the lock takes at most 10 s. Use `writing` and `reading`.
-    """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), pool_size=20, max_overflow=80)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def _prepare(connection, _record):  # type: ignore[no-untyped-def]
-            connection.isolation_level = None  # SQLAlchemy's own BEGIN below is the only one
-            cursor = connection.cursor()
-            for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection):  # type: ignore[no-untyped-def]
-            reads = connection.get_execution_options().get("atelier_reads", False)
-            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-@contextmanager
-def writing(database: Engine) -> Iterator[Connection]:
-    """One transaction that may write: committed at the end of the block, rolled back if it raises.
-
-    Raises DiskFull if there is no room and DatabaseBusy if the database is locked, gone or cannot be written.
-    """
-    try:
-        with database.begin() as connection:
-            yield connection
-    except (OperationalError, InterfaceError) as error:
-        raise _translated(error) from error
-
-
-@contextmanager
-def reading(database: Engine) -> Iterator[Connection]:
-    """One transaction that only reads: it never waits for a writer on SQLite. Raises DatabaseBusy as `writing` does."""
-    try:
-        with database.connect().execution_options(atelier_reads=True) as connection, connection.begin():
-            yield connection
-    except (OperationalError, InterfaceError) as error:
-        raise _translated(error) from error
-
-
-def _translated(error: OperationalError | InterfaceError) -> DiskFull | DatabaseBusy:
-    reason = str(error.orig).strip()
-    if "disk is full" in reason or "No space left on device" in reason:
-        return DiskFull()
-    return DatabaseBusy(
-        f"The job table cannot be reached right now ({reason.splitlines()[0] if reason else 'no reason'})."
-    )
