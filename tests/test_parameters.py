@@ -16,7 +16,8 @@ RESOLVED = GenerationRequest(
 )  # fmt: skip
 OTHER: dict[str, Any] = {
     "prompt": "a dog", "negative_prompt": "blurry", "model": "other", "num_inference_steps": 5, "guidance_scale": 2.0,
-    "width": 128, "height": 128, "seed": 2, "num_images": 2, "scheduler": "Euler", "extra": {"a": 1},
+    "width": 128, "height": 128, "seed": 2, "num_images": 2, "scheduler": "Euler", "clip_skip": 1,
+    "extra": {"a": 1},
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="-1 = random; image i has seed + i.")] = -1,
     num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
+    clip_skip: Annotated[int | None, typer.Option(help="Last layers of the CLIP text encoders to leave out.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
@@ -53,6 +54,7 @@ def generate(
         "seed": seed,
         "num_images": num_images,
         "scheduler": scheduler,
+        "clip_skip": clip_skip,
     }
     request = {name: value for name, value in values.items() if value is not None}
     if out is not None and not overwrite:

@@ -79,6 +79,9 @@ class GenerationRequest(Value):
     scheduler: Annotated[str | None, Parameter()] = Field(
         None, max_length=100, description="Sampler by its A1111 or diffusers name; the model's own if absent."
     )
+    clip_skip: Annotated[int, Parameter(argument=True, infotext="Clip skip", infotext_from=1)] = Field(
+        0, ge=0, le=31, strict=True, description="Last layers of the CLIP text encoders to leave out (A1111's less 1)."
+    )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )

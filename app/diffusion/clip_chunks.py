@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from diffusers.utils.torch_utils import get_module_execution_device
 
+from app.core.errors import FieldError, InvalidRequest
 from app.core.prompt_syntax import is_plain, parse_weights
 from app.diffusion.kinds import Pipeline
 from app.diffusion.word_room import word_room
@@ -44,12 +45,17 @@ def chunk_count(pipe: Pipeline, prompts: Sequence[str]) -> int:
     return 0 if most == 1 and all(is_plain(prompt) for prompt in prompts) else most
 
 
-def encode(pipe: Pipeline, prompt: str, chunks: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """One prompt as `chunks` chunks: states [1, chunks × length, width], and SDXL's pooled state of the first chunk."""
+def encode(pipe: Pipeline, prompt: str, chunks: int, skip: int = 0) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """One prompt as `chunks` chunks: states [1, chunks × length, width], and SDXL's pooled state of the first chunk.
+
+    `skip` last layers of the encoders are left out, as diffusers' `clip_skip` does.
+    """
     if _encoders(pipe) == 1:
-        return _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=None)[0], None
-    first, _ = _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=-2)
-    second, pooled = _encode(pipe.text_encoder_2, pipe.tokenizer_2, prompt, chunks, layer=-2)
+        if not skip:
+            return _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=None)[0], None
+        return _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=-1 - skip, normed=True)[0], None
+    first, _ = _encode(pipe.text_encoder, pipe.tokenizer, prompt, chunks, layer=-2 - skip)
+    second, pooled = _encode(pipe.text_encoder_2, pipe.tokenizer_2, prompt, chunks, layer=-2 - skip)
     return torch.cat([first, second], dim=-1), pooled
 
 
@@ -84,7 +90,7 @@ def _chunks(tokenizer: Any, prompt: str) -> list[Chunk]:
 
 @torch.no_grad()
 def _encode(
-    encoder: Any, tokenizer: Any, prompt: str, count: int, *, layer: int | None
+    encoder: Any, tokenizer: Any, prompt: str, count: int, *, layer: int | None, normed: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """States of one encoder, and what it pools of the first chunk (None if it pools nothing)."""
     chunks = _chunks(tokenizer, prompt)
@@ -100,8 +106,23 @@ def _encode(
         out = encoder(ids.to(device), output_hidden_states=layer is not None, **options)
         if pooled is None and layer is not None and out[0].ndim == 2:
             pooled = out[0]
-        states.append(_weighed(out[0] if layer is None else out.hidden_states[layer], weights))
+        states.append(_weighed(out[0] if layer is None else _inner(encoder, out, layer, normed), weights))
     return torch.cat(states, dim=1).to(encoder.dtype), pooled
+
+
+def _inner(encoder: Any, out: Any, layer: int, normed: bool) -> torch.Tensor:
+    """The states of an inner layer; `normed`: through the encoder's last norm, as Stable Diffusion 1 and 2 read it."""
+    states: torch.Tensor = out.hidden_states[layer]
+    return getattr(encoder, "text_model", encoder).final_layer_norm(states) if normed else states
+
+
+def check_skip(pipe: Pipeline, skip: int) -> None:
+    """Raises InvalidRequest if `skip` layers are more than the pipeline's CLIP encoders can leave out."""
+    encoders: list[Any] = [getattr(pipe, name, None) for name in ("text_encoder", "text_encoder_2")]
+    layers = [part.config.num_hidden_layers for part in encoders if type(part).__name__.startswith("CLIPText")]
+    most = min(layers, default=1) - 1
+    if skip > most:
+        raise InvalidRequest([FieldError("clip_skip", skip, f"allowed is 0 to {most} with this model")])
 
 
 def _padded(tokenizer: Any, chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:

@@ -21,7 +21,9 @@ def pass_key(pipe: Pipeline, request: GenerationRequest) -> tuple[bool, int]:
     prompt, negative = texts(pipe, request)
     if not clip_chunks.can_weigh(pipe):
         return bool(negative), 0
-    return bool(negative), clip_chunks.chunk_count(pipe, [prompt, negative])
+    chunks = clip_chunks.chunk_count(pipe, [prompt, negative])
+    # Leaving layers out is done here too: diffusers 0.42 looks for them where transformers 5 no longer has them.
+    return bool(negative), max(chunks, 1) if request.clip_skip else chunks
 
 
 def texts(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
@@ -51,7 +53,8 @@ def text_arguments(
     _, chunks = pass_key(pipe, requests[0])
     rows = [texts(pipe, request) for request in requests]
     if chunks:
-        return arguments | _encoded(pipe, rows, chunks, scale, cache, state)
+        clip_chunks.check_skip(pipe, requests[0].clip_skip)
+        return arguments | _encoded(pipe, rows, chunks, requests[0].clip_skip, scale, cache, state)
     arguments["prompt"] = [prompt for prompt, _ in rows]
     empty = guidance_of(pipe).empty
     # An empty negative prompt is left out: SDXL then guides against zeros, as it was trained.
@@ -64,20 +67,26 @@ def text_arguments(
 
 
 def _encoded(
-    pipe: Pipeline, rows: Sequence[tuple[str, str]], chunks: int, scale: float, cache: PromptCache, state: Any
+    pipe: Pipeline,
+    rows: Sequence[tuple[str, str]],
+    chunks: int,
+    skip: int,
+    scale: float,
+    cache: PromptCache,
+    state: Any,
 ) -> dict[str, Any]:
     guided = takes_negative(pipe, scale)
 
     def embeddings(prompt: str, negative: str) -> dict[str, torch.Tensor]:
-        made = _named(clip_chunks.encode(pipe, prompt, chunks))
+        made = _named(clip_chunks.encode(pipe, prompt, chunks, skip))
         if not guided:
             return made
         if not negative and pipe.config.get("force_zeros_for_empty_prompt"):
             return made | {f"negative_{name}": torch.zeros_like(value) for name, value in made.items()}
-        other = _named(clip_chunks.encode(pipe, negative, chunks))
+        other = _named(clip_chunks.encode(pipe, negative, chunks, skip))
         return made | {f"negative_{name}": value for name, value in other.items()}
 
-    made = [cache.get((state, chunks, guided, row), lambda row=row: embeddings(*row)) for row in rows]  # type: ignore[misc]
+    made = [cache.get((state, chunks, skip, guided, row), lambda row=row: embeddings(*row)) for row in rows]  # type: ignore[misc]
     return {name: torch.cat([row[name] for row in made]) for name in made[0]}
 
 

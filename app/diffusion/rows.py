@@ -19,6 +19,7 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
+from app.diffusion.word_room import word_room
 
 
 @dataclass(frozen=True)
@@ -139,26 +140,34 @@ def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[st
     request = rows[0].request
     arguments: dict[str, Any] = {
         **text_arguments(loaded.pipe, [row.request for row in rows], loaded.prompts, loaded.loras.active),
-        **{name: getattr(request, name) for name, row in parameters(GenerationRequest).items() if row.argument},
+        **_asked(request),
         "output_type": "pt",
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,
     }
-    known = inspect.signature(loaded.pipe.__call__).parameters
+    known = _taken(loaded.pipe)
     if "callback_on_step_end" not in known:  # PixArt has the older form only
         arguments["callback"] = watch.older
     return {name: value for name, value in arguments.items() if name in known}
 
 
+def _asked(request: GenerationRequest) -> dict[str, Any]:
+    """The parameters that a pipeline gets as they are, less those that ask for nothing."""
+    fields = GenerationRequest.model_fields
+    rows = {name: getattr(request, name) for name, row in parameters(GenerationRequest).items() if row.argument}
+    return {name: value for name, value in rows.items() if value != fields[name].default}
+
+
+def _taken(pipe: Any) -> set[str]:
+    """Names of the arguments that have an effect in this pipeline."""
+    known = set(inspect.signature(pipe.__call__).parameters)
+    # An encoder that keeps positions for itself says there what only its last layer knows.
+    return known - {"clip_skip"} if word_room(getattr(pipe, "tokenizer", None)) else known
+
+
 def _not_taken(pipe: Any, request: GenerationRequest) -> list[str]:
-    """What was asked for and is no argument of this pipeline; a default has nothing to say."""
-    known = inspect.signature(pipe.__call__).parameters
-    return [
-        f"{name} has no effect with this model"
-        for name, row in parameters(GenerationRequest).items()
-        if row.argument and name not in known
-        if getattr(request, name) != GenerationRequest.model_fields[name].default
-    ]
+    """What was asked for and is no argument of this pipeline."""
+    return [f"{name} has no effect with this model" for name in _asked(request) if name not in _taken(pipe)]
 
 
 def _to_pixels(images: torch.Tensor, request: GenerationRequest) -> torch.Tensor:

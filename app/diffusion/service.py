@@ -112,6 +112,7 @@ class DiffusionService:
         model: str | None = None,
         on_step: OnStep | None = None,
         cancelled: threading.Event | None = None,
+        clip_skip: int = 0,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -124,7 +125,7 @@ class DiffusionService:
         fields = {
             "prompt": prompt, "negative_prompt": negative_prompt, "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale, "width": width, "height": height, "seed": seed,
-            "num_images": num_images, "scheduler": scheduler,
+            "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:

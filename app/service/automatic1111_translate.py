@@ -34,6 +34,7 @@ MISSING_FEATURES: Mapping[str, tuple[Any, ...]] = {
     "refiner_checkpoint": (None, ""),
     "firstpass_image": (None, ""),
 }
+CLIP_FROM, MAX_CLIP = 1, 12  # the span of A1111's own setting
 _INFOTEXT_FIELDS = {
     "prompt": "prompt",
     "negative_prompt": "negative_prompt",
@@ -102,6 +103,7 @@ def to_request(body: Mapping[str, Any], model: str) -> GenerationRequest:
             "seed": RANDOM_SEED if body.get("seed") is None else body["seed"],
             "num_images": batches[0] * batches[1],
             "scheduler": to_sampling(_sampler_name(body), body.get("scheduler")).value,
+            "clip_skip": _clip_skip(overrides),
         },
         names=NAMES,
     )
@@ -172,7 +174,7 @@ def _info(
         "infotexts": [image.infotext for image in images],
         "styles": [],
         "job_timestamp": job.created_at.strftime("%Y%m%d%H%M%S"),
-        "clip_skip": 1,
+        "clip_skip": request.clip_skip + CLIP_FROM,
         "is_using_inpainting_conditioning": False,
         "version": version,
         "comments": "\n".join(comment for comment in comments if comment),
@@ -254,6 +256,15 @@ def _sampler_name(body: Mapping[str, Any]) -> str | None:
     if name is None or isinstance(name, str):
         return name
     raise InvalidRequest([FieldError("sampler_name", name, "a sampler's name is needed")])
+
+
+def _clip_skip(overrides: Mapping[str, Any]) -> int:
+    """A1111 counts the layer that is read from the end, 1 = the last; we count those that are left out."""
+    asked = overrides.get("CLIP_stop_at_last_layers", CLIP_FROM)
+    if isinstance(asked, bool) or not isinstance(asked, int) or not CLIP_FROM <= asked <= MAX_CLIP:
+        reason = f"a whole number from {CLIP_FROM} to {MAX_CLIP} is needed"
+        raise InvalidRequest([FieldError("override_settings.CLIP_stop_at_last_layers", asked, reason)])
+    return asked - CLIP_FROM
 
 
 def _count(body: Mapping[str, Any], name: str, errors: list[FieldError]) -> int:

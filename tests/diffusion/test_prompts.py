@@ -9,6 +9,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from app.catalog import folder_entry
+from app.core.errors import InvalidRequest
 from app.core.settings import PROJECT_FOLDER
 from app.diffusion import clip_chunks
 from app.diffusion.cache import ModelCache
@@ -17,8 +18,11 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.prompts import pass_key, prompt_notes, text_arguments, texts
 from tests.diffusion.conftest import Ask
+from tests.families import save
 
 LENGTH = 77
+# diffusers' own words on the small models' schedulers.
+OF_DIFFUSERS = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,39 @@ def test_weights_of_one_give_the_pipelines_own_embeddings(own: LoadedModel) -> N
     ours, _ = clip_chunks.encode(own.pipe, "a ([red]) apple", 1)
     theirs, _ = own.pipe.encode_prompt("a red apple", "cpu", 1, False)
     assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+@OF_DIFFUSERS
+def test_layers_left_out_change_the_picture_weighted_or_not(family: str, tmp_path: Path, ask: Ask) -> None:
+    model = ModelCache("cpu").load(folder_entry(save(family, tmp_path / family)), Path("/"))
+    plain, skipped = (generate(model, ask(clip_skip=skip))[0] for skip in (0, 1))
+    assert plain.rgb != skipped.rgb
+    assert generate(model, ask("a (red:1.0) apple", clip_skip=1))[0].rgb == skipped.rgb
+    assert not any("clip_skip" in note for note in skipped.how["notes"])
+
+
+@OF_DIFFUSERS
+def test_layers_left_out_are_those_that_plain_diffusers_leaves_out(tmp_path: Path, ask: Ask) -> None:
+    model = ModelCache("cpu").load(folder_entry(save("sdxl", tmp_path / "xl")), Path("/"))
+    ours = generate(model, ask(clip_skip=1))[0]
+    theirs = model.pipe(
+        "a red apple", num_inference_steps=2, guidance_scale=4.0, width=64, height=64, clip_skip=1,
+        generator=torch.Generator("cpu").manual_seed(7),
+    ).images[0]  # fmt: skip
+    assert ours.rgb == theirs.tobytes()
+
+
+def test_more_layers_than_there_are_is_refused_by_name(own: LoadedModel, ask: Ask) -> None:
+    with pytest.raises(InvalidRequest, match=r"clip_skip.*allowed is 0 to"):
+        generate(own, ask(clip_skip=31))
+
+
+@OF_DIFFUSERS
+def test_a_model_without_clip_says_that_leaving_layers_out_did_nothing(tmp_path: Path, ask: Ask) -> None:
+    model = ModelCache("cpu").load(folder_entry(save("sana", tmp_path / "sana")), Path("/"))
+    picture = generate(model, ask(clip_skip=1))[0]
+    assert "clip_skip has no effect with this model" in picture.how["notes"]
 
 
 def test_a_weight_multiplies_the_outputs_of_its_own_tokens(own: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

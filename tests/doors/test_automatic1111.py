@@ -138,6 +138,22 @@ def test_sillytavern_starts_generates_and_aborts(service: RunningService, http: 
     assert (idle["progress"], idle["state"]["job_count"]) == (0, 0)
 
 
+def test_clip_skip_counts_as_a1111_does(service: RunningService, http: requests.Session) -> None:
+    body = {"prompt": "a cat", "steps": 2, "width": 64, "height": 64}
+    made = http.post(
+        f"{service.url}/sdapi/v1/txt2img", json=body | {"override_settings": {"CLIP_stop_at_last_layers": 2}}
+    )
+    info = json.loads(made.json()["info"])
+    assert info["clip_skip"] == 2
+    assert "Clip skip: 2" in info["infotexts"][0]
+    assert http.get(f"{service.url}/api/jobs/{info['job_id']}").json()["request"]["clip_skip"] == 1
+    refused = http.post(
+        f"{service.url}/sdapi/v1/txt2img", json=body | {"override_settings": {"CLIP_stop_at_last_layers": 0}}
+    )
+    assert refused.status_code == 422
+    assert "from 1 to 12" in refused.text
+
+
 def test_interrupt_does_not_hit_another_callers_job(service: RunningService, http: requests.Session) -> None:
     job = http.post(f"{service.url}/api/jobs", json={"prompt": "!slow a dog", "width": 64, "height": 64}).json()
     http.post(f"{service.url}/sdapi/v1/interrupt")
