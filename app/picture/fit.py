@@ -6,14 +6,30 @@ from PIL import Image
 
 from app.core.picture import Picture
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom; pixels
+
 
 def cover(picture: Image.Image, width: int, height: int, method: Image.Resampling) -> Image.Image:
-    """The picture scaled until it fills `width` x `height` pixels; what sticks out is cut evenly at two sides."""
+    """The picture scaled until it fills `width` x `height` pixels; what would stick out is cut evenly at two sides."""
     factor = max(width / picture.width, height / picture.height)
-    size = max(width, round(picture.width * factor)), max(height, round(picture.height * factor))
-    large = picture.resize(size, method)
-    left, top = (large.width - width) // 2, (large.height - height) // 2
-    return large.crop((left, top, left + width, top + height))
+    wide, high = min(picture.width, width / factor), min(picture.height, height / factor)
+    left, top = (picture.width - wide) / 2, (picture.height - high) / 2
+    return scaled(picture, width, height, method, (left, top, left + wide, top + high))
+
+
+def scaled(
+    picture: Image.Image, width: int, height: int, method: Image.Resampling, box: Box | None = None
+) -> Image.Image:
+    """The picture, or the part of it in `box`, with so many pixels.
+
+    Pillow scales the width first, and between the two steps a narrow, tall picture would be gigabytes large. Where that
+    would have more pixels than both pictures, the height goes first: one of the two ways never has.
+    """
+    left, top, right, bottom = box or (0, 0, picture.width, picture.height)
+    if width * (bottom - top) <= max(picture.width * picture.height, width * height):
+        return picture.resize((width, height), method, box=(left, top, right, bottom))
+    low = picture.resize((picture.width, height), method, box=(0, top, picture.width, bottom))
+    return low.resize((width, height), method, box=(left, 0, right, height))
 
 
 def delivered(drawn: Picture, width: int, height: int) -> Picture:

@@ -91,7 +91,8 @@ def _loads(text: str) -> dict[str, Any]:
 
 
 def _has_keys(text: str, keys: tuple[str, ...]) -> bool:
-    return any(key in _loads(text) for key in keys)
+    found = _loads(text)
+    return any(key in found for key in keys)
 
 
 def _is_graph(text: str) -> bool:

@@ -21,6 +21,7 @@ from app.core.samplers import find_sampler, parse_scheduler
 from app.core.schema import GenerationRequest
 
 NEGATIVE = "Negative prompt:"
+MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters are far less
 MAX_PARAMETER_LINE_CHARS = 16 * 1024
 MIN_PARAMETERS = 3
 
@@ -87,8 +88,11 @@ def _lora_hashes(how: dict[str, Any]) -> str | None:
 def parse(text: str) -> dict[str, Any]:
     """What an infotext says, under A1111's keys: `Prompt`, `Negative prompt`, `Steps`, `Size-1`, `Size-2`, …
 
-    All values are text. The last line counts as parameters only if it has at least three of them. Never raises.
+    All values are text. The last line counts as parameters only if it has at least three of them. A text of more than
+    256 K characters is all prompt. Never raises.
     """
+    if len(text) > MAX_CHARS:
+        return {"Prompt": text, "Negative prompt": ""}
     *lines, last = text.strip().split("\n")
     found = _PARAMETER.findall(last) if len(last) <= MAX_PARAMETER_LINE_CHARS else []
     if len(found) < MIN_PARAMETERS:

@@ -16,6 +16,7 @@ KEYWORD = "XML:com.adobe.xmp"
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 PRODUCER = "Atelier"
 MAX_PACKET_CHARS = 2**20
+MAX_DEPTH = 64  # elements inside elements
 
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _XMP = "http://ns.adobe.com/xap/1.0/"
@@ -78,7 +79,7 @@ def read_labels(xmp: str) -> dict[str, Any]:
 
     Keys that are there: `digital_source_type`, `ai_system`, `ai_system_version`, `ai_prompt`, `creator_tool`,
     `created`, `user_comment`, `aigc` (a dict), and always `ai_generated`. A packet that is no XML, has a document
-    type (entities could be bombs) or is over 1 MiB gives `{}`.
+    type (entities could be bombs), is nested more than 64 deep or is over 1 MiB gives `{}`.
     """
     if len(xmp) > MAX_PACKET_CHARS:
         return {}
@@ -107,13 +108,15 @@ def _aigc(text: str) -> dict[str, Any]:
 def _properties(xmp: str) -> dict[str, str]:
     """Simple properties by full name, whether written as elements or as attributes of a description."""
     wanted = {key for key, _ in _NAMES}
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     open_names: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        if len(open_names) == MAX_DEPTH:
+            raise expat.ExpatError(f"more than {MAX_DEPTH} elements inside each other")
         open_names.append(name)
         if name == _RDF + "Description":
-            found.update({key: value for key, value in attributes.items() if key in wanted})
+            found.update({key: [value] for key, value in attributes.items() if key in wanted})
 
     def end(_name: str) -> None:
         open_names.pop()
@@ -122,12 +125,13 @@ def _properties(xmp: str) -> dict[str, str]:
         # The innermost wanted element: exif:UserComment keeps its text in rdf:Alt/rdf:li.
         inside = next((name for name in reversed(open_names) if name in wanted), None)
         if inside:
-            found[inside] = found.get(inside, "") + data
+            found.setdefault(inside, []).append(data)
 
     def refuse(*_: object) -> None:
         raise expat.ExpatError("a document type is not allowed here")
 
     parser = expat.ParserCreate(namespace_separator="")
+    parser.buffer_text = True  # a text of a hundred thousand escapes comes in large pieces
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text
@@ -136,4 +140,4 @@ def _properties(xmp: str) -> dict[str, str]:
         parser.Parse(xmp.strip("\x00 \r\n\t").encode("utf-8", "replace"), True)
     except expat.ExpatError:
         return {}
-    return found
+    return {key: "".join(pieces) for key, pieces in found.items()}

@@ -10,8 +10,8 @@ from PIL import Image, PngImagePlugin
 
 from app import __version__
 from app.core.errors import UnreadablePicture
-from app.picture import foreign, infotext, labels, recipe
-from app.picture.chunks import MAX_TEXTS, SIGNATURE, read_png
+from app.picture import foreign, infotext, labels, outside, recipe
+from app.picture.chunks import MAX_TEXTS
 from app.picture.exif import user_comment
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -77,10 +77,11 @@ def inspect(data: bytes) -> Inspection:
 
     Raises UnreadablePicture if it is no PNG, JPEG or WebP, is damaged, or has more than 33 million pixels.
     """
-    width, height, texts, xmp, comment = _read(data)
+    file = outside.read(data)
+    width, height, texts, comment = file.width, file.height, file.texts, user_comment(file.exif)
     if width * height > MAX_PIXELS:
         raise UnreadablePicture(f"The picture has {width}x{height} pixels; allowed is at most {MAX_PIXELS} in all.")
-    said = labels.read_labels(xmp)
+    said = labels.read_labels(file.xmp)
     made = recipe.load(texts.get(recipe.KEYWORD, ""))
     if made is not None:
         request = recipe.request_of(made).model_dump(mode="json")
@@ -98,21 +99,6 @@ def inspect(data: bytes) -> Inspection:
         labels=_cut_all(said),
         **_shown(texts, comment),
     )
-
-
-def _read(data: bytes) -> tuple[int, int, dict[str, str], str, str]:
-    """Width, height, texts by keyword, XMP packet and EXIF UserComment."""
-    if data.startswith(SIGNATURE):
-        png = read_png(data)
-        return png.width, png.height, png.texts, png.texts.get(labels.KEYWORD, ""), user_comment(png.exif)
-    try:
-        with Image.open(BytesIO(data), formats=FORMATS) as picture:
-            width, height = picture.size
-            xmp, exif = (picture.info.get(name) or b"" for name in ("xmp", "exif"))
-    # SyntaxError is Pillow's word for a broken file; its bomb warning is an error under `python -W error`.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadablePicture from error
-    return width, height, {}, xmp.decode("utf-8", "replace"), user_comment(exif)
 
 
 def _cut(text: str) -> str:

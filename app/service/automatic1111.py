@@ -173,7 +173,7 @@ def _made(parts: Parts, image_id: str) -> MadeImage:
 
 def json_object() -> dict[str, Any]:
     """The request's JSON object, whatever its content type. Raises InvalidRequest."""
-    body = request.get_json(force=True, silent=True)
+    body = request.get_json(force=True, silent=True, cache=False)  # it may hold a picture: not kept twice
     if not isinstance(body, dict):
         raise InvalidRequest([FieldError("body", None, "a JSON object is needed")])
     return body

@@ -101,7 +101,9 @@ def add_extras(blueprint: Blueprint) -> None:
     @blueprint.post("/sdapi/v1/extra-single-image")
     def extra_single_image() -> Response:
         body = json_object()
-        return jsonify({"html_info": "", "image": _upscaled(body, picture_of(body, "image"))})
+        picture = picture_of(body, "image")
+        body["image"] = None  # as text it is larger than the picture itself
+        return jsonify({"html_info": "", "image": _upscaled(body, picture)})
 
     @blueprint.post("/sdapi/v1/extra-batch-images")
     def extra_batch_images() -> Response:
