@@ -121,8 +121,24 @@ class RunningService(RunningProgram):
 class RunningPage(RunningProgram):
     """`python -m app.ui` in `folder`, looking at the service at `service_url`."""
 
+    program: tuple[str, ...] = ("-m", "app.ui")
+
     def __init__(self, folder: Path, service_url: str, *arguments: str, **settings: str) -> None:
         port = free_port()
         wanted = {"SERVICE_URL": service_url, "DATA_FOLDER": str(folder / "data"), **settings}
-        command = ["-m", "app.ui", "--port", str(port), *arguments]
+        command = [*self.program, "--port", str(port), *arguments]
         super().__init__(folder, command, port, "/atelier/health", wanted)
+
+
+class WatchedPage(RunningPage):
+    """The page, with a list of what it opens and calls."""
+
+    def __init__(self, folder: Path, service_url: str, *arguments: str, **settings: str) -> None:
+        self._watch = folder / "opened.txt"
+        self.program = ("-m", "tests.ui.watched_page", str(self._watch))
+        super().__init__(folder, service_url, *arguments, **settings)
+
+    @property
+    def opened(self) -> str:
+        """A line for each path that it opened and each address that it called so far."""
+        return self._watch.read_text("utf-8", "replace")

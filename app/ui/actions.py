@@ -1,6 +1,7 @@
 """What a button inside an HTML part of the page sends. It comes from a browser, so nothing in it is believed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,19 @@ import gradio as gr
 # Run by Gradio when an HTML part appears; the function is in static/page.js.
 LISTEN = "window.atelierActions(element, trigger)"
 MAX_PAGES_BACK = 2000
+PLAIN = (str, int, float, bool)
+# What `static/page.js` sends when a file has been handed in; `id` is the name it got.
+HANDED_IN = "handed-in"
 
 
 def html_part(elem_id: str | None = None) -> gr.HTML:
     """An HTML part of the page whose buttons reach Python. It looks as `static/style.css` says, not as prose."""
     return gr.HTML(js_on_load=LISTEN, apply_default_css=False, elem_id=elem_id)
+
+
+def plain_values(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Texts, numbers and yes or no by their names; a request of the page has nothing else."""
+    return {str(name): value for name, value in values.items() if value is None or isinstance(value, PLAIN)}
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,9 @@ class Action:
         return value[:MAX_PAGES_BACK] if valid else []
 
     def mapping(self, name: str) -> dict[str, Any] | None:
-        """A JSON object that the page had put into the button."""
+        """The plain values of a JSON object that the page had put into the button."""
         try:
             value = json.loads(str(self.data.get(name) or "null"))
         except ValueError:
             return None
-        return value if isinstance(value, dict) else None
+        return plain_values(value) if isinstance(value, dict) else None

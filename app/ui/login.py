@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.core.errors import AtelierError
+from app.ui.addresses import LOGIN_PATH, LOGOUT_PATH
 from app.ui.markup import Markup
-from app.ui.security import LOGIN_PATH, SESSION_COOKIE, SESSION_S, Sessions
+from app.ui.security import SESSION_COOKIE, SESSION_S, Sessions
 from app.ui.strings import Strings, Words, language_of
 
 MAX_NAME_CHARS, MAX_PASSWORD_CHARS = 100, 1000
@@ -144,7 +145,7 @@ def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> AP
         )
         return answer
 
-    @router.post("/logout")
+    @router.post(LOGOUT_PATH)
     def leave(request: Request) -> Response:
         sessions.close(request.cookies.get(SESSION_COOKIE))
         answer = RedirectResponse(LOGIN_PATH, 303)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.ui.actions import plain_values
+
 MAX_JOBS = 12
 MAX_ID_CHARS = 64
 
@@ -27,7 +29,8 @@ class Memory:
         listed = value.get("jobs")
         jobs = tuple(id for id in listed if _is_id(id))[:MAX_JOBS] if isinstance(listed, list) else ()
         focus, request = value.get("focus"), value.get("request")
-        return cls(jobs, focus if _is_id(focus) else None, dict(request) if isinstance(request, Mapping) else None)
+        sent = plain_values(request) if isinstance(request, Mapping) else None
+        return cls(jobs, focus if _is_id(focus) else None, sent)
 
     def write(self) -> dict[str, Any]:
         """The value for the browser."""

@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.ui.actions import Action, html_part
+from app.ui.gradio_blocks import FilelessBlocks
 from app.ui.strings import ENGLISH
 from app.ui.studio import GENERATE, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, TABS, Studio
 from app.ui.tabs.generate_events import UNCHANGED, GenerateEvents
@@ -17,6 +18,7 @@ from app.ui.tabs.library_tab import LibraryEvents, LibraryTab, create_library_ta
 from app.ui.tabs.models_tab import ModelsEvents, ModelsTab, create_models_tab
 from app.ui.tabs.queue_tab import QueueEvents, QueueTab, create_queue_tab
 from app.ui.views.header import header
+from app.ui.views.inspect import drop_zone
 from app.ui.views.toast import RESTART, toast
 
 PULSE_S = 1.5  # how often a page asks how the service is
@@ -46,7 +48,7 @@ def create_page(studio: Studio) -> gr.Blocks:
     """The whole page as Gradio blocks, with every event wired."""
     texts = studio.texts
     title = studio.strings.words(ENGLISH)("app_name")  # Gradio does not translate this one
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+    with FilelessBlocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         memory = gr.BrowserState(storage_key=MEMORY_KEY, secret=MEMORY_MASK)
         head = html_part("at-header")
         message = gr.HTML(js_on_load=RESTART, apply_default_css=False, elem_id="at-toast")
@@ -83,10 +85,11 @@ class PageEvents:
         self._models = ModelsEvents(studio)
 
     def opened(self, request: gr.Request, kept: object) -> tuple[Any, ...]:
-        """A page was opened or reloaded: header, chosen tab, then everything of the generate tab."""
+        """A page was opened or reloaded: header, chosen tab, drop zone, then everything of the generate tab."""
         asked = request.query_params.get("tab", GENERATE)
         tabs = gr.Tabs(selected=asked if asked in TABS else GENERATE)
-        return self._header(request), tabs, *self._generate.opened(request, kept)
+        zone = drop_zone(self._studio.words(request))
+        return self._header(request), tabs, zone, *self._generate.opened(request, kept)
 
     def pulse(self, request: gr.Request, model: str | None, kept: object) -> tuple[Any, ...]:
         """How the service is: header, the jobs' clock, the form's fields (if they were empty), the model's line."""
@@ -229,7 +232,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
 
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     tab, form = page.generate, list(page.generate.form)
-    opened = [page.header, page.tabs, page.memory, tab.stage, tab.clock, tab.history, tab.examples, *form]
-    blocks.load(events.opened, page.memory, [*opened, tab.model_line], **QUIET)
+    opened = [page.header, page.tabs, page.inspect.drop, page.memory, tab.stage, tab.clock, tab.history, tab.examples]
+    blocks.load(events.opened, page.memory, [*opened, *form, tab.model_line], **QUIET)
     pulse = [page.header, tab.clock, *form, tab.model_line]
     page.pulse.tick(events.pulse, [tab.model, page.memory], pulse, **QUIET)

@@ -1,7 +1,9 @@
-"""Who may call the page: only its own host names, only pages of its own origin, and only after login if there is one.
+"""Who may call the page: only its own host names, only pages of its own origin, only the addresses there are, and only
+after login if there is one.
 
 Plain ASGI, in front of everything Gradio serves. Without the host check a foreign page could reach this one by DNS
-rebinding; without the origin check it could upload by a form.
+rebinding; without the origin check it could upload by a form; without the list of addresses it could let Gradio fetch
+a script of its own and run it as this page.
 """
 
 import ipaddress
@@ -17,30 +19,39 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.settings import LOOPBACK_HOSTS, Settings
+from app.ui.addresses import HEALTH_PATH, LOGIN_PATH, Address, AddressBook
 
 SESSION_COOKIE = "atelier_session"
 SESSION_S = 14 * 86_400.0
 MAX_SESSIONS = 1000
-LOGIN_PATH = "/login"
-OPEN_PATHS = (LOGIN_PATH, "/atelier/health")
+OPEN_PATHS = (LOGIN_PATH, HEALTH_PATH)
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 (names to recognise, not to bind)
 FOREIGN = ("cross-site", "same-site")
-PAGE_HEADERS = {
-    # Gradio's page compiles its templates in the browser, so scripts cannot be forbidden; other places can.
-    "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; "
-    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+ALL_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
 }
+# Gradio's page compiles its templates in the browser and holds scripts in its text, so these cannot be forbidden.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+    "manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+# For whoever opens anything else as a page: no origin, no script, nothing loaded.
+FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+LOGIN_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+POLICIES = {"/": PAGE_POLICY, LOGIN_PATH: LOGIN_POLICY}
 
 
 def host_names(settings: Settings) -> frozenset[str]:
     """The names under which this page may be called, besides plain addresses when it is open to other machines."""
     own = {settings.ui_host} if settings.ui_host not in EVERYWHERE else set()
-    machine = {socket.gethostname().lower()} if binds_beyond_loopback(settings) else set()
-    return frozenset({*LOOPBACK_HOSTS, *own, *machine, *(name.lower() for name in settings.trusted_hosts)})
+    return frozenset({*LOOPBACK_HOSTS, *own, *(name.lower() for name in settings.trusted_hosts)})
 
 
 def binds_beyond_loopback(settings: Settings) -> bool:
@@ -49,44 +60,50 @@ def binds_beyond_loopback(settings: Settings) -> bool:
 
 
 class Doorkeeper:
-    """Refuses foreign hosts (400) and foreign origins (403), and adds the headers that keep a page to itself."""
+    """Refuses foreign hosts (400), foreign origins (403), addresses that are not listed (404, 405) and bodies of more
+    than an address takes (411, 413); and adds the headers that keep a page to itself."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], any_address: bool) -> None:
-        """`any_address`: a numeric host is fine; DNS rebinding needs a name of its own."""
+    def __init__(self, app: ASGIApp, names: Iterable[str], open_to_others: bool, addresses: Iterable[Address]) -> None:
+        """`open_to_others`: this machine's own name is fine too, whatever it is at the moment, and so is any numeric
+        host; DNS rebinding needs a name of its own."""
         self._app = app
         self._names = frozenset(names)
-        self._any_address = any_address
+        self._open_to_others = open_to_others
+        self._book = AddressBook(addresses)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(headers, scope.get("method", "GET"))
+        refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, scope["path"]))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await PlainTextResponse(refusal[1], refusal[0])(scope, receive, send)
+            refuse = PlainTextResponse(refusal[1], refusal[0])
+            await refuse(scope, receive, _with_headers(send, scope["path"]))
 
-    def _refusal(self, headers: Headers, method: str) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._knows(host):
             return 400, "Unknown host name. The owner can add it with ATELIER_TRUSTED_HOSTS."
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
             return 403, "Calls from other web pages are not allowed."
-        # A link from elsewhere may open the page; anything else from elsewhere may not even look.
-        opens = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
-        if headers.get("sec-fetch-site") in FOREIGN and not opens:
+        # The page has no websocket, so none has a method that fits.
+        status, address = self._book.find(scope["path"], scope.get("method", "websocket"))
+        if headers.get("sec-fetch-site") in FOREIGN and not (address and address.linked and _opens_a_page(headers)):
             return 403, "Calls from other web pages are not allowed."
-        return None
+        if address is None:
+            return status, "There is nothing here."
+        return _body_refusal(headers, address.max_body)
 
     def _knows(self, host: str) -> bool:
         name = _host_name(host)
-        return name in self._names or (self._any_address and _is_address(name))
+        return name in self._names or (self._open_to_others and (_is_address(name) or _is_this_machine(name)))
 
 
 class Sessions:
@@ -136,19 +153,34 @@ class LoginGate:
             await PlainTextResponse("Log in first.", 401)(scope, receive, send)
 
 
-def _with_headers(send: Send) -> Send:
+def _opens_a_page(headers: Headers) -> bool:
+    """A link was followed: the browser opens a page in a window, and not in a frame of the page that it left."""
+    return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
+
+
+def _body_refusal(headers: Headers, max_body: int) -> tuple[int, str] | None:
+    """The server reads no more than the length that was promised, so the promise is what counts."""
+    if "transfer-encoding" in headers:
+        return 411, "Say how long the body is (Content-Length)."
+    promised = headers.get("content-length", "0")
+    if not (promised.isascii() and promised.isdigit() and len(promised) < 16):
+        return 400, "The Content-Length is not a number."
+    if int(promised) > max_body:
+        return 413, f"At most {max_body} bytes can be sent here."
+    return None
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    wanted: Mapping[str, str] = ALL_HEADERS | {"content-security-policy": POLICIES.get(path, FILE_POLICY)}
+
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            _add_missing(headers, PAGE_HEADERS)
+            for name, value in wanted.items():
+                headers[name] = value
         await send(message)
 
     return sender
-
-
-def _add_missing(headers: MutableHeaders, wanted: Mapping[str, str]) -> None:
-    for name, value in wanted.items():
-        headers.setdefault(name, value)
 
 
 def _host_name(host: str) -> str:
@@ -165,3 +197,8 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_this_machine(name: str) -> bool:
+    """Asked each time: a machine is renamed, or moves to another network, while the page goes on."""
+    return name == socket.gethostname().lower()

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from app.client import ImageServiceClient
 from app.core.errors import AtelierError
 from app.core.settings import Settings
+from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
 from app.ui.link import ServiceLink
 from app.ui.login import Accounts, login_routes
 from app.ui.page import create_page
@@ -22,10 +23,10 @@ from app.ui.studio import Studio
 from app.ui.theme import create_theme
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.tools import add_tools
+from app.ui.uploads import Uploads, upload_routes
 
 STATIC = Path(__file__).parent / "static"
 CACHE_FOLDER = "ui-cache"
-MAX_UPLOAD = "32mb"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
 
@@ -64,7 +65,8 @@ def build_app(settings: Settings) -> FastAPI:
     client = ImageServiceClient(settings.service_url, key, timeout_s=ACT_TIMEOUT_S, origin="ui")
     watcher = ImageServiceClient(settings.service_url, key, timeout_s=LOOK_TIMEOUT_S, origin="ui", retries=0)
     strings = Strings()
-    studio = Studio(settings, ServiceLink(client, watcher), strings, strings.for_gradio())
+    uploads = Uploads()
+    studio = Studio(settings, ServiceLink(client, watcher), strings, strings.for_gradio(), uploads)
     blocks = create_page(studio)
     if settings.ui_mcp:
         if find_spec("mcp") is None:
@@ -74,12 +76,16 @@ def build_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(picture_routes(studio.link, ThumbnailCache(cache / "thumbnails", settings.ui_cache_bytes)))
+    app.include_router(upload_routes(uploads))
     if accounts is not None:
         sessions = Sessions()
         app.include_router(login_routes(accounts, sessions, strings))
         app.add_middleware(LoginGate, sessions=sessions)
     app.add_middleware(
-        Doorkeeper, names=host_names(settings), any_address=binds_beyond_loopback(settings)
+        Doorkeeper,
+        names=host_names(settings),
+        open_to_others=binds_beyond_loopback(settings),
+        addresses=(*ADDRESSES, *(TOOL_ADDRESSES if settings.ui_mcp else ())),
     )  # added last = asked first
     return _mounted(app, blocks, studio.texts, settings)
 
@@ -99,7 +105,7 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings
         blocked_paths=[str(settings.data_folder), str(settings.models_folder)],
         favicon_path=str(STATIC / "icon.png"),
         show_error=False,
-        max_file_size=MAX_UPLOAD,
+        max_file_size=0,  # no upload of Gradio's is open
         ssr_mode=False,
         enable_monitoring=False,
         pwa=False,

@@ -11,6 +11,7 @@ from app.core.settings import Settings
 from app.ui.form import Form, form_of
 from app.ui.link import ServiceLink
 from app.ui.strings import Strings, Words
+from app.ui.uploads import Uploads
 from app.ui.views.header import error_text
 from app.ui.views.toast import toast
 
@@ -24,12 +25,13 @@ TABS = (GENERATE, LIBRARY, QUEUE, INSPECT, MODELS)
 
 @dataclass(frozen=True)
 class Studio:
-    """The line to the service and the words. One for the whole page; it holds nothing of any visitor."""
+    """The line to the service, the words, and what visitors just handed in. One for the whole page."""
 
     settings: Settings
     link: ServiceLink
     strings: Strings
     texts: gr.I18n
+    uploads: Uploads
 
     def words(self, request: gr.Request) -> Words:
         """The words for this visitor."""

@@ -1,7 +1,11 @@
 """One service, one page and one browser for all browser tests; each test is a fresh visitor."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -67,6 +71,14 @@ def page_process(tmp_path_factory: pytest.TempPathFactory, service: RunningServi
         running = RunningPage(tmp_path_factory.mktemp("page"), service.url)
     with running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def page_inside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the page consists of. In a process of its own: Gradio leaves a loop open that nobody can close."""
+    command = [sys.executable, "-m", "tests.ui.page_inside", str(tmp_path_factory.mktemp("inside"))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    return dict(json.loads(done.stdout))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import requests
 from PIL import Image
 
 from app.client import ImageServiceClient
+from app.ui.addresses import EVENTS_PATH, MAX_JSON_BYTES, MAX_UPLOAD_BYTES, UPLOAD_PATH
 from app.ui.login import add_user
 from tests.running import ROOT, RunningPage, RunningService
 
@@ -37,7 +38,7 @@ def test_a_foreign_host_name_is_refused_on_every_address(http: requests.Session,
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/run/generate"])
+@pytest.mark.parametrize("path", [UPLOAD_PATH, EVENTS_PATH, "/login", "/gradio_api/upload"])
 def test_a_foreign_page_can_neither_upload_nor_call(
     http: requests.Session, page_process: RunningPage, headers: dict[str, str], path: str
 ) -> None:
@@ -51,7 +52,7 @@ def test_a_link_from_elsewhere_may_open_the_page(http: requests.Session, page_pr
     answer = http.get(page_process.url + "/", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["x-frame-options"] == "DENY"
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_link_from_elsewhere_may_open_the_page(http: requests.Session, page_pr
 def test_no_file_of_this_machine_is_served(http: requests.Session, page_process: RunningPage, path: str) -> None:
     for address in (f"/gradio_api/file={path}", f"/file={path}", f"/atelier/picture/{path}.png"):
         answer = http.get(page_process.url + address)
-        assert answer.status_code in (400, 403, 404, 405), address
+        assert answer.status_code in (403, 404), address
         assert b"root:" not in answer.content
 
 
@@ -87,9 +88,57 @@ def test_pictures_come_as_saved_and_thumbnails_as_webp(
 
 
 def test_nothing_of_the_page_is_offered_as_an_api(http: requests.Session, page_process: RunningPage) -> None:
-    assert http.get(page_process.url + "/gradio_api/info").json()["named_endpoints"] == {}
-    for path in ("/docs", "/openapi.json", "/monitoring"):
-        assert http.get(page_process.url + path).status_code in (403, 404), path
+    for path in ("/docs", "/openapi.json", "/monitoring", "/config", "/gradio_api/info", "/gradio_api/mcp/"):
+        assert http.get(page_process.url + path).status_code == 404, path
+
+
+CLOSED_GETS = (
+    "file=x", "file/x", "proxy=http://127.0.0.1:9/", "deep_link", "custom_component/1/client/component/index.js",
+    "vibe-code", "dev/reload", "queue/data", "queue/status", "heartbeat/x", "startup-events", "token", "user", "app_id",
+    "login_check", "upload_progress?upload_id=x", "stream/a/b/1/playlist.m3u8", "runs", "openapi.json", "theme.css",
+    "profiling/summary", "a-route-of-next-year",
+)  # fmt: skip
+CLOSED_POSTS = (
+    "process_recording", "vibe-edit", "vibe-code", "undo-vibe-edit", "vibe-starter-queries", "cancel", "reset",
+    "stream/x", "call/generate", "call/v2/generate", "run/generate", "api/predict", "queue/join", "upload",
+    "component_server",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [*(("GET", path) for path in CLOSED_GETS), *(("POST", path) for path in CLOSED_POSTS)]
+)
+def test_a_route_of_gradio_that_the_page_does_not_use_is_closed(
+    http: requests.Session, page_process: RunningPage, method: str, path: str
+) -> None:
+    answer = http.request(method, f"{page_process.url}/gradio_api/{path}")
+    assert (answer.status_code, answer.text) == (404, "There is nothing here.")
+
+
+def test_only_the_methods_of_an_address_and_only_its_size_of_body_pass(
+    http: requests.Session, page_process: RunningPage
+) -> None:
+    url = page_process.url
+    for method, path in (("DELETE", "/"), ("POST", "/theme.css"), ("GET", EVENTS_PATH), ("OPTIONS", EVENTS_PATH)):
+        assert http.request(method, url + path).status_code == 405, path
+    assert http.post(url + EVENTS_PATH, data=b" " * (MAX_JSON_BYTES + 1)).status_code == 413
+    promise = {"Content-Length": str(MAX_UPLOAD_BYTES + 1), "Connection": "close"}
+    assert http.post(url + UPLOAD_PATH, headers=promise).status_code == 413
+    assert http.post(url + EVENTS_PATH, data=iter([b"{", b"}"])).status_code == 411
+    assert http.get(url + "/", data=b"x").status_code == 413
+
+
+def test_deep_json_is_refused_and_the_page_goes_on(http: requests.Session, page_process: RunningPage) -> None:
+    for body in (b"[" * 1_000_000, b'{"data":' + b"[" * 500_000 + b"]" * 500_000 + b',"fn_index":0}'):
+        answer = http.post(page_process.url + EVENTS_PATH, data=body, headers={"Content-Type": "application/json"})
+        assert 400 <= answer.status_code < 500
+    assert http.get(page_process.url + "/atelier/health").status_code == 200
+
+
+def test_whatever_is_opened_besides_the_page_has_no_rights(http: requests.Session, page_process: RunningPage) -> None:
+    for path in ("/theme.css", "/atelier/health", "/gradio_api/file=x", "/atelier/picture/x.png", EVENTS_PATH):
+        assert http.get(page_process.url + path).headers["content-security-policy"].startswith("sandbox;"), path
+    assert "script" not in http.get(page_process.url + "/login").headers["content-security-policy"]
 
 
 def test_beyond_loopback_it_refuses_to_start_without_a_login(tmp_path: Path) -> None:
@@ -106,8 +155,10 @@ def test_with_a_login_file_nobody_passes_without_the_password(tmp_path: Path, se
     with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
         session = requests.Session()
         session.trust_env = False
-        for path in ("/config", "/gradio_api/info", "/atelier/picture/x.png"):
+        for path in ("/", "/theme.css", "/assets/x.js", "/atelier/picture/x.png"):
             assert session.get(page.url + path).status_code == 401, path
+        assert session.post(page.url + UPLOAD_PATH, data=b"x").status_code == 401
+        assert session.post(page.url + EVENTS_PATH, json={"data": []}).status_code == 401
         sent = session.get(page.url + "/", headers={"Accept": "text/html"})
         assert sent.url.endswith("/login")
         for _ in range(3):
@@ -128,9 +179,9 @@ def test_the_right_password_opens_the_page_and_logout_closes_it(tmp_path: Path, 
         assert entered.status_code == 200
         cookie = next(iter(session.cookies))
         assert cookie.has_nonstandard_attr("HttpOnly")
-        assert session.get(page.url + "/config").status_code == 200
+        assert session.get(page.url + "/theme.css").status_code == 200
         session.post(page.url + "/logout")
-        assert session.get(page.url + "/config").status_code == 401
+        assert session.get(page.url + "/theme.css").status_code == 401
 
 
 def test_the_page_loads_neither_torch_nor_flask_nor_the_services_rooms() -> None:

@@ -102,8 +102,44 @@
     open(dialog, opener);
   }
 
+  // A dropped or chosen file goes to the page as bytes; the page's Python is then told the name it got.
+  async function handIn(zone, file, trigger) {
+    if (!file || zone.ariaBusy === "true") return;
+    if (file.size > Number(zone.dataset.most)) return trigger("click", { act: "too-large" });
+    zone.ariaBusy = "true";
+    try {
+      const answer = await fetch(zone.dataset.upload, { method: "POST", body: file });
+      if (answer.ok) trigger("click", { act: "handed-in", id: (await answer.json()).name });
+      else trigger("click", { act: answer.status === 503 ? "no-room" : "failed" });
+    } catch {
+      trigger("click", { act: "failed" });
+    } finally {
+      zone.ariaBusy = "false";
+    }
+  }
+
+  function listenForFiles(element, trigger) {
+    const zoneOf = (event) => (event.target instanceof Element ? event.target.closest("[data-upload]") : null);
+    element.addEventListener("change", (event) => {
+      const zone = zoneOf(event);
+      if (!zone) return;
+      handIn(zone, event.target.files[0], trigger);
+      event.target.value = ""; // the same file again is a change again
+    });
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      element.addEventListener(name, (event) => {
+        const zone = zoneOf(event);
+        if (!zone) return;
+        event.preventDefault();
+        zone.classList.toggle("at-drop-over", name === "dragover");
+        if (name === "drop") handIn(zone, event.dataTransfer.files[0], trigger);
+      });
+    }
+  }
+
   // Called by each HTML part of the page: buttons with data-act send their data to Python.
   window.atelierActions = (element, trigger) => {
+    listenForFiles(element, trigger);
     element.addEventListener("click", async (event) => {
       const pressed = event.target instanceof Element ? event.target.closest("[data-act]") : null;
       if (!pressed || pressed.disabled || !element.contains(pressed)) return;

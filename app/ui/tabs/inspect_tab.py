@@ -3,19 +3,19 @@
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from app.core.errors import ServiceError
-from app.ui.actions import html_part
+from app.ui.actions import HANDED_IN, Action, html_part
 from app.ui.markup import Markup, notice
 from app.ui.strings import Words
 from app.ui.studio import QUIET, Studio
 from app.ui.views.header import error_text
 from app.ui.views.inspect import inspection_page
+from app.ui.visitors import visitor_of
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 33_000_000
@@ -26,23 +26,20 @@ SHOWN_WIDTH = 512
 class InspectTab:
     """The components that other files wire up."""
 
-    file: gr.File
+    drop: gr.HTML
     page: gr.HTML
 
 
 def create_inspect_tab(studio: Studio) -> InspectTab:
     """Lay the tab out. Call it inside the tab."""
-    texts = studio.texts
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            file = gr.File(
-                label=texts("inspect_drop"), file_types=[".png", ".jpg", ".jpeg", ".webp"], type="filepath",
-                elem_id="at-inspect-file", height=200,
-            )  # fmt: skip
+            # Not Gradio's own: that one keeps files under paths which the browser then names.
+            drop = html_part("at-inspect-file")
         with gr.Column(scale=6, min_width=320):
             page = html_part("at-inspect")
-    file.change(InspectEvents(studio).inspect, file, page, **QUIET)
-    return InspectTab(file, page)
+    drop.click(InspectEvents(studio).inspect, None, page, **QUIET)
+    return InspectTab(drop, page)
 
 
 class InspectEvents:
@@ -51,13 +48,14 @@ class InspectEvents:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
-    def inspect(self, request: gr.Request, path: str | None) -> Any:
-        """What the file says. The uploaded copy is deleted as soon as it is read."""
-        words, link = self._studio.words(request), self._studio.link
-        if path is None:
-            return ""
-        data = Path(path).read_bytes()
-        Path(path).unlink(missing_ok=True)
+    def inspect(self, request: gr.Request, event: gr.EventData) -> Any:
+        """What the file says that was just handed in; it is kept nowhere."""
+        words, link, action = self._studio.words(request), self._studio.link, Action.of(event)
+        if action.act != HANDED_IN:
+            return notice(words.find(f"upload_{action.act}") or words("upload_failed"), "bad")
+        data = self._studio.uploads.take(visitor_of(request.request), action.id)
+        if data is None:
+            return notice(words("upload_failed"), "bad")
         try:
             found = link.ask(lambda: link.client.inspect(data))
         except ServiceError as error:

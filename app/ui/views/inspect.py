@@ -4,12 +4,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from app.ui.markup import Markup, action, join, notice
+from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
+from app.ui.markup import Markup, action, icon, join, notice
 from app.ui.strings import Words
 from app.ui.views.pictures import facts, facts_list
 
 MAX_SHOWN_CHARS = 16_384
 MAX_SHOWN_FIELDS = 64
+
+
+def drop_zone(words: Words) -> Markup:
+    """Where a picture is dropped or chosen. `static/page.js` sends it to the page as bytes."""
+    return Markup(
+        '<label class="at-drop" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
+        '<input type="file" class="at-hidden" accept=".png,.jpg,.jpeg,.webp"></label>'
+    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("inspect_drop"))
 
 
 def inspection_page(found: Mapping[str, Any], words: Words) -> Markup:
