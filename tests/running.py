@@ -54,6 +54,11 @@ class RunningProgram:
         return self._process
 
     @property
+    def pid(self) -> int | None:
+        """Of the running process; None while there is none."""
+        return self._process.pid if self._process else None
+
+    @property
     def log(self) -> str:
         """What it printed so far."""
         return (self.folder / "program.out").read_text("utf-8", "replace")

@@ -20,10 +20,11 @@ Draw = Callable[[GenerationRequest, int], bytes]
 
 @dataclass
 class Promises:
-    """What clients were told: the request and the job id behind each idempotency key."""
+    """What clients were told: the request and the job id behind each idempotency key; which images they deleted."""
 
     requests: dict[str, GenerationRequest] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
 
     def note(self, key: str, job: Job) -> None:
         """A submit was acknowledged. One key must always mean the same job."""
@@ -67,6 +68,44 @@ def check_table(url: str, promises: Promises) -> Counter[int]:
         assert kinds[row.id][-1] == "succeeded", kinds[row.id]
         assert pictures[row.id] == row.num_images
     return Counter(row.attempt for row in rows)
+
+
+def check_history(url: str, promises: Promises) -> Counter[str]:
+    """The rules that hold for any mix of doors, kills, cancels and deletes; gives the number of jobs in each state.
+
+    Every acknowledged submit has one row, which is finished. No job failed. Events have no gap and one end, which is
+    the state. A job that succeeded showed each picture once, and its rows are there unless somebody deleted them; a
+    cancelled one has no picture.
+    """
+    database = open_database(url)
+    try:
+        with database.connect() as connection:
+            rows = connection.execute(select(jobs)).all()
+            history = connection.execute(select(events).order_by(events.c.job_id, events.c.seq)).all()
+            pictures = connection.execute(select(images.c.job_id, images.c.id)).all()
+    finally:
+        database.dispose()
+    keys = {row.idempotency_key: row.id for row in rows if row.idempotency_key}
+    assert {key: keys.get(key) for key in promises.ids} == promises.ids
+    kinds: dict[str, list[str]] = {row.id: [] for row in rows}
+    shown: dict[str, set[str]] = {row.id: set() for row in rows}
+    for event in history:
+        kinds[event.job_id].append(event.kind)
+        assert event.seq == len(kinds[event.job_id]), f"job {event.job_id}: a gap before event {event.seq}"
+        if event.kind == "image":
+            shown[event.job_id].add(event.data["id"])
+    kept: dict[str, set[str]] = {row.id: set() for row in rows}
+    for job_id, image_id in pictures:
+        kept[job_id].add(image_id)
+    for row in rows:
+        told = kinds[row.id]
+        assert row.state in ("succeeded", "cancelled"), f"job {row.id}: {row.state} {row.error}"
+        assert told[-1] == row.state, f"job {row.id} is {row.state}, and its events say {told}"
+        assert sum(kind in ("succeeded", "failed", "cancelled") for kind in told) == 1, f"job {row.id}: {told}"
+        wanted = row.num_images if row.state == "succeeded" else 0
+        assert told.count("image") == len(shown[row.id]) == wanted, f"job {row.id}: {told}"
+        assert shown[row.id] - promises.deleted <= kept[row.id] <= shown[row.id], f"job {row.id}: other pictures"
+    return Counter(row.state for row in rows)
 
 
 def check_files(url: str, folder: Path, scratch: Path) -> int:

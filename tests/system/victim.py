@@ -10,7 +10,7 @@ from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from tests.running import RunningService
 
-START_S = 120.0
+START_S = 300.0
 GONE_S = 10.0
 ENGINE_MODULES = ("app.engine.testing", "app.engine.child")
 

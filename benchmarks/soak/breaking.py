@@ -1,0 +1,99 @@
+"""What is broken under the studio, and in which order: every way at least three times in the first half."""
+
+import errno
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.running import RunningPage
+from tests.system.victim import Victim, wait_until
+
+HOLD_FULL_S = 6.0
+READY_S = 300.0  # of a loaded machine
+ROUNDS = 3
+
+
+class Breaker:
+    """Breaks a studio that others use meanwhile, and brings back what nobody else starts again.
+
+    `restart_watcher` ends the drop folder's watcher by `kill -9` and starts another.
+    """
+
+    def __init__(
+        self, service: Victim, page: RunningPage, restart_watcher: Callable[[], None], disk: Path | None, seed: int
+    ) -> None:
+        self._service, self._page, self._disk = service, page, disk
+        self._dice = random.Random(seed)
+        self.done: Counter[str] = Counter()
+        self.back_s: list[float] = []
+        self._ways: dict[str, Callable[[], None]] = {
+            "engine": self._kill_engine,
+            "worker": service.kill_worker,
+            "arbiter": self._kill_arbiter,
+            "everything": self._kill_all,
+            "page": self._kill_page,
+            "watcher": restart_watcher,
+        }
+        if disk is not None:
+            self._ways["full disk"] = self.fill_disk
+
+    def plan(self) -> list[str]:
+        """The names of what to do, shuffled."""
+        ways = list(self._ways) * ROUNDS
+        self._dice.shuffle(ways)
+        return ways
+
+    def do(self, way: str) -> None:
+        """Break that, and return when the service takes work again."""
+        began = time.monotonic()
+        self._ways[way]()
+        wait_until("the service is ready", self._ready, READY_S)
+        self.done[way] += 1
+        self.back_s.append(round(time.monotonic() - began, 2))
+
+    def fill_disk(self) -> None:
+        """No room at all for some seconds."""
+        assert self._disk is not None
+        filler = self._disk / "filler"
+        try:
+            with filler.open("wb", buffering=0) as stream:
+                _write_until_full(stream.write)
+            time.sleep(HOLD_FULL_S)
+        finally:
+            filler.unlink(missing_ok=True)
+
+    def _kill_engine(self) -> None:
+        wait_until("there is an engine to kill", self._service.kill_engine, READY_S, 0.01)
+
+    def _kill_arbiter(self) -> None:
+        self._service.kill_arbiter()
+        self._service.start(READY_S)
+
+    def _kill_all(self) -> None:
+        self._page.kill()
+        self._service.kill_all()
+        self._service.start(READY_S)
+        self._page.start(READY_S)
+
+    def _kill_page(self) -> None:
+        self._page.kill()
+        self._page.start(READY_S)
+
+    def _ready(self) -> bool:
+        try:
+            return self._service.client.ready()
+        except Exception:  # noqa: BLE001 - whatever it says, it is not ready
+            return False
+
+
+def _write_until_full(write: Callable[[bytes], int]) -> None:
+    for size in (2**20, 4096, 1):
+        block = bytes(size)
+        try:
+            while write(block):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
