@@ -50,7 +50,9 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-def soak(folder: Path, *, minutes: float, seed: int, csv: Path, engine: str = "test", pause_s: float = 2.0) -> Outcome:
+def soak(
+    folder: Path, *, minutes: float, seed: int, csv: Path, engine: str = "test", pause_s: float = 2.0, rounds: int = 3
+) -> Outcome:
     """Run it. Raises AssertionError if a promise was broken; drifts are given back to be judged."""
     with ExitStack() as stack:
         disk = stack.enter_context(small_disk(folder / "disk", 96 + int(minutes * 16)))
@@ -65,7 +67,7 @@ def soak(folder: Path, *, minutes: float, seed: int, csv: Path, engine: str = "t
         watcher = stack.enter_context(_Watcher(drop, service.url))
         studio = Studio(service.url, drop, models, threading.Event())
         sampler = Sampler(_watched(service, page, watcher, drop), csv, every_s=min(10.0, minutes))
-        breaker = Breaker(service, page, watcher.restart, disk, seed)
+        breaker = Breaker(service, page, watcher.restart, disk, seed, rounds)
         made = _use(studio, sampler, breaker, page, minutes, seed, pause_s)
         return _judge(service, studio, sampler, breaker, watcher, made, folder / "thumbnails", disk is not None)
 
