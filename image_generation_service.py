@@ -28,7 +28,7 @@ from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import upgrade
-from app.service import Parts, addresses, create_app, data_lock
+from app.service import Parts, addresses, create_app, data_lock, private_data
 from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
 from app.service.model_events import tell_download
 
@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     chosen = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     settings = Settings(**chosen)
+    private_data.from_now_on()
     try:
         if options.new_key is not None:
             return _tell_new_key(settings, Scope(options.new_key))
@@ -130,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Held by this process until it ends; a restarted worker waits for the one before it.
         lock = data_lock.DataLock(settings)
         lock.acquire(owner, RESTART_PATIENCE_S)
+        private_data.tighten(settings.data_folder)
         service = build_service(settings, keys)
         service.data_lock = lock
         return service

@@ -118,7 +118,7 @@ subsets() {
 setup() {
     export ATELIER_SERVICE_URL="${ATELIER_SERVICE_URL:-$OWN_URL}"
     drop_socks_proxies
-    mkdir -p "$LOGS" "$RUN"
+    (umask 077 && mkdir -p "$LOGS" "$RUN")
     SERVICE_PYTHON="$(own_service_python)"
     if [ -z "$SERVICE_PYTHON" ]; then
         install requirements.txt image_generation_service_requirements.txt
@@ -193,7 +193,7 @@ start_service() {
     say "Starting the image service …"
     check_port "$PORT" "the image service" ATELIER_PORT
     rm -f "$RUN/ready"
-    : >"$LOGS/image_service.console.log"
+    new_log "$LOGS/image_service.console.log"
     set -m # a process group of its own: Ctrl-C reaches this script only, which then ends things in order
     supervise &
     SUPERVISOR=$!
@@ -299,10 +299,14 @@ command_up() {
     done
 }
 
+# new_log FILE: empty, and readable by its owner alone. Programs append to it (>>) and turn it over at 10 MiB.
+new_log() { (umask 077 && : >"$1" && chmod 600 "$1"); }
+
 start_watcher() {
     [ -d "$ATELIER_DROP_FOLDER" ] || fail "ATELIER_DROP_FOLDER=$ATELIER_DROP_FOLDER is not a folder."
     set -m
-    .venv/bin/python -m app watch "$ATELIER_DROP_FOLDER" </dev/null >"$LOGS/watch.log" 2>&1 &
+    new_log "$LOGS/watch.log"
+    .venv/bin/python -m app watch "$ATELIER_DROP_FOLDER" </dev/null >>"$LOGS/watch.log" 2>&1 &
     WATCHER=$!
     set +m
     echo "$WATCHER" >"$RUN/watcher.pid"
@@ -312,7 +316,8 @@ start_page() {
     local deadline=$((SECONDS + READY_TIMEOUT_S))
     check_port "$UI_PORT" "the page" ATELIER_UI_PORT
     set -m
-    .venv/bin/python -m app ui </dev/null >"$LOGS/ui.log" 2>&1 &
+    new_log "$LOGS/ui.log"
+    .venv/bin/python -m app ui </dev/null >>"$LOGS/ui.log" 2>&1 &
     UI=$!
     set +m
     echo "$UI" >"$RUN/ui.pid"
@@ -375,7 +380,7 @@ command_stop() {
 
 command_test() {
     drop_socks_proxies
-    mkdir -p "$LOGS" "$RUN"
+    (umask 077 && mkdir -p "$LOGS" "$RUN")
     install requirements.txt image_generation_service_requirements.txt requirements-dev.txt
     .venv/bin/python -m ruff check .
     .venv/bin/python -m ruff format --check .

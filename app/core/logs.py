@@ -2,10 +2,12 @@
 
 import logging
 import sys
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import structlog
+
+from app.core.log_files import Console, PrivateLogFile
+from app.core.log_lines import Plain
 
 _SHARED = (
     structlog.contextvars.merge_contextvars,
@@ -13,14 +15,14 @@ _SHARED = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
-MAX_LOG_BYTES = 10 * 2**20
-KEPT_LOG_FILES = 5
 
 
 def configure_logs(level: str, file: Path | None = None) -> None:
     """Send every log record to the console and, as one JSON object a line, to `file` (10 MiB, 5 old ones kept).
 
-    Call once, at a process's start. Bind `request_id` and `job_id` with `structlog.contextvars`.
+    Call once, at a process's start. Bind `request_id` and `job_id` with `structlog.contextvars`. No line has control
+    characters, keys or the values of variables; the messages of exceptions that may quote a request are left out
+    unless `level` is DEBUG. Only the owner can read the files.
     """
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -28,27 +30,24 @@ def configure_logs(level: str, file: Path | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()), foreign_pre_chain=list(_SHARED)
-        )
+    plain = Plain(verbose=level.upper() == "DEBUG")
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    handlers: list[logging.Handler] = [console]
+    handlers: list[logging.Handler] = [_with(Console(sys.stderr), plain, console)]
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        rotating = RotatingFileHandler(file, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOG_FILES, encoding="utf-8")
-        rotating.setFormatter(
-            structlog.stdlib.ProcessorFormatter(
-                processors=[
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
-                    structlog.processors.JSONRenderer(ensure_ascii=False),
-                ],
-                foreign_pre_chain=list(_SHARED),
-            )
-        )
-        handlers.append(rotating)
+        handlers.append(_with(PrivateLogFile(file), plain, structlog.processors.JSONRenderer(ensure_ascii=False)))
     root = logging.getLogger()
+    for before in root.handlers:
+        if isinstance(before, PrivateLogFile):
+            before.close()
     root.handlers = handlers
     root.setLevel(level.upper())
+
+
+def _with(handler: logging.Handler, plain: Plain, renderer: structlog.types.Processor) -> logging.Handler:
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[remove, plain, renderer], foreign_pre_chain=list(_SHARED))
+    )
+    return handler

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         PROJECT_FOLDER / "models" / "generated_images_service", description="Saved pictures, a folder a day."
     )
     logs_folder: Path = Field(PROJECT_FOLDER / "logs", description="Log files.")
-    database_url: str | None = Field(
+    database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of the job table; SQLite in the data folder if absent, PostgreSQL by URL."
     )
 
@@ -135,8 +135,9 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        """The job table's URL, with the default filled in."""
-        return self.database_url or f"sqlite:///{self.data_folder / 'atelier.db'}"
+        """The job table's URL, with the default filled in. It may hold a password."""
+        given = self.database_url
+        return given.get_secret_value() if given is not None else f"sqlite:///{self.data_folder / 'atelier.db'}"
 
     @property
     def binds_beyond_loopback(self) -> bool:

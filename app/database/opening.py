@@ -15,6 +15,7 @@ from app.database.sqlite_file import FileWatch, file_of, refuse_network_disk
 PATIENCE_S = 10  # for a lock, a connection, a pooled connection
 CHECKED_WHOLE_BYTES = 64 * 2**20  # at about 300 MiB/s: a start stays quick
 IDLE_IN_TRANSACTION_S = 10  # less than a lease: a frozen service must not keep its rows locked from those who take over
+FOR_ALL: dict[str, Any] = {"pool_timeout": PATIENCE_S, "hide_parameters": True}  # an error must not quote a prompt
 # An address that vanished without a word is noticed by the kernel; a query that never ends by the server.
 POSTGRES = {
     "connect_timeout": PATIENCE_S,
@@ -40,10 +41,8 @@ def open_database(url: str) -> Engine:
         given = make_url(url).query
         limits = {name: value for name, value in POSTGRES.items() if name not in given}
         # PostgreSQL's own default is 100 connections for all services together.
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=PATIENCE_S, connect_args=limits
-        )
-    engine = create_engine(url, pool_size=20, max_overflow=80, pool_timeout=PATIENCE_S)
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=limits, **FOR_ALL)
+    engine = create_engine(url, pool_size=20, max_overflow=80, **FOR_ALL)
     file = file_of(engine.url)
     if file is not None:
         refuse_network_disk(file)

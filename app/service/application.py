@@ -1,10 +1,7 @@
 """create_app: the Flask app of the image service, put together from its doors."""
 
-import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
@@ -20,6 +17,7 @@ from app.service import (
     request_ids,
     security,
 )
+from app.service.bodies import StrictJson
 from app.service.inputs import ModelKey, refuse_invalid
 from app.service.keys import ApiKeys
 from app.service.parts import EXTENSION, Parts
@@ -41,16 +39,6 @@ DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Error
 (RFC 9457) with a stable `code`. Times are UTC (ISO 8601), durations seconds, sizes pixels or bytes."""
 
 
-class _StrictJson(DefaultJSONProvider):
-    """JSON as RFC 8259 has it: NaN and Infinity, which Python's reader takes, are no JSON."""
-
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        try:
-            return json.loads(s, parse_constant=_refuse_constant, **kwargs)
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
-
-
 def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] = DOORS) -> OpenAPI:
     """The WSGI app over `parts`. Without `keys` whoever reaches it may do everything."""
     app = docs_page.DocumentedApi(
@@ -65,7 +53,7 @@ def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] 
         static_folder=None,
         openapi_extensions={"security": [{}, {"key": []}]},
     )
-    app.json = _StrictJson(app)
+    app.json = StrictJson(app)
     app.url_map.converters["model"] = ModelKey
     app.extensions[EXTENSION] = parts
     # Order matters: an id for the request first, so that whatever is refused after it carries one.
@@ -77,7 +65,3 @@ def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] 
     for door in doors:
         door(app, parts)
     return app
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -14,7 +14,7 @@ from app.core.errors import FieldError, InvalidRequest
 from app.core.schema import SavedImage
 from app.picture import png
 from app.service.answers import answers, binary
-from app.service.inputs import ImagePath, PageQuery, Query, whole_body
+from app.service.inputs import ImagePath, PageQuery, Query
 from app.service.keys import Scope
 from app.service.parts import current_parts
 from app.service.replies import no_unknown_id, reply
@@ -22,7 +22,6 @@ from app.service.security import needs
 
 TAG = Tag(name="images", description="The library of saved pictures.")
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
-MAX_INSPECT_BYTES = 64 * 2**20
 # Bytes under an id never change. `private`: a shared cache must not hand them to somebody without a key.
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -178,7 +177,6 @@ def thumbnail_file(path: ImagePath, query: ThumbnailQuery) -> Response:
 
 
 @needs(Scope.READ)
-@whole_body(MAX_INSPECT_BYTES)
 def inspect_picture() -> Response:
     """What does this picture file say about how it was made?
 

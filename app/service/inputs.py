@@ -1,7 +1,6 @@
 """Parameters that several addresses share, and how a body is read."""
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from flask import Response, current_app, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,10 +8,7 @@ from werkzeug.routing import BaseConverter
 
 from app.core.errors import FieldError, InvalidRequest
 
-MAX_JSON_BYTES = 2**20  # two prompts of 20,000 characters are at most 480 kB of JSON
 MAX_PAGE = 200
-_BODY_LIMIT = "_atelier_body_limit"
-View = TypeVar("View", bound=Callable[..., object])
 Origin = Literal["api", "ui", "cli", "drop"]
 
 
@@ -67,21 +63,11 @@ class SubmitHeaders(BaseModel):
     origin: Origin = Field("api", alias="X-Atelier-Origin", description="Which door the request came through.")
 
 
-def whole_body(limit: int) -> Callable[[View], View]:
-    """Mark a view that takes bodies of up to `limit` bytes instead of 1 MiB of JSON."""
-
-    def mark(view: View) -> View:
-        setattr(view, _BODY_LIMIT, limit)
-        return view
-
-    return mark
-
-
 def check_body() -> Response | None:
     """Before a view with a JSON body: 413 if it is too long, 415 for another type, 400 if it is not JSON."""
+    if request.method == "OPTIONS":  # a browser's question before the request itself
+        return None
     view = current_app.view_functions.get(request.endpoint or "")
-    settings_limit: int = current_app.config["MAX_CONTENT_LENGTH"]
-    request.max_content_length = min(getattr(view, _BODY_LIMIT, MAX_JSON_BYTES), settings_limit)
     if "body" in getattr(view, "__annotations__", {}):
         body = request.get_json()
         if not isinstance(body, dict):

@@ -1,11 +1,10 @@
 """The playground's API: `/prompt`, `/queue_status`, `/getlibrary`, `/library/…`. A translator, nothing else."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 
 from app.core.errors import FieldError, InvalidRequest, UnknownImage
 from app.core.schema import RANDOM_SEED, GenerationRequest, Job
@@ -129,7 +128,7 @@ def _body() -> Mapping[str, Any]:
     text = request.get_data(as_text=True)
     for candidate in (text, _MISSING_COMMA.sub(r"\1,\2", text)):
         try:
-            body = json.loads(candidate)
+            body = current_app.json.loads(candidate)
         except ValueError:
             continue
         if isinstance(body, dict):

@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-Id"
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -35,13 +36,16 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    # The path alone: a query may hold a prompt.
-    log = _logger.debug if request.path in ("/health", "/ready", "/metrics") else _logger.info
+    # No query, and no path that led to nothing: either may hold a prompt or a key.
+    known = request.url_rule.rule if request.url_rule is not None else "(no such address)"
+    log = _logger.debug if known in ("/health", "/ready", "/metrics") else _logger.info
     log(
         "request",
-        method=request.method,
-        path=request.path,
+        method=request.method if request.method in METHODS else "(other)",
+        path=request.path if response.status_code < 400 else known,
         status=response.status_code,
         ms=round((time.perf_counter() - g.started) * 1000, 1),
     )
+    if response.status_code >= 400:
+        _logger.debug("request_path", path=request.path)
     return response

@@ -11,6 +11,7 @@ from werkzeug.exceptions import SecurityError
 
 from app.core.errors import NotAllowed, NotAuthenticated
 from app.core.settings import LOOPBACK_HOSTS, Settings
+from app.service.bodies import limit_body
 from app.service.keys import ApiKeys, Scope
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -66,6 +67,7 @@ def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
         _check_host(hosts)
         _check_origin(cors)
         _check_key(keys)
+        limit_body()
 
     def protect(response: Response) -> Response:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")

