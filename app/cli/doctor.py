@@ -12,8 +12,9 @@ from app.cli.machine import Machine, listener, look_at_machine
 from app.cli.models import state_of
 from app.cli.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of, why
 from app.client import ImageServiceClient
+from app.confine import missing
 from app.core.errors import ServiceError
-from app.core.settings import Settings
+from app.core.settings import Confine, Settings
 from app.tiers.choose import Room
 
 VramOption = Annotated[
@@ -49,10 +50,11 @@ def doctor(
             {"key": m["key"], "state": state_of(m), "verdict": plan_row(plan)[-1], "plan": plan_json(plan)}
             for m, plan in plans
         ]
-        print_json({"machine": machine.as_dict(), "service": service, "ports": ports, "models": found})
+        walls = {"confine": settings.confine, "missing": missing()}
+        print_json({"machine": machine.as_dict(), "walls": walls, "service": service, "ports": ports, "models": found})
         return
     if not elsewhere:
-        _print_machine(machine, service, ports)
+        _print_machine(machine, service, ports, settings.confine)
         typer.echo("")
     where = f"on a machine with {_words(room)}" if elsewhere else "on this machine"
     rows = [(m["key"], state_of(m), *plan_row(plan)) for m, plan in plans]
@@ -77,7 +79,7 @@ def _words(room: Room) -> str:
     return f"{gpu}, {room.ram / GIB:.0f} GB RAM"
 
 
-def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[str, Any]]) -> None:
+def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[str, Any]], confine: Confine) -> None:
     gpus = ", ".join(f"{gpu.name} ({shown_size(gpu.memory_bytes)})" for gpu in machine.gpus) or "none found"
     rows = [
         ("system", machine.system),
@@ -86,10 +88,17 @@ def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[s
         ("memory", f"{shown_size(machine.memory_bytes)}, {shown_size(machine.memory_free_bytes)} free"),
         ("GPU", gpus),
         ("disk", f"{shown_size(machine.disk_free_bytes)} free for pictures"),
+        ("models' process", _walls(confine)),
         ("service", service["words"]),
     ]
     rows += [(f"port {port['port']}", f"{port['for']}: {port['owner'] or 'free'}") for port in ports]
     print_table(("Atelier on", "this machine"), rows)
+
+
+def _walls(confine: Confine) -> str:
+    if confine is Confine.OFF:
+        return "not confined (ATELIER_CONFINE=off)"
+    return " ".join(missing()) or "confined: no network, no files but the models, no other programs"
 
 
 def _service(client: ImageServiceClient) -> dict[str, Any]:

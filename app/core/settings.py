@@ -33,6 +33,14 @@ class Tier(StrEnum):
     INT4 = "int4"
 
 
+class Confine(StrEnum):
+    """How the process with the models is kept from the rest of the machine."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
 class WebServer(StrEnum):
     """What speaks HTTP for the image service."""
 
@@ -110,6 +118,11 @@ class Settings(BaseSettings):
     preload: bool = Field(True, description="Load the default model when the service starts.")
     engine: str = Field("local", description="Who makes the pictures: local (this machine), or test (fast, no model).")
     device: str | None = Field(None, description="cpu, cuda:0, mps …; the best one of this machine if absent.")
+    confine: Confine = Field(
+        Confine.AUTO,
+        description="Walls around the models' process: auto (as far as this machine can; the log and "
+        "`python -m app doctor` say what is missing), required (it does not start without all) or off.",
+    )
     denoise_timeout_s: float = Field(60, gt=0, description="Seconds without a sign of life while denoising = hung.")
     load_timeout_s: float = Field(900, gt=0, description="Seconds without a sign of life while loading = hung.")
     cancel_timeout_s: float = Field(10, gt=0, description="Seconds a cancelled job may take before it is killed.")

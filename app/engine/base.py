@@ -48,7 +48,11 @@ class ModelEvent:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """One device: its name, the process behind it, memory in bytes (None = unknown) and the loaded models' keys."""
+    """One device: its name, the process behind it, memory in bytes (None = unknown) and the loaded models' keys.
+
+    `restarts` counts processes that took the place of one that ended by itself; `last_end` says when and why the last
+    of those ended (None = none did).
+    """
 
     device: str
     name: str
@@ -59,6 +63,7 @@ class EngineStatus:
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
     restarts: int = 0
+    last_end: str | None = None
 
 
 class Engine(Protocol):
@@ -84,6 +89,10 @@ class Engine(Protocol):
 
     def unload(self, model: str) -> bool:
         """Free a model's memory. False if it was not loaded."""
+        ...
+
+    def rest(self) -> None:
+        """Give back all memory, the process behind it included; the next call takes it again. Free if at rest."""
         ...
 
     def status(self) -> EngineStatus:

@@ -4,9 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-from app.catalog import Catalog
+from app.catalog import Catalog, ModelEntry
 from app.core.errors import (
     AtelierError,
     EngineCrashed,
@@ -20,15 +19,12 @@ from app.core.errors import (
 from app.core.schema import Job, JobError
 from app.core.settings import Settings
 from app.engine.base import EngineEvent, EngineStatus, ModelEvent, Outcome
+from app.engine.children import CLOSED, Children
 from app.engine.frames import Frame, FrameError
 from app.engine.launch import POLL_S, Launcher
 from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
 
-START_ATTEMPTS = 3
-START_PAUSE_S = 0.2
-STOP_S = 2.0
-CLOSED = "The engine was closed."
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -39,8 +35,8 @@ class LocalEngine:
 
     `device` is the name shown to people, `torch_device` what it is called inside the child, `environment` what
     the child's environment gets on top (CUDA_VISIBLE_DEVICES). `settings.engine == "test"` takes the fast maker
-    of `app.engine.testing`. Nothing is started before `start` or the first call; the thread that makes that call
-    must live as long as the engine is used, for the child dies with it.
+    of `app.engine.testing`; `module` and `command` another one (for tests). Nothing is started before `start` or the
+    first call; the thread that makes that call must live as long as the engine is used, for the child dies with it.
     """
 
     def __init__(
@@ -52,27 +48,25 @@ class LocalEngine:
         torch_device: str | None = None,
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
+        module: str | None = None,
     ) -> None:
         self._device = device
         self._settings = settings
         self._catalog = catalog
-        self._launcher = Launcher(
+        launcher = Launcher(
             f"engine {device}",
             settings,
             torch_device=torch_device or device,
             environment=environment or {},
             command=command,
+            module=module,
         )
-        self._child: ChildProcess | None = None
-        self._name = device
-        self._starts = 0
+        self._children = Children(launcher, device)
         self._busy = False
-        self._closed = False
-        self._reported: dict[str, Any] = {}  # the child's last status, replaced whole
 
     def start(self) -> None:
         """Start the child now, so that the first job need not wait for it. Raises EngineUnavailable."""
-        self._living_child()
+        self._children.living()
 
     def run(
         self, jobs: Sequence[Job], emit: Callable[[EngineEvent], None], cancelled: Callable[[str], bool]
@@ -90,7 +84,7 @@ class LocalEngine:
         outcomes: dict[str, Outcome] = {}
         while waiting := [job for job in jobs if job.id not in outcomes]:
             run = Run(waiting, emit, self._settings)
-            with self._call() as child:
+            with self._call(entry) as child:
                 sent = [_sent(job) for job in waiting]
                 child.send("run", jobs=sent, entry=entry.model_dump(mode="json"), folder=self._folder)
                 self._follow(child, run, cancelled)
@@ -101,7 +95,7 @@ class LocalEngine:
         """See `Engine.load`."""
         entry = self._catalog.get(model)
         event = ModelEvent(model, "loading")
-        with self._call() as child:
+        with self._call(entry) as child:
             child.send("load", entry=entry.model_dump(mode="json"), folder=self._folder)
             for frame in self._frames(child):
                 if frame.kind == "loading":
@@ -112,7 +106,7 @@ class LocalEngine:
 
     def unload(self, model: str) -> bool:
         """See `Engine.unload`."""
-        if self._child is None or not self._child.alive:
+        if self._children.current is None:
             return False
         with self._call() as child:
             child.send("unload", model=model)
@@ -121,28 +115,27 @@ class LocalEngine:
 
     def status(self) -> EngineStatus:
         """See `Engine.status`."""
-        child, reported = self._child, self._reported
-        alive = child is not None and child.alive
+        child, reported = self._children.current, self._children.reported
         return EngineStatus(
             device=self._device,
-            name=self._name,
-            pid=child.pid if child and alive else None,
-            alive=alive,
+            name=self._children.name,
+            pid=child.pid if child else None,
+            alive=child is not None,
             busy=self._busy,
-            loaded_models=tuple(reported.get("loaded", ())) if alive else (),
-            memory_used_bytes=reported.get("used") if alive else None,
+            loaded_models=tuple(reported.get("loaded", ())) if child else (),
+            memory_used_bytes=reported.get("used") if child else None,
             memory_total_bytes=reported.get("total"),
-            restarts=max(0, self._starts - 1),
+            restarts=self._children.restarts,
+            last_end=self._children.last_end,
         )
+
+    def rest(self) -> None:
+        """See `Engine.rest`."""
+        self._children.rest()
 
     def close(self) -> None:
         """See `Engine.close`. A call that runs in another thread ends with EngineUnavailable."""
-        self._closed = True
-        child = self._child
-        if child is not None and self._busy:
-            child.kill()
-        elif child is not None:
-            child.stop(STOP_S)
+        self._children.close(busy=self._busy)
 
     @property
     def _folder(self) -> str:
@@ -181,11 +174,11 @@ class LocalEngine:
             end_if_hung(child, silence)
 
     @contextmanager
-    def _call(self) -> Iterator[ChildProcess]:
+    def _call(self, entry: ModelEntry | None = None) -> Iterator[ChildProcess]:
         """One call. Whatever goes wrong, but an answered error, ends the child: no stale frame meets the next."""
         self._busy = True
         try:
-            child = self._living_child()
+            child = self._children.living(entry)
             try:
                 yield child
             except _AnsweredError:
@@ -196,39 +189,16 @@ class LocalEngine:
         except _AnsweredError as answer:
             raise answer.error from None
         except FrameError as error:
-            raise EngineCrashed(f"The process that makes the pictures sent {error}.") from error
+            crash = EngineCrashed(f"The process that makes the pictures sent {error}.")
+            self._children.note_end(crash.message)
+            raise crash from error
         except EngineCrashed as error:
-            if self._closed:
+            if self._children.closed:
                 raise EngineUnavailable(CLOSED) from error
+            self._children.note_end(error.message)
             raise
         finally:
             self._busy = False
-
-    def _living_child(self) -> ChildProcess:
-        if self._child is not None and self._child.alive and not self._closed:
-            return self._child
-        last_lines = ""
-        for attempt in range(START_ATTEMPTS):
-            if self._child is not None:
-                self._child.kill()  # collect what is left of it
-            if self._closed:
-                raise EngineUnavailable(CLOSED)
-            time.sleep(START_PAUSE_S * attempt)
-            self._starts += 1
-            self._child = child = self._launcher.spawn(self._take_status)
-            try:
-                self._name = str(self._launcher.greeting(child).get("name", self._device))
-            except EngineCrashed as error:
-                child.kill()
-                last_lines = child.last_lines
-                logger.warning("engine %s did not start: %s", self._device, error)
-            else:
-                return child
-        message = f"No process that makes pictures could be started on {self._device}."
-        raise EngineUnavailable(message, hint=last_lines or None)
-
-    def _take_status(self, frame: Frame) -> None:
-        self._reported = frame.fields
 
 
 class _AnsweredError(Exception):

@@ -1,6 +1,6 @@
 """The loop inside a child process: takes frames, has a maker make pictures, sends them back.
 
-The child has no database, no listener and no keys, and it never outlives its parent.
+The child has no database, no listener and no keys (see `confined`), and it never outlives its parent.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import queue
-import resource
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app.catalog import ModelEntry
+from app.confine.memory import no_core_file
 from app.core.errors import AtelierError, GenerationFailed, OutOfMemory
 from app.core.schema import GenerationRequest, JobError
 from app.engine.base import Outcome
@@ -188,6 +188,7 @@ class Loop:
                 work = [Work(job["id"], GenerationRequest(**job["request"])) for job in frame.fields.get("jobs", ())]
                 # Known here before it is queued, so that a cancel right behind it finds it.
                 self._cancels = {item.job_id: item.cancelled for item in work}
+                self._channel.send("taken")  # a child that was stopped while it had nothing to do is found by this
                 self._calls.put((frame, work))
         except (EOFError, FrameError, OSError):
             pass
@@ -230,7 +231,7 @@ def serve(make_maker: Callable[[Options], Maker], arguments: Sequence[str] | Non
     parser.add_argument("fd", type=int)
     given = parser.parse_args(arguments)
     die_with_parent(given.options.parent)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    no_core_file()
     for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group: the parent drains, then ends us
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(given.fd, False)

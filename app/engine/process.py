@@ -25,8 +25,8 @@ class ChildProcess:
     """Starts `command FD` with one end of a socket pair as its only inherited file, and listens to it.
 
     Start it from a thread that lives as long as the child shall: on Linux the child dies with that thread.
-    `status` frames go to `on_status` (in the listening thread), all others to `next_frame`. What the child
-    prints goes to the log. Frames that are none end the child.
+    `status` frames go to `on_status` (in the listening thread) and, as all others, to `next_frame`. What the child
+    prints goes to the log. Frames that are none end the child. `on_end` is called when it has ended.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class ChildProcess:
         name: str,
         send_timeout_s: float,
         on_status: Callable[[Frame], None],
+        on_end: Callable[[], None],
     ) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -52,10 +53,12 @@ class ChildProcess:
                 )
             except OSError:
                 ours.close()
+                on_end()
                 raise
         self._channel = Channel(ours, send_timeout_s=send_timeout_s)
         self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._on_status = on_status
+        self._on_end = on_end
         self._lines: deque[str] = deque(maxlen=KEPT_LOG_LINES)
         self._name = name
         self._threads = (
@@ -132,8 +135,7 @@ class ChildProcess:
                 frame = self._channel.receive()
                 if frame.kind == "status":
                     self._on_status(frame)
-                else:
-                    self._frames.put(frame)
+                self._frames.put(frame)
         except EOFError:
             pass
         except FrameError as error:
@@ -143,6 +145,8 @@ class ChildProcess:
             self._process.kill()
             self._channel.close()
             self._frames.put(None)
+            self._process.wait()
+            self._on_end()
 
     def _log(self) -> None:
         assert self._process.stdout is not None  # noqa: S101  (stdout=PIPE above)

@@ -1,7 +1,6 @@
 """One run as the parent sees it: what came of each job so far, who is overdue, and when silence means hung."""
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 from app.core.errors import EngineHung, GenerationCancelled
@@ -11,24 +10,33 @@ from app.core.settings import Settings
 from app.engine.base import EngineEvent, Outcome
 from app.engine.frames import Frame, FrameError
 from app.engine.process import ChildProcess
+from app.engine.watched_clock import WatchedClock
 
+FROZEN_TIMES, FROZEN_LEAST_S = 4, 60.0  # of `denoise_timeout_s` without even a status
 SLOW_STEPS = 10  # a step may take this many times the median one before silence means hung
 
 
 class Silence:
-    """How long a child may say nothing: `load_timeout_s` while it loads, then `denoise_timeout_s`, or ten median steps
-    on a machine where a step takes long."""
+    """How long a child may say nothing: `denoise_timeout_s` until it takes a call, `load_timeout_s` while it loads,
+    then `denoise_timeout_s` again, or ten median steps on a machine where a step takes long.
 
-    def __init__(self, settings: Settings) -> None:
+    Counted is the time that this process was awake to listen (see `WatchedClock`).
+    """
+
+    def __init__(self, settings: Settings, *, taken: bool = False) -> None:
+        self.clock = WatchedClock()
         self._settings = settings
         self._steps_s: list[float] = []
         self._step_at: float | None = None
+        self._taken = taken
         self._computing = False
-        self._heard_at = time.monotonic()
+        self._heard_at = self._alive_at = self.clock.now()
 
     def heard(self, kind: str) -> None:
-        """A frame came."""
-        now = time.monotonic()
+        """A frame came. `status` comes from a thread of its own: it says that the child is not frozen, and no more."""
+        now = self._alive_at = self.clock.now()
+        if kind == "status":
+            return
         if kind == "step":
             if self._step_at is not None:
                 self._steps_s.append(now - self._step_at)
@@ -38,27 +46,36 @@ class Silence:
             self._computing = True
         elif kind == "loading":
             self._step_at, self._computing = None, False
+        self._taken = True
         self._heard_at = now
 
     @property
     def limit_s(self) -> float:
         """Seconds of silence that are allowed now."""
+        if not self._taken:
+            return self._settings.denoise_timeout_s
         if not self._computing:
             return self._settings.load_timeout_s
         slow = SLOW_STEPS * statistics.median(self._steps_s) if self._steps_s else 0.0
         return max(self._settings.denoise_timeout_s, slow)
 
     @property
-    def too_long(self) -> bool:
-        """True if the child must be taken for hung."""
-        return time.monotonic() - self._heard_at > self.limit_s
+    def too_long_s(self) -> float | None:
+        """The limit that is passed if the child must be taken for hung."""
+        now = self.clock.now()
+        if now - self._heard_at > self.limit_s:
+            return self.limit_s
+        # Loading may be silent for long, but a process that runs at all tells its status every second.
+        frozen_s = max(FROZEN_LEAST_S, FROZEN_TIMES * self._settings.denoise_timeout_s)
+        return frozen_s if now - self._alive_at > frozen_s else None
 
 
 def end_if_hung(child: ChildProcess, silence: Silence) -> None:
     """End the child and raise EngineHung if it has been silent for too long."""
-    if silence.too_long:
+    limit_s = silence.too_long_s
+    if limit_s is not None:
         child.kill()
-        raise EngineHung(f"{EngineHung.__doc__} It said nothing for {silence.limit_s:g} s.")
+        raise EngineHung(f"{EngineHung.__doc__} It said nothing for {limit_s:g} s.")
 
 
 class Run:
@@ -85,7 +102,7 @@ class Run:
             done, of, phase = frame.integer("done"), frame.integer("of"), frame.text("phase")
             for job_id in self._open():
                 self._emit(EngineEvent(job_id, "loading", done, of, phase))
-        elif frame.kind == "alive":
+        elif frame.kind in ("taken", "alive", "status"):
             return
         elif frame.kind == "picture":
             job = self._job(frame)
@@ -101,13 +118,13 @@ class Run:
         """The open jobs that were cancelled since the last call."""
         fresh = [job_id for job_id in self._open() if job_id not in self._cancel_by and cancelled(job_id)]
         for job_id in fresh:
-            self._cancel_by[job_id] = time.monotonic() + self._cancel_timeout_s
+            self._cancel_by[job_id] = self.silence.clock.now() + self._cancel_timeout_s
         return fresh
 
     @property
     def cancel_overdue(self) -> bool:
         """True if a cancelled job did not end in time."""
-        now = time.monotonic()
+        now = self.silence.clock.now()
         return any(self._cancel_by[job_id] < now for job_id in self._open() if job_id in self._cancel_by)
 
     def give_up_cancelled(self) -> None:

@@ -57,6 +57,7 @@ class Device(BaseModel):
     memory_used_bytes: int | None
     memory_total_bytes: int | None
     restarts: int
+    last_end: str | None = Field(description="When and why the last process ended that was not asked to.")
 
 
 class Status(BaseModel):

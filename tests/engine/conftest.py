@@ -31,9 +31,14 @@ def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
     (tmp_path / "models" / "catalog.toml").write_text(CATALOG)
     engines: list[LocalEngine] = []
 
-    def make(command: list[str] | None = None, **values: object) -> LocalEngine:
-        settings = Settings(engine="test", models_folder=tmp_path / "models", default_model="one", **values)
-        engines.append(LocalEngine("cpu", settings=settings, catalog=Catalog(settings), command=command))
+    def make(
+        command: list[str] | None = None, module: str | None = None, device: str = "cpu", **values: object
+    ) -> LocalEngine:
+        defaults = {"engine": "test", "default_model": "one", "output_folder": tmp_path / "models" / "pictures"}
+        folders = {"models_folder": tmp_path / "models", "data_folder": tmp_path / "data"}
+        settings = Settings(**{**defaults, **folders, **values})
+        catalog = Catalog(settings)
+        engines.append(LocalEngine(device, settings=settings, catalog=catalog, command=command, module=module))
         return engines[-1]
 
     yield make

@@ -82,12 +82,65 @@ def test_a_child_that_falls_silent_is_replaced(make_engine: MakeEngine) -> None:
 
 
 def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: MakeEngine) -> None:
-    engine = make_engine(load_timeout_s=8)  # also the time a child has to start
+    engine = make_engine(denoise_timeout_s=1, load_timeout_s=900)
     engine.start()
     os.kill(engine.status().pid, signal.SIGSTOP)
-    with pytest.raises(EngineHung):
+    with pytest.raises(EngineHung, match="said nothing for 1 s"):
         engine.run([a_job()], ignore, nobody)
+    assert "said nothing for 1 s" in engine.status().last_end
     assert works(engine)
+    assert engine.status().restarts == 1
+
+
+def test_a_child_that_freezes_while_it_loads_is_replaced_long_before_loading_may_take(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.run.FROZEN_LEAST_S", 2.0)
+    engine = make_engine(denoise_timeout_s=0.5, load_timeout_s=900)
+    engine.start()
+
+    def freeze(event: EngineEvent) -> None:
+        if event.kind == "loading":
+            os.kill(engine.status().pid, signal.SIGSTOP)
+
+    with pytest.raises(EngineHung, match="said nothing for 2 s"):
+        engine.run([a_job("!load")], freeze, nobody)
+    assert works(engine)
+
+
+PAUSED = """
+import sys
+from pathlib import Path
+from app.catalog import Catalog
+from app.core.settings import Settings
+from app.engine.local import LocalEngine
+from tests.engine.conftest import a_job, nobody
+folder = Path(sys.argv[1])
+settings = Settings(engine="test", models_folder=folder, data_folder=folder, denoise_timeout_s=1.0)
+engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
+engine.start()
+print(engine.status().pid, flush=True)
+[outcome] = engine.run([a_job("!slow", num_inference_steps=60)], lambda event: print(event.step, flush=True), nobody)
+print(len(outcome.pictures), "picture", engine.status().restarts, "restarts", flush=True)
+engine.close()
+"""
+
+
+def test_a_machine_that_is_paused_three_times_costs_a_job_nothing(tmp_path: Path) -> None:
+    (tmp_path / "catalog.toml").write_text('[one]\ntitle = "One"\npath = "one"\n')
+    command = [sys.executable, "-c", PAUSED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        child = int(service.stdout.readline())
+        for _ in range(3):
+            for _ in range(5):
+                service.stdout.readline()  # it is denoising
+            for pid in (child, service.pid):
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(2.5)  # longer than silence is allowed to last
+            for pid in (service.pid, child):  # the one that judges wakes first
+                os.kill(pid, signal.SIGCONT)
+        *_, last = service.stdout.read().splitlines()
+    assert last == "1 picture 0 restarts"
 
 
 def test_a_hang_between_loading_and_the_first_step_is_found_as_soon_as_one_between_steps(

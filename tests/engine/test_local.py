@@ -9,8 +9,8 @@ import pytest
 
 from app.core.errors import EngineUnavailable
 from app.engine.base import EngineEvent, ModelEvent
-from app.engine.launch import child_environment
 from app.engine.local import LocalEngine
+from app.engine.reach import child_environment
 from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
 
 
@@ -149,14 +149,27 @@ def test_the_child_of_the_test_engine_never_sees_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-def test_the_child_gets_no_secrets_and_no_network() -> None:
-    own = {"PATH": "/bin", "ATELIER_API_KEY": "s", "HF_TOKEN": "s", "ATELIER_DATABASE_URL": "s", "MACHINE_SIZE": "tiny"}
-    assert child_environment(own) == {
+def test_the_child_gets_what_computing_needs_and_nothing_else(tmp_path: Path) -> None:
+    own = {
         "PATH": "/bin",
+        "OMP_NUM_THREADS": "2",
         "MACHINE_SIZE": "tiny",
-        "HF_HUB_OFFLINE": "1",
-        "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+        "HOME": "/home/me",
+        "HF_TOKEN": "s",
+        "ATELIER_API_KEY": "s",
+        "PGPASSWORD": "s",
+        "TORCH_AUTH_TOKEN": "s",
     }
+    kept = child_environment(own, tmp_path)
+    assert {name: kept[name] for name in ("PATH", "OMP_NUM_THREADS", "MACHINE_SIZE")} == {
+        "PATH": "/bin",
+        "OMP_NUM_THREADS": "2",
+        "MACHINE_SIZE": "tiny",
+    }
+    assert "s" not in kept.values()
+    assert {kept[name] for name in ("HOME", "TMPDIR", "HF_HOME", "XDG_CACHE_HOME")} == {str(tmp_path)}
+    assert kept["HF_HUB_OFFLINE"] == kept["DIFFUSERS_DISABLE_REMOTE_CODE"] == "1"
+    assert kept["HF_HUB_CACHE"].endswith("hub")
 
 
 def test_the_child_inherits_no_files_but_its_socket(engine: LocalEngine, tmp_path: Path) -> None:

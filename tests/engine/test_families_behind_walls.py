@@ -1,0 +1,83 @@
+"""Every family of models, LoRA, one-file checkpoint, GGUF and model of the hub's cache runs in the confined child."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog
+from app.core.settings import Settings
+from app.engine.local import LocalEngine
+from tests.diffusion.test_quantized import write_gguf
+from tests.engine.conftest import a_job, ignore, nobody
+from tests.families import FAMILIES, build, save
+from tests.loras import save_lora
+from tests.pipelines import catalog_toml, make_tiny_sd
+from tests.single_files import save_single_file
+
+# diffusers' older pipelines tell of outdated options and of packages that they can do without.
+pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
+REPOSITORY, COMMIT = "somebody/tiny", "1234567890abcdef1234567890abcdef12345678"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache with one model, whose files are links to blobs as huggingface_hub makes them."""
+    hub = tmp_path_factory.mktemp("hub")
+    storage = hub / f"models--{REPOSITORY.replace('/', '--')}"
+    snapshot, blobs = storage / "snapshots" / COMMIT, storage / "blobs"
+    blobs.mkdir(parents=True)
+    made = make_tiny_sd(tmp_path_factory.mktemp("made") / "tiny")
+    for number, file in enumerate(sorted(path for path in made.rglob("*") if path.is_file())):
+        link = snapshot / file.relative_to(made)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, blobs / str(number))
+        link.symlink_to(blobs / str(number))
+    (storage / "refs").mkdir()
+    (storage / "refs" / "main").write_text(COMMIT)
+    return hub
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[LocalEngine]:
+    """One confined child for all of them. It may not start without walls."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in FAMILIES:
+        save(name, folder / name)
+    make_tiny_sd(folder / "tiny")
+    save_lora(folder / "loras" / "ink.safetensors")
+    save_single_file(build("sd15", folder / "work"), folder / "one-file.safetensors")
+    write_gguf(folder / "sd3", folder / "sd3.gguf", quantized=True)
+    catalog_toml(
+        folder,
+        tiny={"title": "Tiny", "path": "tiny"},
+        sd3={"title": "3", "path": "sd3", "pipeline": "StableDiffusion3Pipeline"},
+        sd15={"title": "1", "path": "sd15"},
+        one={"title": "One file", "path": "one-file.safetensors", "config": "sd15"},
+        gguf={"title": "G", "path": "sd3", "transformer": "sd3.gguf", "pipeline": "StableDiffusion3Pipeline"},
+        hub={"title": "Hub", "repository": REPOSITORY},
+    )
+    settings = Settings(
+        models_folder=folder,
+        data_folder=tmp_path_factory.mktemp("data"),
+        default_model="tiny",
+        device="cpu",
+        confine="required",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", str(cache))
+        engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
+        yield engine
+        engine.close()
+
+
+def test_every_kind_of_model_draws_in_the_confined_process(engine: LocalEngine) -> None:
+    jobs = [a_job(model=name, num_inference_steps=2) for name in (*FAMILIES, "one", "gguf", "hub")]
+    jobs.append(a_job("a red apple <lora:ink:0.8>", model="tiny"))
+    outcomes = [engine.run([job], ignore, nobody)[0] for job in jobs]
+    assert [(job.request.model, outcome.error) for job, outcome in zip(jobs, outcomes, strict=True)] == [
+        (job.request.model, None) for job in jobs
+    ]
+    assert all(len(outcome.pictures) == 1 for outcome in outcomes)
+    assert engine.status().restarts == 0
