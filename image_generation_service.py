@@ -31,6 +31,7 @@ from app.migrations import upgrade
 from app.service import Parts, addresses, create_app, data_lock, private_data
 from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
 from app.service.model_events import tell_download
+from app.shipped import unpack_shipped
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
 JANITOR_EVERY_S = 3600.0
@@ -118,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = _checked_keys(settings)
         settings.data_folder.mkdir(parents=True, exist_ok=True)
         data_lock.check(settings)
+        unpack_shipped(settings.models_folder)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")

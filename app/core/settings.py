@@ -1,5 +1,6 @@
 """All settings, read once from the environment and then frozen. `docs/settings.md` is made from this class."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,17 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PROJECT_FOLDER = Path(__file__).resolve().parents[2]
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]  # where `app` lies: a checkout, or a place for packages
+
+
+def home_folder(project: Path) -> Path:
+    """Where models, pictures and the job table are by default: the checkout itself, else the user's own data folder."""
+    if (project / "pyproject.toml").is_file():
+        return project
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "atelier"
+
+
+HOME_FOLDER = home_folder(PROJECT_FOLDER)
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -84,12 +95,12 @@ class Settings(BaseSettings):
     ui_mcp: bool = Field(False, description="Offer the page's tools to assistants (MCP) under /gradio_api/mcp/.")
 
     # Where things are
-    data_folder: Path = Field(PROJECT_FOLDER / "data", description="Job table, thumbnails and lock file.")
-    models_folder: Path = Field(PROJECT_FOLDER / "models", description="Catalog, shipped and own models.")
+    data_folder: Path = Field(HOME_FOLDER / "data", description="Job table, thumbnails and lock file.")
+    models_folder: Path = Field(HOME_FOLDER / "models", description="Catalog, shipped and own models.")
     output_folder: Path = Field(
-        PROJECT_FOLDER / "models" / "generated_images_service", description="Saved pictures, a folder a day."
+        HOME_FOLDER / "models" / "generated_images_service", description="Saved pictures, a folder a day."
     )
-    logs_folder: Path = Field(PROJECT_FOLDER / "logs", description="Log files.")
+    logs_folder: Path = Field(HOME_FOLDER / "logs", description="Log files.")
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of the job table; SQLite in the data folder if absent, PostgreSQL by URL."
     )

@@ -23,6 +23,7 @@ from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
 from app.picture.png import encode
+from app.shipped import unpack_shipped
 
 OnStep = Callable[[int, int, bytes | None], None]
 # One for the whole process: while the libraries read a model they change what every thread of the process sees (how
@@ -53,6 +54,8 @@ class DiffusionService:
         settings = settings or Settings()
         if models_folder is not None:
             settings = settings.model_copy(update={"models_folder": Path(models_folder)})
+        else:
+            unpack_shipped(settings.models_folder)
         self.output_dir = Path(output_dir)
         self._settings = settings
         self._catalog = Catalog(settings)
