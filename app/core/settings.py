@@ -112,6 +112,13 @@ class Settings(BaseSettings):
     max_images: int = Field(8, ge=1, le=64, description="Most images of one job.")
     max_pixels: int = Field(4096 * 4096, ge=64 * 64, description="Most pixels of one image, width × height.")
     max_crashes: int = Field(3, ge=1, le=20, description="Engine crashes under one job before it is failed.")
+    lease_s: float = Field(
+        30,
+        ge=3,
+        le=3600,
+        description="Seconds without a sign of life after which another service on the same PostgreSQL takes a "
+        "service's jobs over.",
+    )
     start_paused: bool = Field(False, description="Start with the queue paused (the choice after a crash).")
 
     # The engine

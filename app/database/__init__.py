@@ -1,7 +1,18 @@
 """The one database: its tables and how it is opened. SQLite by default, PostgreSQL by URL; the same statements."""
 
-from app.database.opening import check_whole, open_database, reading, writing
+from app.database.opening import check_whole, clock, open_database, reading, writing
 from app.database.sqlite_file import file_of
 from app.database.tables import events, images, jobs, metadata
 
-__all__ = ["check_whole", "events", "file_of", "images", "jobs", "metadata", "open_database", "reading", "writing"]
+__all__ = [
+    "check_whole",
+    "clock",
+    "events",
+    "file_of",
+    "images",
+    "jobs",
+    "metadata",
+    "open_database",
+    "reading",
+    "writing",
+]

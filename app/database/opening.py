@@ -1,12 +1,13 @@
 """Opening the database, and transactions on it whose errors say what the caller can do."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from app.core.errors import AtelierError, DatabaseBusy, DatabaseDamaged, DiskFull
@@ -103,6 +104,13 @@ def reading(database: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def clock(connection: Connection) -> float:
+    """Seconds since 1970 UTC by the clock that all services of this database share: the server's, or this machine's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+
+
 @contextmanager
 def _told_plainly() -> Iterator[None]:
     try:
@@ -120,7 +128,7 @@ def _translated(error: DBAPIError) -> AtelierError | None:
     reason = str(error.orig).strip()
     if type(error.orig) is sqlite3.DatabaseError:  # its subclasses are about a statement, this one about the file
         return DatabaseDamaged(f"The file of the job table is damaged ({reason}).")
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):  # such as an ended session
         return None
     if "disk is full" in reason or "No space left on device" in reason:
         return DiskFull()

@@ -16,10 +16,10 @@ from app.jobs.policy import BatchPolicy, OneAtATime
 from app.jobs.saver import PictureStore
 from app.jobs.signals import Bell, Held, Stopping
 from app.jobs.table import JobTable
-from app.jobs.worker import IDLE_S, LEASE_S, EngineWorker, Shared
+from app.jobs.worker import IDLE_S, EngineWorker, Shared
 
 logger = logging.getLogger(__name__)
-HEARTBEAT_S = LEASE_S / 3
+BEATS_PER_LEASE = 3  # two may get lost
 CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring, such as through another service
 END_S = 5.0
 MARGIN_S = 1.0
@@ -60,6 +60,7 @@ class Dispatcher:
             held=self._held,
             stopping=self._stopping,
             paused=self._paused,
+            lease_s=settings.lease_s,
         )
         self._workers = [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)
@@ -192,7 +193,7 @@ class Dispatcher:
                 if ids:
                     self._held.cancel(self._table.cancel_requested(ids))
                 if time.monotonic() >= beat:
-                    beat = time.monotonic() + HEARTBEAT_S
+                    beat = time.monotonic() + self._settings.lease_s / BEATS_PER_LEASE
                     self._beat(ids)
             except AtelierError as error:
                 logger.warning("Leases and cancelling have to wait: %s", error.message)
@@ -204,6 +205,6 @@ class Dispatcher:
 
     def _beat(self, ids: Sequence[str]) -> None:
         if ids:
-            self._table.heartbeat(ids, LEASE_S)
+            self._table.heartbeat(ids, self._settings.lease_s)
         if self._table.shared and self._table.recover():
             self._bell.ring()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, select
 
 from app.core.schema import GenerationRequest, ImageRef, Job, JobError, JobState
@@ -37,20 +38,60 @@ def image_refs(connection: Connection, job_ids: Iterable[str]) -> dict[str, tupl
 
 
 def job_of(row: Row[Any], refs: Sequence[ImageRef] = (), place: Place | None = None) -> Job:
-    """The job of one row of `jobs`."""
+    """The job of one row of `jobs`. Of a row that another version wrote: as much as this one can read."""
+    known_state = row.state in JobState.__members__.values()
     return Job(
         id=row.id,
-        state=JobState(row.state),
+        state=JobState(row.state) if known_state else JobState.FAILED,
         origin=row.origin,
-        request=GenerationRequest.model_validate(row.request),
+        request=_request_of(row),
         priority=row.priority,
         attempt=row.attempt,
         position=place.position if place else None,
         eta_s=place.eta_s if place else None,
         images=tuple(refs),
-        error=JobError.model_validate(row.error) if row.error else None,
+        error=_error_of(row) if known_state else unreadable_because(row),
         created_at=datetime.fromtimestamp(row.created_at, UTC),
         started_at=utc(row.started_at),
         finished_at=utc(row.finished_at),
         seconds=row.seconds,
     )
+
+
+def unreadable_because(row: Row[Any]) -> JobError | None:
+    """What is wrong with a row whose job cannot be run, because another version wrote it; None if it can."""
+    try:
+        JobState(row.state)
+        GenerationRequest.model_validate(row.request)
+    except ValueError as error:
+        wrong = ", ".join(_wrong_fields(error)) or "its state"
+        return JobError(
+            code="unreadable_job",
+            message=f"This version of Atelier cannot read the job: another version wrote {wrong}.",
+            hint="Submit it again, or run it with the version that accepted it.",
+        )
+    return None
+
+
+def _request_of(row: Row[Any]) -> GenerationRequest:
+    try:
+        return GenerationRequest.model_validate(row.request)
+    except ValidationError as error:
+        stored = row.request if isinstance(row.request, dict) else {}
+        readable = stored.keys() & GenerationRequest.model_fields.keys() - _wrong_fields(error)
+        model = row.model[:200]
+        return GenerationRequest(**({"prompt": "", "model": model} | {name: stored[name] for name in readable}))
+
+
+def _error_of(row: Row[Any]) -> JobError | None:
+    if not row.error:
+        return None
+    try:
+        return JobError.model_validate(row.error)
+    except ValidationError:
+        return JobError(code="unknown", message=str(row.error))
+
+
+def _wrong_fields(error: ValueError) -> set[str]:
+    found = error.errors() if isinstance(error, ValidationError) else []
+    return {str(each["loc"][0]) if each["loc"] else "its request" for each in found}

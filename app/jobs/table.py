@@ -1,7 +1,6 @@
 """The job table: the only truth about what was asked for. Every state change is one transaction."""
 
 import hashlib
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest, QueueFull
 from app.core.pages import Page
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
-from app.database import jobs, reading, writing
+from app.database import clock, jobs, reading, writing
 from app.jobs import history, transitions, turns
 from app.jobs.history import StoredEvent
 from app.jobs.line import places
-from app.jobs.rows import image_refs, job_of
+from app.jobs.rows import image_refs, job_of, unreadable_because
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
 StoredEvents = list[StoredEvent]
@@ -41,7 +40,8 @@ class JobTable:
 
     `boot_id` names this start of the service: running rows of another boot are orphans. `on_event` is called after
     the commit with each event that was written. `devices` is how many jobs run at a time, for the ETA. Every method
-    may raise DatabaseBusy, and the writing ones DiskFull; nothing is half-written then.
+    may raise DatabaseBusy, and the writing ones DiskFull; nothing is half-written then. `now` is the clock of all that
+    is written: the database's own, so that the clocks of several services need not agree.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class JobTable:
         max_queue_of_caller: int | None = None,
         max_crashes: int = 3,
         devices: int = 1,
-        now: Callable[[], float] = time.time,
+        now: Callable[[Connection], float] = clock,
         on_event: OnEvent = _nobody_listens,
     ) -> None:
         self.boot_id = boot_id
@@ -98,7 +98,7 @@ class JobTable:
                     turn = self._turn_if_there_is_room(connection, caller)
                     job_id, written = transitions.accept(
                         connection, request, origin=origin, caller=caller, turn=turn, idempotency_key=idempotency_key,
-                        fingerprint=sent, priority=priority, now=self._now(),
+                        fingerprint=sent, priority=priority, now=self._now(connection),
                     )  # fmt: skip
         except IntegrityError:  # another service accepted the same key between our look and our insert
             with reading(self._database) as connection:
@@ -160,8 +160,9 @@ class JobTable:
     def counts(self) -> dict[JobState, int]:
         """How many jobs there are in each state; every state is there."""
         with reading(self._database) as connection:
-            rows = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)).all()
-        return dict.fromkeys(JobState, 0) | {JobState(state): count for state, count in rows}
+            rows = connection.execute(select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)).all()
+        found = {row.state: row.number for row in rows}
+        return {state: found.get(state, 0) for state in JobState}
 
     def events_after(self, job_id: str, seq: int = 0) -> StoredEvents:
         """The job's state events numbered above `seq`. Raises UnknownJob."""
@@ -178,13 +179,26 @@ class JobTable:
 
         Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
         engine) and who came first. A job that an engine crashed under before runs
-        alone, so that it cannot take others with it.
+        alone, so that it cannot take others with it. Jobs that this version cannot read are failed on the way.
         """
-        now = self._now()
+        unreadable: dict[str, StoredEvents] = {}
         with writing(self._database) as connection:
-            picked = turns.pick(connection, loaded, limit, now)
-            rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
-        return [job_of(row) for row in rows]
+            found: Jobs = []
+            while not found:
+                now = self._now(connection)
+                picked = turns.pick(connection, loaded, limit, now)
+                rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
+                for row in rows:
+                    problem = unreadable_because(row)
+                    if problem is None:
+                        found.append(job_of(row))
+                    else:
+                        unreadable[row.id] = transitions.end(connection, row, JobState.FAILED, now, error=problem)
+                if not rows:
+                    break
+        for job_id, written in unreadable.items():
+            self._announce(job_id, written)
+        return found
 
     def finish(self, job: Job, images: Sequence[SavedImage], seconds: float) -> bool:
         """Commit the job's saved images and its success. False: discard the files, the job is somebody else's now.
@@ -192,9 +206,8 @@ class JobTable:
         Fenced by the attempt, so a slow engine cannot add a second set of images, and by cancelling: a job whose
         cancel was acknowledged becomes cancelled here. Saying it twice is harmless.
         """
-        now = self._now()
         with writing(self._database) as connection:
-            row = transitions.row_held(connection, job)
+            row, now = transitions.row_held(connection, job), self._now(connection)
             if row is None:
                 return transitions.already_saved(connection, job, images)
             if row.cancel_requested:
@@ -229,10 +242,10 @@ class JobTable:
         return state
 
     def heartbeat(self, ids: Collection[str], lease_s: float = 30) -> None:
-        """This boot still works on these jobs: their leases last `lease_s` from now."""
+        """This boot still works on these jobs: their leases last `lease_s` from now, by the database's clock."""
         with writing(self._database) as connection:
             ours = (jobs.c.id.in_(list(ids)), jobs.c.owner == self.boot_id, jobs.c.state == JobState.RUNNING)
-            connection.execute(update(jobs).where(*ours).values(lease_until=self._now() + lease_s))
+            connection.execute(update(jobs).where(*ours).values(lease_until=self._now(connection) + lease_s))
 
     def recover(self) -> int:
         """Put orphaned running jobs back into the line, and say how many there were. Costs no crash.
@@ -240,11 +253,9 @@ class JobTable:
         On SQLite one service has the table to itself, so every running row of another boot is an orphan. On
         PostgreSQL those are whose lease has expired; call it every few seconds there.
         """
-        now = self._now()
-        orphaned = (
-            jobs.c.lease_until < now if self.shared else or_(jobs.c.owner.is_(None), jobs.c.owner != self.boot_id)
-        )
         with writing(self._database) as connection:
+            expired = jobs.c.lease_until < self._now(connection)
+            orphaned = expired if self.shared else or_(jobs.c.owner.is_(None), jobs.c.owner != self.boot_id)
             wanted = select(jobs).where(jobs.c.state == JobState.RUNNING, orphaned).order_by(jobs.c.seq)
             rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
             written = {row.id: self._put_back(connection, row, False, "recovered")[1] for row in rows}
@@ -263,7 +274,7 @@ class JobTable:
         with writing(self._database) as connection:
             row = transitions.row_of(connection, job_id, lock=True)
             if row.state == JobState.QUEUED:
-                written = transitions.end(connection, row, JobState.CANCELLED, self._now())
+                written = transitions.end(connection, row, JobState.CANCELLED, self._now(connection))
             elif row.state == JobState.RUNNING and not row.cancel_requested:
                 connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(cancel_requested=True))
         self._announce(job_id, written)
@@ -283,7 +294,7 @@ class JobTable:
             row = transitions.row_held(connection, job)
             if row is None:
                 return False
-            written = transitions.end(connection, row, state, self._now(), error=error)
+            written = transitions.end(connection, row, state, self._now(connection), error=error)
         self._announce(job.id, written)
         return True
 
@@ -291,7 +302,7 @@ class JobTable:
         self, connection: Connection, row: Row[Any], crashed: bool, reason: str
     ) -> tuple[JobState, StoredEvents]:
         return transitions.put_back(
-            connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now()
+            connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now(connection)
         )
 
     def _turn_if_there_is_room(self, connection: Connection, caller: str) -> int:
@@ -304,7 +315,7 @@ class JobTable:
 
     def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
         refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])
-        line = places(connection, rows, now=self._now(), devices=self._devices)
+        line = places(connection, rows, now=self._now(connection), devices=self._devices)
         return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]
 
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:

@@ -26,7 +26,6 @@ from app.jobs.table import JobTable
 
 logger = logging.getLogger(__name__)
 IDLE_S = 1.0  # how long a thread sleeps without a ring; another service on the same table does not ring our bell
-LEASE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Shared:
     held: Held
     stopping: Stopping
     paused: threading.Event
+    lease_s: float
 
 
 class EngineWorker:
@@ -98,7 +98,7 @@ class EngineWorker:
     def _claim(self) -> list[Job]:
         shared, status = self._shared, self.engine.status()
         jobs = shared.table.claim(
-            loaded=status.loaded_models, limit=max(1, shared.policy.limit(status)), lease_s=LEASE_S
+            loaded=status.loaded_models, limit=max(1, shared.policy.limit(status)), lease_s=shared.lease_s
         )
         if not jobs and not shared.held.jobs():
             self.hold.clear()

@@ -16,6 +16,58 @@ URL_VARIABLE = "ATELIER_TEST_POSTGRES_URL"
 START_TIMEOUT_S = 60
 
 
+class OwnServer:
+    """A PostgreSQL of a test's own, which it may stop and start again."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._port = _free_port()
+        self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if self._as_user:
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "atelier", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        """The URL of its database `postgres`."""
+        return f"postgresql+psycopg://atelier@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it, or start it again with all that was committed."""
+        options = f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1 -c max_connections=90"
+        self._pg_ctl("-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is a crash: connections break in the middle of what they do."""
+        self._pg_ctl("-m", mode, "stop")
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, str(self._programs / program), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=START_TIMEOUT_S, cwd=self._folder)
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A server that runs until the end of the block; skips the test where Debian's package is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL: Debian's postgresql is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="atelier-pg-"))
+    try:
+        server = OwnServer(found[-1].parent, folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def a_server() -> Iterator[str]:
     """The URL of a PostgreSQL server whose databases may be created and dropped; skips the test if there is none."""
@@ -23,29 +75,8 @@ def a_server() -> Iterator[str]:
     if given:
         yield given
         return
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
-        pytest.skip(f"no PostgreSQL: {URL_VARIABLE} is not set and Debian's postgresql is not installed")
-    bin_folder = programs[-1].parent
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="atelier-pg-"))
-    try:
-        if as_user:
-            shutil.chown(folder, "postgres")
-        data, port = folder / "data", _free_port()
-        initdb = [*as_user, str(bin_folder / "initdb"), "-D", str(data), "-A", "trust", "-U", "atelier", "--no-sync"]
-        subprocess.run(initdb, check=True, capture_output=True, timeout=START_TIMEOUT_S, cwd=folder)
-        pg_ctl = [*as_user, str(bin_folder / "pg_ctl"), "-D", str(data), "-w"]
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=60"
-        start = [*pg_ctl, "-l", str(folder / "log"), "-o", options, "start"]
-        subprocess.run(start, check=True, stdout=subprocess.DEVNULL, timeout=START_TIMEOUT_S, cwd=folder)
-        try:
-            yield f"postgresql+psycopg://atelier@127.0.0.1:{port}/postgres"
-        finally:
-            stop = [*pg_ctl, "-m", "immediate", "stop"]
-            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL, timeout=START_TIMEOUT_S, cwd=folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_server() as server:
+        yield server.url
 
 
 @contextmanager

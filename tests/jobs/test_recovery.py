@@ -54,8 +54,8 @@ def test_on_a_shared_database_only_an_expired_lease_is_taken_over(postgres: sqla
     for _ in range(5):
         clock.pass_s(20)
         assert second.recover() == 0
-        second.heartbeat([job.id], 30)  # not its job: no effect
         first.heartbeat([job.id], 30)
+    second.heartbeat([job.id], 3600)  # not its job: no effect
     clock.pass_s(31)
     assert second.recover() == 1
     assert second.get(job.id).state == JobState.QUEUED
