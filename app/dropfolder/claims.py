@@ -29,8 +29,13 @@ class Claims:
         self._heartbeat = folder / f"{HEARTBEAT_PREFIX}{self.claimant}"
 
     def beat(self) -> None:
-        """Show the other watchers that this one lives."""
-        self._heartbeat.touch()
+        """Show the other watchers that this one lives. The time is the file system's, not this machine's."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        heartbeat = os.open(self._heartbeat, flags, 0o644)
+        try:
+            os.utime(heartbeat)
+        finally:
+            os.close(heartbeat)
 
     def stop(self) -> None:
         """Take the heartbeat away: what is still claimed is free for the others at once."""
@@ -44,7 +49,7 @@ class Claims:
             if name and not entry.is_dir(follow_symlinks=False):
                 try:
                     found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, name))
-                except FileNotFoundError:
+                except OSError:  # gone meanwhile, or unreadable: that one alone waits
                     continue
         return [name for _, _, name in sorted(found, key=lambda item: item[:2])]
 
@@ -52,20 +57,33 @@ class Claims:
         """Claim a waiting prompt file. None if another watcher was faster."""
         return self._rename(name.prompt, name)
 
+    def mine(self) -> list[tuple[PromptName, Path]]:
+        """What this watcher has claimed and not answered yet."""
+        return [(name, path) for name, claimant, path in self._claimed() if claimant == self.claimant]
+
     def take_over_from_the_dead(self) -> list[tuple[PromptName, Path]]:
         """Claim what dead watchers left behind, and remove their heartbeats."""
         self.beat()
-        now = self._heartbeat.stat().st_mtime
+        now = os.lstat(self._heartbeat).st_mtime
         taken = []
+        for name, claimant, path in self._claimed():
+            if claimant != self.claimant and self._is_dead(claimant, now):
+                own = self._rename(path.name, name)
+                if own:
+                    taken.append((name, own))
         for entry in os.scandir(self._folder):
-            claim = parse_claim(entry.name)
-            if claim and claim[1] != self.claimant and self._is_dead(claim[1], now):
-                path = self._rename(entry.name, claim[0])
-                if path:
-                    taken.append((claim[0], path))
-            elif entry.name.startswith((HEARTBEAT_PREFIX, TEMPORARY_PREFIX)):
+            if entry.name.startswith((HEARTBEAT_PREFIX, TEMPORARY_PREFIX)):
                 self._sweep(entry, now)
         return taken
+
+    def _claimed(self) -> list[tuple[PromptName, str, Path]]:
+        """All claims in the folder: prompt, claimant, file."""
+        found = []
+        for entry in os.scandir(self._folder):
+            claim = parse_claim(entry.name)
+            if claim and not entry.is_dir(follow_symlinks=False):
+                found.append((*claim, Path(entry.path)))
+        return found
 
     def _rename(self, source: str, name: PromptName) -> Path | None:
         target = self._folder / name.claim(self.claimant)
@@ -77,7 +95,7 @@ class Claims:
 
     def _is_dead(self, claimant: str, now: float) -> bool:
         try:
-            beat = (self._folder / f"{HEARTBEAT_PREFIX}{claimant}").stat().st_mtime
+            beat = os.lstat(self._folder / f"{HEARTBEAT_PREFIX}{claimant}").st_mtime
         except FileNotFoundError:
             return True
         return now - beat > self._dead_after_s
@@ -87,5 +105,5 @@ class Claims:
         try:
             if now - entry.stat(follow_symlinks=False).st_mtime > 10 * self._dead_after_s:
                 os.unlink(entry.path)
-        except FileNotFoundError:
+        except OSError:  # gone meanwhile, or not to be removed (a folder of this name): it harms nobody
             return

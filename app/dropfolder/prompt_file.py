@@ -1,6 +1,9 @@
 """What a prompt file may be called and may say. Pure: names and bytes in, values or a readable refusal out."""
 
+import errno
+import os
 import re
+import stat
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +11,7 @@ from pathlib import Path
 from app.core.schema import MAX_PROMPT_CHARS
 
 MAX_FILE_BYTES = 2**20
+NO_FILE = "The prompt must be a regular file, not a link, a pipe or a device."
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _STEM = re.compile(
     rf"(?P<user>{_UUID})-(?P<message>[A-Za-z0-9_.:=+@~-]{{1,100}})-(?P<width>\d{{1,5}})x(?P<height>\d{{1,5}})"
@@ -64,15 +68,49 @@ def _of_stem(stem: str) -> PromptName | None:
     return PromptName(stem, int(match["width"]), int(match["height"])) if match else None
 
 
-def read_prompt(file: Path) -> str:
+@dataclass(frozen=True)
+class Prompt:
+    """What a prompt file says, and when it was written (nanoseconds, by the file system's clock)."""
+
+    text: str
+    written_ns: int
+
+
+def read_prompt(file: Path) -> Prompt:
     """The prompt in a regular file, made fit for use.
 
-    A byte order mark is dropped (UTF-8 or UTF-16), line ends become `\\n`, other control characters become
-    spaces, outer blanks go. Raises RefusedPrompt for text that is empty, too long or not Unicode.
+    What is opened is what is judged: a link is not followed, a pipe does not block, and an exchange of the file under
+    this name comes too late. A byte order mark is dropped (UTF-8 or UTF-16), line ends become `\\n`, other control
+    characters become spaces, outer blanks go. Raises RefusedPrompt for what is no readable regular file with one name,
+    and for text that is empty, too long or not Unicode; FileNotFoundError if it is gone.
     """
-    data = file.read_bytes()
+    data, written_ns = _read(file)
+    return Prompt(_text_of(data), written_ns)
+
+
+def _read(file: Path) -> tuple[bytes, int]:
+    try:
+        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket or a device that nobody serves
+            raise RefusedPrompt(NO_FILE) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise RefusedPrompt("The prompt file may not be read by the watcher.") from error
+        raise
+    with os.fdopen(opened, "rb") as stream:
+        info = os.fstat(opened)
+        if not stat.S_ISREG(info.st_mode):
+            raise RefusedPrompt(NO_FILE)
+        if info.st_nlink > 1:  # somebody else's file may be given a second name in here
+            raise RefusedPrompt("The prompt file has a second name elsewhere; copy it instead of linking it.")
+        data = stream.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise RefusedPrompt(f"The prompt file has {len(data)} bytes; at most {MAX_FILE_BYTES} are allowed.")
+        size = max(info.st_size, len(data))
+        raise RefusedPrompt(f"The prompt file has {size} bytes; at most {MAX_FILE_BYTES} are allowed.")
+    return data, info.st_mtime_ns
+
+
+def _text_of(data: bytes) -> str:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(encoding)

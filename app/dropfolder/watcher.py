@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-import stat
+import secrets
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from app.client import ImageServiceClient
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import GenerationRequest, Job, JobState
 from app.dropfolder.claims import TEMPORARY_PREFIX, Claims
-from app.dropfolder.prompt_file import MAX_FILE_BYTES, PromptName, RefusedPrompt, read_prompt
+from app.dropfolder.prompt_file import PromptName, RefusedPrompt, read_prompt
+from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
 _RETRY_STATUS = (401, 403, 408, 409, 429)  # the owner or time can mend these; a 422 or 404 cannot be mended
@@ -54,14 +56,14 @@ class Watcher:
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="drop")
         self._stop = threading.Event()
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._retries = Retries()
 
     def stop(self) -> None:
         """End `run()` soon. What is claimed and unfinished is left for the next watcher. Any thread, any signal."""
         self._stop.set()
 
     def run(self) -> None:
-        """Watch until `stop()`. Raises FileNotFoundError if the folder goes away."""
-        self._claims.beat()
+        """Watch until `stop()`. A folder that cannot be read is waited for, even if it is gone for a while."""
         heart = threading.Thread(target=self._beat, name="drop-heartbeat", daemon=True)
         heart.start()
         log.info("watching", folder=str(self._folder), claimant=self._claims.claimant)
@@ -81,20 +83,28 @@ class Watcher:
                 log.warning("no_heartbeat", reason=str(error))
 
     def _watch(self) -> None:
-        events = watchfiles.watch(
+        next_scan = 0.0
+        while not self._stop.is_set():
+            try:
+                for changes in self._events():
+                    now = time.monotonic()
+                    if changes or self._seen or now >= next_scan:
+                        next_scan = now + self._scan_s
+                        self._scan()
+            except OSError as error:  # a network disk hiccups, the folder is away for a moment, too many are watched
+                log.warning("folder_unreadable", folder=str(self._folder), reason=str(error))
+                self._stop.wait(self._scan_s)
+
+    def _events(self) -> Iterator[object]:
+        """What changed in the folder, whenever something did and at least every `settle_s`."""
+        return watchfiles.watch(
             self._folder, stop_event=self._stop, recursive=False, force_polling=self._polling,
             poll_delay_ms=250, debounce=50, step=20, rust_timeout=int(self._settle_s * 1000) or 1,
             yield_on_timeout=True, watch_filter=None, raise_interrupt=False,
         )  # fmt: skip
-        next_scan = 0.0
-        for changes in events:
-            now = time.monotonic()
-            if changes or self._seen or now >= next_scan:
-                next_scan = now + self._scan_s
-                self._scan()
 
     def _scan(self) -> None:
-        for name, path in self._claims.take_over_from_the_dead():
+        for name, path in [*self._retries.due(self._claims.mine()), *self._claims.take_over_from_the_dead()]:
             self._start(name, path)
         waiting = self._claims.waiting()
         names = {name.stem for name in waiting}
@@ -102,24 +112,32 @@ class Watcher:
         for name in waiting:
             if self._stop.is_set() or not self._settled(name) or not self._slots.acquire(blocking=False):
                 continue
-            claimed = self._claims.take(name)
-            if claimed is None:
-                self._slots.release()
-            else:
+            claimed = None
+            try:
+                claimed = self._claims.take(name)
+            finally:
+                if claimed is None:
+                    self._slots.release()
+            if claimed:
                 self._seen.pop(name.stem, None)
-                self._pool.submit(self._work, name, claimed)
+                self._begin(name, claimed)
 
     def _start(self, name: PromptName, path: Path) -> None:
         while not self._slots.acquire(timeout=0.2):
             if self._stop.is_set():
                 return
+        self._begin(name, path)
+
+    def _begin(self, name: PromptName, path: Path) -> None:
+        """Work on a claim in the pool; the caller holds a slot for it."""
+        self._retries.begin(name.stem)
         self._pool.submit(self._work, name, path)
 
     def _settled(self, name: PromptName) -> bool:
         """True once size and time of change stood still; an empty file gets longer, its writer may just begin."""
         try:
             info = os.lstat(self._folder / name.prompt)
-        except FileNotFoundError:
+        except OSError:  # gone, or its disk is: the next scan looks again
             return False
         state = (info.st_size, info.st_mtime_ns)
         now = time.monotonic()
@@ -131,10 +149,20 @@ class Watcher:
         return now - since >= patience
 
     def _work(self, name: PromptName, path: Path) -> None:
+        """An outer rim: one file must never end the watcher, and no fault may leave its claim lying."""
         try:
             self._answer(name, path)
-        except Exception:  # an outer rim: one file must never end the watcher
+        except FileNotFoundError as error:
+            log.info("claim_gone", file=name.prompt, reason=str(error))  # another watcher's now, or deleted by hand
+            self._retries.end(name.stem)
+        except (OSError, ServiceError) as error:
+            log.warning("answer_put_off", file=name.prompt, reason=str(error))
+            self._retries.put_off(name.stem)
+        except Exception:
             log.exception("prompt_file_failed", file=name.prompt)
+            self._retries.put_off(name.stem)
+        else:
+            self._retries.end(name.stem)
         finally:
             self._slots.release()
 
@@ -145,26 +173,30 @@ class Watcher:
                 return  # stopped meanwhile: the claim stays and is taken over
             if job.state is not JobState.SUCCEEDED:
                 raise RefusedPrompt(job.error.message if job.error else "The job was cancelled.")
-            self._write(name.picture, self._client.image_bytes(job.images[0].id))
+            self._write(name.picture, self._picture(job))
             log.info("answered", file=name.picture, job_id=job.id)
         except RefusedPrompt as refusal:
             self._write(name.error, f"{refusal}\n".encode())
             log.info("refused", file=name.error, reason=str(refusal))
         path.unlink(missing_ok=True)
 
+    def _picture(self, job: Job) -> bytes:
+        try:
+            if job.images:
+                return self._client.image_bytes(job.images[0].id)
+        except ServiceError as error:
+            if error.http_status != 404:
+                raise
+        raise RefusedPrompt("The picture was made and has been deleted from the library since.")
+
     def _job(self, name: PromptName, path: Path) -> Job | None:
-        info = os.lstat(path)
-        if not stat.S_ISREG(info.st_mode):
-            raise RefusedPrompt("The prompt must be a regular file, not a link, a pipe or a device.")
-        if info.st_size > MAX_FILE_BYTES:
-            raise RefusedPrompt(f"The prompt file has {info.st_size} bytes; at most {MAX_FILE_BYTES} are allowed.")
-        text = read_prompt(path)
+        prompt = read_prompt(path)
         request = GenerationRequest.model_construct(
-            prompt=text, model=self._model, width=name.width, height=name.height
+            prompt=prompt.text, model=self._model, width=name.width, height=name.height
         )
         # The claim is a rename, so the time of change is still the writer's: the same file gives the same key,
         # and a new file of the same name and text gives a new one.
-        seal = f"{name.stem}\0{info.st_mtime_ns}\0{text}".encode()
+        seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode()
         return self._insist(request, f"drop-{hashlib.sha256(seal).hexdigest()}")
 
     def _insist(self, request: GenerationRequest, key: str) -> Job | None:
@@ -189,10 +221,14 @@ class Watcher:
 
     def _write(self, name: str, data: bytes) -> None:
         """Write an answer complete or not at all: a hidden temporary file, fsync, rename."""
-        temporary = self._folder / f"{TEMPORARY_PREFIX}{self._claims.claimant}-{threading.get_ident()}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(temporary, self._folder / name)
+        temporary = self._folder / f"{TEMPORARY_PREFIX}{self._claims.claimant}-{secrets.token_hex(8)}"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(temporary, self._folder / name)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise

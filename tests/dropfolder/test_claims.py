@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from app.dropfolder.claims import Claims
 
 USER = "0b5c2c4e-6f8e-4e0e-9a53-0a7c9a8a3a11"
@@ -73,3 +75,49 @@ def test_what_long_dead_watchers_left_is_swept_away(tmp_path: Path) -> None:
     one = Claims(tmp_path, dead_after_s=30)
     one.take_over_from_the_dead()
     assert sorted(path.name for path in tmp_path.iterdir()) == [f".watcher-{one.claimant}", "notes.txt"]
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_ages_are_those_of_the_file_server_whose_clock_may_be_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    beat = Claims.beat
+
+    def beat_by_the_servers_clock(claims: Claims) -> None:
+        beat(claims)
+        os.utime(tmp_path / f".watcher-{claims.claimant}", (time.time() + ahead_s,) * 2)
+
+    monkeypatch.setattr(Claims, "beat", beat_by_the_servers_clock)
+    living, dead, one = (Claims(tmp_path, dead_after_s=30) for _ in range(3))
+    for claims, message in ((living, "1"), (dead, "2")):
+        claims.beat()
+        drop(tmp_path, message)
+        claims.take(claims.waiting()[0])
+    os.utime(tmp_path / f".watcher-{dead.claimant}", (time.time() + ahead_s - 60,) * 2)
+    assert [name.stem.split("-")[5] for name, _ in one.take_over_from_the_dead()] == ["2"]
+    assert sorted(path.name for path in tmp_path.glob(".watcher-*")) == sorted(
+        f".watcher-{claims.claimant}" for claims in (living, dead, one)
+    )
+
+
+def test_a_heartbeat_never_touches_what_a_link_points_to(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("")
+    os.utime(mine, (1000, 1000))
+    one = Claims(tmp_path, dead_after_s=30)
+    (tmp_path / f".watcher-{one.claimant}").symlink_to(mine)
+    with pytest.raises(OSError, match="symbolic links"):
+        one.beat()
+    assert mine.stat().st_mtime == 1000
+
+
+def test_folders_with_the_names_of_claims_and_heartbeats_stop_nothing(tmp_path: Path) -> None:
+    old = time.time() - 1000
+    for name in (".watcher-gone-1", ".atelier-gone-1", f"{USER}-9-64x64.txt.claimed-by-gone-1", f"{USER}-8-64x64.txt"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (old, old))
+    drop(tmp_path, "1")
+    one = Claims(tmp_path, dead_after_s=30)
+    assert one.take_over_from_the_dead() == []
+    assert one.mine() == []
+    assert [name.stem.split("-")[5] for name in one.waiting()] == ["1"]

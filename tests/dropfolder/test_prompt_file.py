@@ -1,5 +1,8 @@
 """Names and texts of prompt files."""
 
+import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,12 +51,12 @@ def test_any_other_name_is_left_alone(name: str) -> None:
 
 
 def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
-    assert read_prompt(written(tmp_path, b"\xef\xbb\xbfa red apple\r\n")) == "a red apple"
-    assert read_prompt(written(tmp_path, "一只猫".encode("utf-16"))) == "一只猫"
+    assert read_prompt(written(tmp_path, b"\xef\xbb\xbfa red apple\r\n")).text == "a red apple"
+    assert read_prompt(written(tmp_path, "一只猫".encode("utf-16"))).text == "一只猫"
 
 
 def test_control_characters_become_spaces_and_line_ends_stay(tmp_path: Path) -> None:
-    assert read_prompt(written(tmp_path, b"a\x00red\x1b[31m\r\napple\x07")) == "a red [31m\napple"
+    assert read_prompt(written(tmp_path, b"a\x00red\x1b[31m\r\napple\x07")).text == "a red [31m\napple"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,52 @@ def test_control_characters_become_spaces_and_line_ends_stay(tmp_path: Path) -> 
 def test_a_text_that_cannot_be_a_prompt_is_refused_with_the_reason(tmp_path: Path, data: bytes, reason: str) -> None:
     with pytest.raises(RefusedPrompt, match=reason):
         read_prompt(written(tmp_path, data))
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(secret)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        for name in ("pipe", "link", "socket"):
+            with pytest.raises(RefusedPrompt, match="regular file"):
+                read_prompt(tmp_path / name)
+    (tmp_path / "second name").hardlink_to(secret)
+    with pytest.raises(RefusedPrompt, match="second name"):
+        read_prompt(tmp_path / "second name")
+    with pytest.raises(FileNotFoundError):
+        read_prompt(tmp_path / "nothing")
+
+
+def test_a_file_that_becomes_a_link_in_between_never_gives_what_the_link_points_to(tmp_path: Path) -> None:
+    secret, prompt = tmp_path / "secret", tmp_path / "prompt"
+    secret.write_text("a secret")
+    ready, link = tmp_path / "ready", tmp_path / "link"
+    stop = threading.Event()
+
+    def exchange() -> None:
+        while not stop.is_set():
+            ready.write_text("a cat")
+            ready.rename(prompt)
+            link.symlink_to(secret)
+            link.rename(prompt)
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    said = set()
+    try:
+        while len(said) < 2:  # it was read as a file and refused as a link at least once
+            for _ in range(300):
+                try:
+                    said.add(read_prompt(prompt).text)
+                except (RefusedPrompt, FileNotFoundError) as error:
+                    said.add(type(error).__name__)
+    finally:
+        stop.set()
+        thread.join()
+    assert said <= {"a cat", "RefusedPrompt", "FileNotFoundError"}
 
 
 @given(st.text())

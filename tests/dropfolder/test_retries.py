@@ -1,0 +1,154 @@
+"""What a fault leaves unanswered is answered later: the watcher works on its own claims again."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from app.dropfolder.prompt_file import parse_name
+from app.dropfolder.retries import Retries
+from tests.dropfolder.test_watcher import WatcherProcess, answer_of, drop
+from tests.running import RunningService
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with RunningService(tmp_path_factory.mktemp("retries")) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "drop").mkdir()
+    return tmp_path / "drop"
+
+
+def until_it_said(folder: Path, words: str) -> None:
+    """Wait for words in the watcher's log."""
+    deadline = time.monotonic() + 60
+    while words not in (folder.parent / "watcher.out").read_text("utf-8", "replace"):
+        assert time.monotonic() < deadline, words
+        time.sleep(0.02)
+
+
+class Relay(ThreadingHTTPServer):
+    """Passes every call on to the real service, but for the first pictures, which it loses on the way."""
+
+    def __init__(self, url: str, losses: int) -> None:
+        self.target, self.losses, self.lost = url, losses, 0
+        super().__init__(("127.0.0.1", 0), _RelayedCall)
+
+
+class _RelayedCall(BaseHTTPRequestHandler):
+    server: Relay
+
+    def do_GET(self) -> None:
+        self._pass_on()
+
+    def do_POST(self) -> None:
+        self._pass_on()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+    def _pass_on(self) -> None:
+        if self.path.startswith("/images/") and self.server.lost < self.server.losses:
+            self.server.lost += 1
+            self.send_error(500)
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(self.command, self.server.target + self.path, data=body, headers=headers)
+        self.send_response(answer.status_code)
+        for name in ("Content-Type", "Location", "ETag"):
+            if name in answer.headers:
+                self.send_header(name, answer.headers[name])
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+
+def test_a_picture_that_could_not_be_fetched_is_fetched_later(folder: Path, service: RunningService) -> None:
+    relay = Relay(service.url, losses=6)  # more than the client tries at once
+    thread = threading.Thread(target=relay.serve_forever)
+    thread.start()
+    watcher = WatcherProcess(folder, f"http://127.0.0.1:{relay.server_port}")
+    try:
+        assert answer_of(drop(folder, b"a cat"), 90) is None
+        assert relay.lost == 6
+    finally:
+        assert watcher.stop() == 0
+        relay.shutdown()
+        relay.server_close()
+        thread.join()
+
+
+def test_an_answer_that_could_not_be_written_is_written_later(folder: Path, service: RunningService) -> None:
+    stem = f"{uuid.uuid4()}-1-64x64"
+    (folder / f"{stem}.png").mkdir()  # whatever the reason: no file can be put there now
+    watcher = WatcherProcess(folder, service.url)
+    try:
+        (folder / f"{stem}.txt").write_text("a cat")
+        until_it_said(folder, "answer_put_off")
+        (folder / f"{stem}.png").rmdir()
+        assert answer_of(folder / f"{stem}.txt", 90) is None
+        assert not list(folder.glob(".atelier-*"))
+    finally:
+        assert watcher.stop() == 0
+
+
+def test_a_folder_that_is_away_for_a_while_is_waited_for(folder: Path, service: RunningService) -> None:
+    watcher = WatcherProcess(folder, service.url)
+    try:
+        assert answer_of(drop(folder, b"a cat")) is None
+        away = folder.rename(folder.with_name("away"))
+        late = drop(away, b"a dog")
+        until_it_said(folder, "folder_unreadable")
+        away.rename(folder)
+        assert answer_of(folder / late.name, 90) is None
+    finally:
+        assert watcher.stop() == 0
+
+
+def test_a_folder_in_place_of_a_claim_blocks_nobody(folder: Path, service: RunningService) -> None:
+    for number in range(8):  # twice as many as are worked on at once
+        (folder / f"{uuid.uuid4()}-{number}-64x64.txt.claimed-by-gone").mkdir()
+        os.mkfifo(folder / f"{uuid.uuid4()}-{number}-64x64.txt")
+    watcher = WatcherProcess(folder, service.url)
+    try:
+        assert answer_of(drop(folder, b"a cat"), 90) is None
+    finally:
+        assert watcher.stop() == 0
+
+
+def test_a_claim_in_work_is_not_begun_twice_and_one_put_off_waits_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("app.dropfolder.retries.time.monotonic", lambda: now[0])
+    name = parse_name(f"{uuid.uuid4()}-1-64x64.txt")
+    assert name is not None
+    claims, retries = [(name, Path("claim"))], Retries()
+    assert retries.due(claims) == claims  # a claim of this watcher that nobody works on
+    retries.begin(name.stem)
+    assert retries.due(claims) == []
+    for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+        retries.put_off(name.stem)
+        now[0] += pause - 0.01
+        assert retries.due(claims) == []
+        now[0] += 0.02
+        assert retries.due(claims) == claims
+        retries.begin(name.stem)
+    retries.end(name.stem)
+    retries.begin(name.stem)
+    retries.put_off(name.stem)
+    now[0] += 1.01
+    assert retries.due(claims) == claims
