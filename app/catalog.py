@@ -193,6 +193,9 @@ def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int
     if choice is None or choice.value not in (DEFAULT, *allowed):
         names = entry.schedulers or tuple(item.name for item in SAMPLERS if item.name in allowed)
         yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(names))
+    elif choice.sampler and request.num_inference_steps < choice.sampler.min_steps:  # type: ignore[operator]
+        least = f"allowed is at least {choice.sampler.min_steps} with the sampler {choice.sampler.name}"
+        yield FieldError("num_inference_steps", request.num_inference_steps, least)
 
 
 class _Table:

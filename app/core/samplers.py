@@ -23,6 +23,7 @@ class Sampler:
     aliases: tuple[str, ...] = ()
     sigmas: bool = True  # False: the class knows no Karras or exponential sigmas
     spacing: bool = True  # False: the class knows no timestep spacing
+    min_steps: int = 1
 
     def fits(self, schedule: "ScheduleType") -> bool:
         """True if the class has the settings that the schedule type asks for."""
@@ -82,7 +83,7 @@ SAMPLERS = (
     Sampler("DEIS", "DEISMultistepScheduler", {}, ()),
     Sampler("DDIM", "DDIMScheduler", {}, ("ddim",), sigmas=False),
     Sampler("DDPM", "DDPMScheduler", {}, ("ddpm",), sigmas=False),
-    Sampler("PLMS", "PNDMScheduler", {}, ("plms", "pndm"), sigmas=False),
+    Sampler("PLMS", "PNDMScheduler", {}, ("plms", "pndm"), sigmas=False, min_steps=4),  # its Runge-Kutta start
     Sampler("LCM", "LCMScheduler", {}, ("lcm",), sigmas=False),
     Sampler("TCD", "TCDScheduler", {}, ("tcd",), sigmas=False),
 )

@@ -15,16 +15,18 @@ MAX_SEED = 2**32 + 63
 RANDOM_SEED = -1
 
 
-def _refuse_lone_surrogates(text: str) -> str:
-    # A lone surrogate cannot be written as UTF-8, so it could never be saved into a file or a row.
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("must be valid Unicode text (it has a lone surrogate)")
+def refuse_bad_text(text: str) -> str:
+    """The same text. Raises ValueError for what no file and no database row can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text (it has a lone surrogate)") from None
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text
 
 
-Text = Annotated[str, AfterValidator(_refuse_lone_surrogates)]
+Text = Annotated[str, AfterValidator(refuse_bad_text)]
 
 
 class Value(BaseModel):

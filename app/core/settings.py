@@ -109,7 +109,7 @@ class Settings(BaseSettings):
 
     # The queue
     max_queue: int = Field(10_000, ge=1, le=100_000, description="Queued jobs before a submit is answered 429.")
-    max_images: int = Field(8, ge=1, le=64, description="Most images of one job.")
+    max_images: int = Field(10, ge=1, le=64, description="Most images of one job.")
     max_pixels: int = Field(4096 * 4096, ge=64 * 64, description="Most pixels of one image, width × height.")
     max_crashes: int = Field(3, ge=1, le=20, description="Engine crashes under one job before it is failed.")
     lease_s: float = Field(
@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         "fp8-offload or int4; chosen for each model if absent (`python -m app doctor` shows how).",
     )
     default_model: str = Field("pocket", description="Catalog key of the model used when a request names none.")
+    model_aliases: str = Field(
+        "dall-e-*, gpt-image-*, chatgpt-image-*",
+        description="Names that OpenAI clients may ask for, and the model that answers: `dall-e-3=sdxl-turbo, gpt-*`. "
+        "A name alone means the default model, `*` any ending; the answer says which model drew. Empty = none.",
+    )
     preload: bool = Field(True, description="Load the default model when the service starts.")
     engine: str = Field("local", description="Who makes the pictures: local (this machine), or test (fast, no model).")
     device: str | None = Field(None, description="cpu, cuda:0, mps …; the best one of this machine if absent.")

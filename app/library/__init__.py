@@ -1,7 +1,8 @@
 """The library: every saved picture as a file that explains itself, and a row to find it by."""
 
+from app.library.by_job import JobImages
 from app.library.library import Library
 from app.library.search import Group
 from app.library.upkeep import RebuildReport
 
-__all__ = ["Group", "Library", "RebuildReport"]
+__all__ = ["Group", "JobImages", "Library", "RebuildReport"]

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from app.engine.base import Picture
 from app.image_rows import image_of
 from app.library import files, upkeep
 from app.library import search as finding
+from app.library.by_job import JobImages, jobs_with_images
 from app.picture import png
 from app.picture import thumbnail as small
 
@@ -127,6 +128,10 @@ class Library:
         """
         wanted = finding.Filter(q, model, None, favourite)
         return finding.groups(self._database, wanted, by, limit, cursor)
+
+    def by_job(self) -> Iterator[JobImages]:
+        """Every job that has images, the one with the newest image first. See `jobs_with_images`."""
+        return jobs_with_images(self._database)
 
     def favourite(self, id: str, value: bool) -> SavedImage:
         """Mark or unmark an image; the image as it is then. Raises UnknownImage."""

@@ -1,44 +1,55 @@
 """AUTOMATIC1111's `/sdapi/v1`: making pictures, progress, interrupt. Progress and interrupt are the caller's own."""
 
+import hashlib
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 
 from app import __version__
-from app.core.errors import FieldError, InvalidRequest, QueueFull, ShuttingDown, UnknownJob
+from app.core.errors import FieldError, InvalidRequest, ModelNotInstalled, QueueFull, ShuttingDown, UnknownJob
 from app.core.schema import GenerationRequest, Job
 from app.picture.png import inspect
 from app.service import work
-from app.service.automatic1111_translate import MadeImage, from_job, to_progress, to_request
+from app.service.automatic1111_translate import NAMES, MadeImage, from_job, to_progress, to_request, wanted_model
 from app.service.failures import Failure
+from app.service.foreign_bodies import json_object
+from app.service.installed import check_installed
 from app.service.outcomes import cancel, job_now, succeeded
 from app.service.parts import Parts
+from app.service.replies import no_unknown_id
+from app.service.translate import foreign_names
 
 ORIGIN = "automatic1111"
 MAX_WAIT_FOR_ROOM_S = 600
 _KEPT_PER_CALLER = 50
+_KEPT_NAMES = 1000
+_MAX_TASK_CHARS = 64
+Kept = TypeVar("Kept")
 
 
 class Callers:
-    """Which jobs each caller of this door started, newest last, so that /interrupt hits nobody else's. Any thread.
+    """What this door knows of each caller: jobs started, newest last, so that /interrupt hits nobody else's; the task
+    ids chosen; a model that was asked for in vain. Any thread. The least recently seen are forgotten.
 
     In memory only: after a restart the callers' connections are gone too.
     """
 
     def __init__(self) -> None:
-        self._jobs: dict[str, list[str]] = {}
-        self._tasks: dict[str, str] = {}
+        self._jobs: OrderedDict[str, list[str]] = OrderedDict()
+        self._tasks: OrderedDict[str, str] = OrderedDict()
+        self._vain: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def started(self, caller: str, job_id: str, task: str | None) -> None:
         """Remember a job of `caller`; `task` is the id that the client chose (`force_task_id`)."""
         with self._lock:
-            self._jobs[caller] = [*self._jobs.get(caller, []), job_id][-_KEPT_PER_CALLER:]
+            _remember(self._jobs, caller, [*self._jobs.get(caller, []), job_id][-_KEPT_PER_CALLER:])
             if task:
-                self._tasks[task] = job_id
+                _remember(self._tasks, task, job_id)
 
     def jobs(self, caller: str) -> list[str]:
         """The caller's job ids, newest last."""
@@ -50,6 +61,25 @@ class Callers:
         with self._lock:
             return self._tasks.get(task)
 
+    def asked_in_vain(self, caller: str, model: str | None) -> None:
+        """Remember the model that /options could not give to `caller`; None: it got the one it asked for."""
+        with self._lock:
+            self._vain.pop(caller, None)
+            if model is not None:
+                _remember(self._vain, caller, model)
+
+    def in_vain(self, caller: str) -> str | None:
+        """The model that `caller` asked for last and did not get."""
+        with self._lock:
+            return self._vain.get(caller)
+
+
+def _remember(known: OrderedDict[str, Kept], name: str, value: Kept) -> None:
+    known[name] = value
+    known.move_to_end(name)
+    while len(known) > _KEPT_NAMES:
+        known.popitem(last=False)
+
 
 class Model:
     """The model that /options chose for this door. Any thread."""
@@ -59,10 +89,10 @@ class Model:
 
 
 def caller() -> str:
-    """Who calls: the key that was sent if any, else the address."""
+    """Who calls: the key that was sent if any (its hash, so that no key is kept), else the address."""
     given = request.authorization
     secret = (given.token or given.password) if given else None
-    return f"{secret or ''}@{request.remote_addr}"
+    return f"{hashlib.sha256((secret or '').encode('utf-8', 'surrogatepass')).hexdigest()[:32]}@{request.remote_addr}"
 
 
 def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: Model) -> None:
@@ -71,9 +101,13 @@ def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: 
     @blueprint.post("/sdapi/v1/txt2img")
     def txt2img() -> Response:
         body = json_object()
-        job = _submit_when_there_is_room(parts, to_request(body, model.key))
-        callers.started(caller(), job.id, body.get("force_task_id"))
-        with parts.seats:
+        task = _task_of(body, "force_task_id")
+        wanted = to_request(body, _chosen(callers, body, model))
+        check_installed(parts, parts.catalog.get(wanted.model or model.key))
+        with parts.seats:  # before the job is accepted: without a seat it must not be made
+            with foreign_names(NAMES):
+                job = _submit_when_there_is_room(parts, wanted)
+            callers.started(caller(), job.id, task)
             job = work.wait(parts, job.id)
         if job.error:
             succeeded(job)
@@ -111,6 +145,24 @@ def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: 
         return jsonify({"size": len(jobs), "tasks": jobs})
 
 
+def _chosen(callers: Callers, body: Mapping[str, Any], model: Model) -> str:
+    """The door's model; but not for a caller who asked for another in vain: it would take the picture for that one's.
+
+    Open WebUI sets its model before each picture and does not look whether that worked.
+    """
+    vain = callers.in_vain(caller())
+    if vain is not None and wanted_model(body) is None:
+        raise ModelNotInstalled(f"The model {vain} was asked for, but cannot be used. Choose another in /options.")
+    return model.key
+
+
+def _task_of(body: Mapping[str, Any], name: str) -> str | None:
+    task = body.get(name)
+    if task is not None and not (isinstance(task, str) and len(task) <= _MAX_TASK_CHARS):
+        raise InvalidRequest([FieldError(name, task, f"a text of at most {_MAX_TASK_CHARS} characters is needed")])
+    return task
+
+
 def _submit_when_there_is_room(parts: Parts, wanted: GenerationRequest) -> Job:
     """A1111 has no 429: its callers expect to wait. Raises QueueFull only after ten minutes without room."""
     deadline = time.monotonic() + MAX_WAIT_FOR_ROOM_S
@@ -144,13 +196,14 @@ def _cancel(parts: Parts, job: Job | None) -> None:
 def find(parts: Parts, job_id: str) -> Job | None:
     """The job with its live progress, or None."""
     try:
+        no_unknown_id("job", job_id)
         return job_now(parts, job_id)
     except UnknownJob:
         return None
 
 
 def _task_progress(parts: Parts, callers: Callers, body: Mapping[str, Any]) -> dict[str, Any]:
-    task = str(body.get("id_task") or "")
+    task = _task_of(body, "id_task") or ""
     job = find(parts, callers.job_of_task(task) or task)
     preview = parts.live.preview(job.id) if job and body.get("live_preview", True) else None
     view = to_progress(job, preview)
@@ -169,14 +222,6 @@ def _task_progress(parts: Parts, callers: Callers, body: Mapping[str, Any]) -> d
 def _made(parts: Parts, image_id: str) -> MadeImage:
     png = parts.library.open(image_id)
     return MadeImage(png, inspect(png).parameters or "")
-
-
-def json_object() -> dict[str, Any]:
-    """The request's JSON object, whatever its content type. Raises InvalidRequest."""
-    body = request.get_json(force=True, silent=True, cache=False)  # it may hold a picture: not kept twice
-    if not isinstance(body, dict):
-        raise InvalidRequest([FieldError("body", None, "a JSON object is needed")])
-    return body
 
 
 def error_answer(failure: Failure) -> Response:

@@ -12,10 +12,11 @@ def create_blueprint(parts: Parts) -> Blueprint:
     """All routes of `/sdapi/v1` and the two `/internal` ones that its clients use."""
     blueprint = Blueprint("automatic1111", __name__)
     model = Model(parts.catalog.default_key)
-    add_generation(blueprint, parts, Callers(), model)
+    callers = Callers()
+    add_generation(blueprint, parts, callers, model)
     add_lists(blueprint, parts)
-    add_options(blueprint, parts, model)
-    add_extras(blueprint)
+    add_options(blueprint, parts, callers, model)
+    add_extras(blueprint, parts)
     answer_errors_with(blueprint, error_answer)
     return blueprint
 

@@ -2,25 +2,29 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psutil
 from flask import Blueprint, Response, jsonify
 
 from app.catalog import ModelEntry
-from app.core.errors import FieldError, InvalidRequest
+from app.core.errors import AtelierError, FieldError, InvalidRequest
 from app.core.samplers import SAMPLERS
 from app.picture import infotext
 from app.picture.png import inspect
-from app.picture.resize import METHODS, resize
-from app.service.automatic1111 import Model, json_object
+from app.picture.resize import MAX_PIXELS, METHODS, resize
+from app.service.automatic1111 import Callers, Model, caller
+from app.service.automatic1111_features import EXTRAS, asked_for
 from app.service.automatic1111_translate import sampler_rows, schedule_rows, to_model
+from app.service.foreign_bodies import json_object
+from app.service.installed import check_installed, installed_entries
 from app.service.outcomes import load_model
 from app.service.parts import Parts
 
 EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
+MAX_EXTRA_IMAGES = 16
 NOTHING_TO_DO = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings")
 
 
@@ -40,7 +44,7 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
 
     @blueprint.get("/sdapi/v1/sd-models")
     def sd_models() -> Response:
-        return jsonify([from_model(entry) for entry in parts.catalog.entries()])
+        return jsonify([from_model(entry) for entry in installed_entries(parts)])
 
     @blueprint.get("/sdapi/v1/loras")
     def loras() -> Response:
@@ -62,7 +66,7 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
         blueprint.add_url_rule(f"/sdapi/v1/{name}", name, _constant(None), methods=["POST"])
 
 
-def add_options(blueprint: Blueprint, parts: Parts, model: Model) -> None:
+def add_options(blueprint: Blueprint, parts: Parts, callers: Callers, model: Model) -> None:
     """The options: one of them, the model, means something here; clients post whole option objects back."""
 
     @blueprint.get("/sdapi/v1/options")
@@ -72,10 +76,13 @@ def add_options(blueprint: Blueprint, parts: Parts, model: Model) -> None:
     @blueprint.post("/sdapi/v1/options")
     def set_options() -> Response:
         key = to_model(json_object().get("sd_model_checkpoint"))
-        if key and key != model.key:
-            parts.catalog.get(key)
-            load_model(parts, key)
-            model.key = key
+        if key:
+            try:
+                _switch(parts, model, key)
+            except AtelierError:
+                callers.asked_in_vain(caller(), key)
+                raise
+            callers.asked_in_vain(caller(), None)
         return jsonify(None)
 
     @blueprint.post("/sdapi/v1/unload-checkpoint")
@@ -85,11 +92,20 @@ def add_options(blueprint: Blueprint, parts: Parts, model: Model) -> None:
 
     @blueprint.post("/sdapi/v1/reload-checkpoint")
     def reload() -> Response:
-        load_model(parts, model.key)
+        with parts.seats:
+            load_model(parts, model.key)
         return jsonify({})
 
 
-def add_extras(blueprint: Blueprint) -> None:
+def _switch(parts: Parts, model: Model, key: str) -> None:
+    if key != model.key:
+        check_installed(parts, parts.catalog.get(key))
+        with parts.seats:
+            load_model(parts, key)
+        model.key = key
+
+
+def add_extras(blueprint: Blueprint, parts: Parts) -> None:
     """png-info, and upscaling by Pillow's filters."""
 
     @blueprint.post("/sdapi/v1/png-info")
@@ -103,15 +119,21 @@ def add_extras(blueprint: Blueprint) -> None:
         body = json_object()
         picture = picture_of(body, "image")
         body["image"] = None  # as text it is larger than the picture itself
-        return jsonify({"html_info": "", "image": _upscaled(body, picture)})
+        with parts.seats:
+            return jsonify({"html_info": "", "image": _upscaled(body, [picture])[0]})
 
     @blueprint.post("/sdapi/v1/extra-batch-images")
     def extra_batch_images() -> Response:
         body = json_object()
         items = body.get("imageList")
-        if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-            raise InvalidRequest([FieldError("imageList", items, "a list of {data, name} is needed")])
-        return jsonify({"html_info": "", "images": [_upscaled(body, picture_of(item, "data")) for item in items]})
+        fits = isinstance(items, list) and len(items) <= MAX_EXTRA_IMAGES
+        if not isinstance(items, list) or not fits or not all(isinstance(item, Mapping) for item in items):
+            allowed = f"a list of at most {MAX_EXTRA_IMAGES} {{data, name}} is needed"
+            shown = f"{len(items)} items" if isinstance(items, list) else items
+            raise InvalidRequest([FieldError("imageList", shown, allowed)])
+        with parts.seats:
+            images = _upscaled(body, (picture_of(item, "data") for item in items))
+            return jsonify({"html_info": "", "images": images})
 
 
 def options(model: Model) -> dict[str, Any]:
@@ -157,7 +179,11 @@ def picture_of(body: Mapping[str, Any], name: str) -> bytes:
     raise InvalidRequest([FieldError(name, shown, "a picture in base64 is needed")])
 
 
-def _upscaled(body: Mapping[str, Any], picture: bytes) -> str:
+def _upscaled(body: Mapping[str, Any], pictures: Iterable[bytes]) -> list[str]:
+    """The pictures in base64, larger. Raises InvalidRequest if they have more than 16 million pixels together."""
+    missing = asked_for(body, EXTRAS)
+    if missing:
+        raise InvalidRequest(missing)
     method = body.get("upscaler_1") or "None"
     if method not in ("None", *METHODS):
         allowed = ", ".join(("None", *METHODS))
@@ -167,7 +193,14 @@ def _upscaled(body: Mapping[str, Any], picture: bytes) -> str:
     numbers = [_positive(body, name, 512 if by_size else 2) for name in names]
     size = (int(numbers[0]), int(numbers[1])) if by_size else numbers[0]
     crop = bool(body.get("upscaling_crop", True))
-    return base64.b64encode(resize(picture, size, None if method == "None" else method, crop=crop)).decode()
+    done, pixels = [], 0
+    for picture in pictures:
+        large = resize(picture, size, None if method == "None" else method, crop=crop)
+        pixels += int.from_bytes(large[16:20]) * int.from_bytes(large[20:24])  # of a PNG's first chunk
+        if pixels > MAX_PIXELS:
+            raise InvalidRequest([FieldError("imageList", "…", f"allowed are {MAX_PIXELS} pixels in all")])
+        done.append(base64.b64encode(large).decode())
+    return done
 
 
 def _positive(body: Mapping[str, Any], name: str, default: float) -> float:

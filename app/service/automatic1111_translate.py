@@ -13,6 +13,7 @@ from app.core.errors import FieldError, InvalidRequest
 from app.core.samplers import SCHEDULE_TYPES, Choice, find_sampler, find_schedule, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest, Job
 from app.picture import infotext
+from app.service.automatic1111_features import eta_comment, missing_features
 from app.service.translate import checked_request
 
 NAMES = {
@@ -21,18 +22,6 @@ NAMES = {
     "scheduler": "sampler_name",
     "num_images": "batch_size",
     "model": "sd_model_checkpoint",
-}
-# Features that would change the picture and are not here. A request that asks for one is refused by name;
-# the value that switches it off is fine.
-MISSING_FEATURES: Mapping[str, tuple[Any, ...]] = {
-    "enable_hr": (None, False),
-    "restore_faces": (None, False),
-    "tiling": (None, False),
-    "subseed_strength": (None, 0),
-    "styles": (None, []),
-    "script_name": (None, ""),
-    "refiner_checkpoint": (None, ""),
-    "firstpass_image": (None, ""),
 }
 CLIP_FROM, MAX_CLIP = 1, 12  # the span of A1111's own setting
 _INFOTEXT_FIELDS = {
@@ -56,16 +45,21 @@ class Sampling:
 
 
 def to_sampling(sampler: str | None, schedule: str | None) -> Sampling:
-    """A1111's rule: a legacy name may end in a schedule type, an unknown schedule type is Automatic.
+    """A legacy name may end in a schedule type. A type that the sampler cannot use is Automatic, and `comment` says so.
 
-    Raises InvalidRequest "Sampler not found" for an unknown sampler.
+    Raises InvalidRequest: "Sampler not found" for an unknown sampler; an unknown schedule type; one without a sampler.
     """
+    kind = find_schedule(schedule or "automatic")
+    if kind is None:
+        names = ", ".join(known.name for known in SCHEDULE_TYPES)
+        raise InvalidRequest([FieldError("scheduler", schedule, f"allowed is one of: {names}")])
     if not sampler or sampler.strip().lower() in ("automatic", "default"):
+        if kind.name != "automatic":
+            raise InvalidRequest([FieldError("scheduler", schedule, "a schedule type needs a sampler_name")])
         return Sampling(None)
     choice = parse_scheduler(sampler)
     if choice is None or choice.sampler is None:
         raise InvalidRequest([FieldError("sampler_name", sampler, "Sampler not found")])
-    kind = find_schedule(schedule or "automatic") or SCHEDULE_TYPES[0]
     if kind.name == "automatic":
         return Sampling(choice.value)
     if not choice.sampler.fits(kind):
@@ -74,44 +68,45 @@ def to_sampling(sampler: str | None, schedule: str | None) -> Sampling:
 
 
 def to_request(body: Mapping[str, Any], model: str) -> GenerationRequest:
-    """The request of a txt2img body; `model` is the one chosen by /options. Fields we do not know are ignored.
+    """The request of a txt2img body; `model` is the one chosen by /options. Fields that A1111 lacks are ignored.
 
-    Absent fields have the model's own defaults. Raises InvalidRequest naming the fields as the caller does.
+    Absent fields have the model's own defaults. Raises InvalidRequest naming the fields as the caller does, those too
+    that ask for a feature that is not here.
     """
     body = _with_infotext(body)
-    errors = [
-        FieldError(name, body[name], "this feature is not available here")
-        for name, harmless in MISSING_FEATURES.items()
-        if name in body and body[name] not in harmless
-    ]
+    errors = missing_features(body)
     batches = [_count(body, name, errors) for name in ("batch_size", "n_iter")]
-    overrides = body.get("override_settings") or {}
-    if not isinstance(overrides, Mapping):
-        errors.append(FieldError("override_settings", overrides, "a JSON object is needed"))
-        overrides = {}
     if errors:
         raise InvalidRequest(errors)
     return checked_request(
         {
-            "prompt": body.get("prompt") or "",
-            "negative_prompt": body.get("negative_prompt") or "",
-            "model": to_model(overrides.get("sd_model_checkpoint")) or model,
+            "prompt": "" if body.get("prompt") is None else body["prompt"],
+            "negative_prompt": "" if body.get("negative_prompt") is None else body["negative_prompt"],
+            "model": wanted_model(body) or model,
             "num_inference_steps": body.get("steps"),
             "guidance_scale": body.get("cfg_scale"),
             "width": body.get("width"),
             "height": body.get("height"),
             "seed": RANDOM_SEED if body.get("seed") is None else body["seed"],
             "num_images": batches[0] * batches[1],
-            "scheduler": to_sampling(_sampler_name(body), body.get("scheduler")).value,
-            "clip_skip": _clip_skip(overrides),
+            "scheduler": _sampling(body).value,
+            "clip_skip": _clip_skip(body),
         },
         names=NAMES,
     )
 
 
+def wanted_model(body: Mapping[str, Any]) -> str | None:
+    """The model that the body itself asks for, in `override_settings`."""
+    overrides = body.get("override_settings")
+    return to_model(overrides.get("sd_model_checkpoint")) if isinstance(overrides, Mapping) else None
+
+
 def to_model(title: Any) -> str | None:
-    """The catalog key of a checkpoint title: A1111 adds ` [hash]` to a file's name."""
-    return str(title).partition(" [")[0] if title else None
+    """The catalog key of a checkpoint title: A1111 adds ` [hash]` to a file's name. Raises InvalidRequest."""
+    if title is not None and not isinstance(title, str):
+        raise InvalidRequest([FieldError("sd_model_checkpoint", title, "a checkpoint's title is needed")])
+    return title.partition(" [")[0] if title else None
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,7 @@ def _info(
     count = len(seeds)
     choice = parse_scheduler(request.scheduler or "default")
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
-    comments = [to_sampling(_sampler_name(body), body.get("scheduler")).comment]
+    comments = [_sampling(body).comment, eta_comment(body, choice)]
     comments += dict.fromkeys(note for image in job.images for note in image.notes)
     return {
         "prompt": request.prompt,
@@ -251,20 +246,30 @@ def schedule_rows() -> list[dict[str, Any]]:
     ]
 
 
-def _sampler_name(body: Mapping[str, Any]) -> str | None:
-    name = body.get("sampler_name") or body.get("sampler_index")
-    if name is None or isinstance(name, str):
-        return name
-    raise InvalidRequest([FieldError("sampler_name", name, "a sampler's name is needed")])
+def _sampling(body: Mapping[str, Any]) -> Sampling:
+    sampler, schedule = body.get("sampler_name") or body.get("sampler_index"), body.get("scheduler")
+    if not isinstance(sampler, str | None):
+        raise InvalidRequest([FieldError("sampler_name", sampler, "a sampler's name is needed")])
+    if not isinstance(schedule, str | None):
+        raise InvalidRequest([FieldError("scheduler", schedule, "a schedule type's name is needed")])
+    return to_sampling(sampler, schedule)
 
 
-def _clip_skip(overrides: Mapping[str, Any]) -> int:
-    """A1111 counts the layer that is read from the end, 1 = the last; we count those that are left out."""
-    asked = overrides.get("CLIP_stop_at_last_layers", CLIP_FROM)
-    if isinstance(asked, bool) or not isinstance(asked, int) or not CLIP_FROM <= asked <= MAX_CLIP:
-        reason = f"a whole number from {CLIP_FROM} to {MAX_CLIP} is needed"
-        raise InvalidRequest([FieldError("override_settings.CLIP_stop_at_last_layers", asked, reason)])
-    return asked - CLIP_FROM
+def _clip_skip(body: Mapping[str, Any]) -> int:
+    """A1111 counts the layer that is read from the end, 1 = the last; we count those that are left out.
+
+    SD.Next has a field of its own for it; clients send both.
+    """
+    overrides = body.get("override_settings") or {}
+    asked = {"override_settings.CLIP_stop_at_last_layers": overrides.get("CLIP_stop_at_last_layers"),
+             "clip_skip": body.get("clip_skip")}  # fmt: skip
+    for name, value in asked.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not CLIP_FROM <= value <= MAX_CLIP:
+            raise InvalidRequest([FieldError(name, value, f"a whole number from {CLIP_FROM} to {MAX_CLIP} is needed")])
+        return value - CLIP_FROM
+    return 0
 
 
 def _count(body: Mapping[str, Any], name: str, errors: list[FieldError]) -> int:

@@ -8,12 +8,14 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
-from app.core.errors import FieldError, InvalidRequest, QueueFull, UnknownJob
+from app.core.errors import AtelierError, FieldError, InvalidRequest, QueueFull, UnknownJob
 from app.core.schema import GenerationRequest, Job, JobState
 from app.service import work
 from app.service.failures import Failure
+from app.service.foreign_bodies import json_object
 from app.service.parts import Parts
 from app.service.problems import answer_errors_with
+from app.service.replies import no_unknown_id
 from app.service.translate import checked_request
 
 ORIGIN = "environment"
@@ -30,9 +32,9 @@ def to_request(body: Mapping[str, Any]) -> GenerationRequest:
     return checked_request({"prompt": prompt})
 
 
-def from_job(job: Job, data: bytes | None) -> dict[str, Any]:
-    """One finished generation as this API shows it; `data` are the PNG's bytes or None."""
-    errors = [] if data is not None else ["The image was deleted from the library."]
+def from_job(job: Job, data: bytes | None, missing: str = "") -> dict[str, Any]:
+    """One finished generation as this API shows it; `data` are the PNG's bytes or None, `missing` says why."""
+    errors = [] if data is not None else [missing or "The image was deleted from the library."]
     if job.error:
         errors = [job.error.message]
     elif job.state is JobState.CANCELLED:
@@ -57,10 +59,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
 
     @blueprint.post("/image/generate")
     def generate() -> Response:
-        body = request.get_json(force=True, silent=True)
-        if not isinstance(body, dict):
-            raise InvalidRequest([FieldError("body", body, 'a JSON object is needed: {"prompt": "…"}')])
-        wanted = to_request(body)
+        wanted = to_request(json_object())
         with one_at_a_time:
             if not _is_available(parts):
                 raise QueueFull("The server is generating. Come back later.", retry_after_s=2)
@@ -94,6 +93,7 @@ def _is_available(parts: Parts) -> bool:
 
 
 def _own_job(parts: Parts, job_id: str) -> Job:
+    no_unknown_id("job", job_id)
     job = parts.jobs.get(job_id)
     if job.origin != ORIGIN:
         raise UnknownJob
@@ -116,7 +116,14 @@ def _as_array(parts: Parts, jobs: Iterator[Job]) -> Iterator[str]:
     comma = ""
     for job in jobs:
         if job.state.finished:
-            data = parts.library.open(job.images[0].id) if job.images else None
-            yield comma + json.dumps(from_job(job, data), ensure_ascii=False)
+            yield comma + json.dumps(_with_picture(parts, job), ensure_ascii=False)
             comma = ","
     yield "]"
+
+
+def _with_picture(parts: Parts, job: Job) -> dict[str, Any]:
+    """A finished job; a picture that cannot be read is an error of that one, for the answer has begun already."""
+    try:
+        return from_job(job, parts.library.open(job.images[0].id) if job.images else None)
+    except AtelierError as error:
+        return from_job(job, None, missing=error.message)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
 from app.core.errors import AtelierError, DiskFull, InvalidRequest, NotAuthenticated, QueueFull
 
@@ -40,6 +40,8 @@ def failure_of(error: Exception) -> Failure:
         return _from_http(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _from_atelier(DiskFull())
+    if type(error).__module__ == "gunicorn.http.errors":  # raised by whoever reads the body: its chunks are no chunks
+        return _from_http(BadRequest("The body is not sent as HTTP wants it."))
     _logger.exception("unexpected_error", exc_info=error)
     return Failure(
         status=500,

@@ -1,5 +1,6 @@
 """Parameters that several addresses share, and how a body is read."""
 
+import re
 from typing import Any, Literal
 
 from flask import Response, current_app, request
@@ -9,6 +10,7 @@ from werkzeug.routing import BaseConverter
 from app.core.errors import FieldError, InvalidRequest
 
 MAX_PAGE = 200
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 Origin = Literal["api", "ui", "cli", "drop"]
 
 

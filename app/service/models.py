@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from app.catalog import ModelEntry, allowed_schedulers, hub_entry
 from app.core.schema import JobError
-from app.hub.disk import OnDisk, Presence, on_disk
+from app.hub.disk import Presence
 from app.service.answers import answers
 from app.service.inputs import ModelPath
+from app.service.installed import files_of
 from app.service.keys import Scope
 from app.service.model_events import ModelProgress, entry_of, state_of
 from app.service.parts import Parts, current_parts
@@ -128,7 +129,7 @@ def clean_model(path: ModelPath) -> Response:
 
 def _shown(parts: Parts, entry: ModelEntry) -> Model:
     state = state_of(parts, entry.key)
-    files = _files(parts, entry)
+    files = files_of(parts, entry)
     download = parts.downloads.states().get(entry.key)
     values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
     return Model.model_construct(
@@ -142,14 +143,6 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
         error=state.error,
     )
-
-
-def _files(parts: Parts, entry: ModelEntry) -> OnDisk:
-    local = parts.catalog.installed_path(entry)
-    if local is None:
-        return on_disk(entry)
-    there = local.exists()
-    return OnDisk(Presence.COMPLETE if there else Presence.ABSENT, entry.size_bytes if there else 0, entry.size_bytes)
 
 
 def blueprint() -> APIBlueprint:

@@ -1,37 +1,29 @@
 """The OpenAI images API: `/v1/images/generations`, `/v1/images/edits`, `/v1/models`. A translator, nothing else.
 
-Shapes as the `openai` SDK reads them (its `types/image_generate_params.py`, `images_response.py`, `_exceptions.py`).
+Shapes as the `openai` SDK reads them (its `images_response.py`, `_exceptions.py`).
 """
 
-import re
-from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
-from app.core.schema import GenerationRequest
 from app.service import work
+from app.service.aliases import entry_for
 from app.service.failures import Failure
-from app.service.openai_answers import Wanted, completed, stream
+from app.service.foreign_bodies import json_object
+from app.service.inputs import IDEMPOTENCY_KEY
+from app.service.installed import check_installed, installed_entries
+from app.service.openai_answers import EXTENSIONS, as_file, completed, stream
+from app.service.openai_translate import NAMES, said, to_model, to_request, to_wanted
 from app.service.outcomes import succeeded
 from app.service.parts import Parts
 from app.service.problems import answer_errors_with
-from app.service.translate import checked_request
+from app.service.replies import no_unknown_id
+from app.service.translate import foreign_names
 
 ORIGIN = "openai"
-MAX_N = 10
-EXTRAS = ("seed", "negative_prompt", "num_inference_steps", "guidance_scale", "scheduler")
-# Parameters with the values that mean what Atelier does anyway. Any other value is refused by name.
-HARMLESS: Mapping[str, tuple[Any, ...]] = {
-    "quality": ("auto", "standard", "medium"),
-    "background": ("auto", "opaque"),
-    "moderation": ("auto", "low"),
-    "style": (),
-}
-KNOWN = {"prompt", "model", "n", "size", "response_format", "output_format", "output_compression", "stream",
-         "partial_images", "user", *EXTRAS, *HARMLESS}  # fmt: skip
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "invalid_request_error",
           429: "rate_limit_error"}  # fmt: skip
 
@@ -43,68 +35,32 @@ class UnsupportedEdit(AtelierError):
     http_status = 400
 
 
-def to_request(body: Mapping[str, Any]) -> GenerationRequest:
-    """The request of a generations body. Raises InvalidRequest naming each parameter that is wrong or unsupported."""
-    errors = [FieldError(name, body[name], "this parameter is not supported") for name in sorted(body.keys() - KNOWN)]
-    for name, allowed in HARMLESS.items():
-        if body.get(name) is not None and body[name] not in allowed:
-            errors.append(FieldError(name, body[name], f"supported: {', '.join(allowed) or 'none, leave it out'}"))
-    prompt = body.get("prompt")
-    if not isinstance(prompt, str) or not prompt:
-        errors.append(FieldError("prompt", prompt, "a prompt is needed"))
-    width, height = _size(body.get("size"), errors)
-    n = body.get("n")
-    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N):
-        errors.append(FieldError("n", n, f"allowed is 1 to {MAX_N}"))
-    if errors:
-        raise InvalidRequest(errors)
-    values = {"prompt": prompt, "model": body.get("model") or None, "width": width, "height": height, "num_images": n}
-    return checked_request(values | {name: body.get(name) for name in EXTRAS}, names={"num_images": "n"})
-
-
-def to_wanted(body: Mapping[str, Any]) -> Wanted:
-    """How the caller wants the answer. Raises InvalidRequest."""
-    errors: list[FieldError] = []
-    choice(body, "output_format", ("png", "jpeg", "webp"), errors)
-    choice(body, "response_format", ("url", "b64_json"), errors)
-    compression = whole(body, "output_compression", 0, 100, errors)
-    partial_images = whole(body, "partial_images", 0, 3, errors)
-    streamed = body.get("stream")
-    if streamed not in (None, True, False):
-        errors.append(FieldError("stream", streamed, "true or false"))
-    if streamed and (body.get("n") or 1) != 1:
-        errors.append(FieldError("n", body.get("n"), "a stream has one image; allowed is 1"))
-    if errors:
-        raise InvalidRequest(errors)
-    return Wanted(
-        output_format=body.get("output_format") or "png",
-        response_format=body.get("response_format"),
-        compression=100 if compression is None else compression,
-        partial_images=partial_images or 0,
-        stream=bool(streamed),
-    )
-
-
 def create_blueprint(parts: Parts) -> Blueprint:
     """The OpenAI routes over the shared queue and library."""
     blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
     @blueprint.post("/images/generations")
     def generations() -> Response:
-        body = request.get_json(force=True, silent=True)
-        if not isinstance(body, dict):
-            raise InvalidRequest([FieldError("body", None, "a JSON object is needed")])
+        body = json_object()
         wanted = to_wanted(body)
-        generation = to_request(body)
-        if generation.model is not None:
-            parts.catalog.get(generation.model)  # an unknown model is 404 in this dialect
-        key = request.headers.get("Idempotency-Key")
-        job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
-        if wanted.stream:
-            return stream(parts, job, wanted)
-        with parts.seats:
+        entry = entry_for(parts.catalog, parts.settings, to_model(body))  # an unknown model is 404 in this dialect
+        check_installed(parts, entry)
+        generation = to_request(body, entry)
+        key = _idempotency_key()
+        with ExitStack() as seat:
+            seat.enter_context(parts.seats)  # before the job is accepted: without one it must not be made
+            with foreign_names(NAMES):
+                job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
+            notes = said(job.request, entry)
+            if wanted.stream:
+                return stream(parts, job, wanted, notes, on_close=seat.pop_all().close)
             finished = succeeded(work.wait(parts, job.id))
-        return jsonify(completed(parts, finished, wanted, request.host_url))
+        return jsonify(completed(parts, finished, wanted, notes, request.host_url))
+
+    @blueprint.get(f"/images/<image_id>.<any({','.join(EXTENSIONS)}):kind>")
+    def picture(image_id: str, kind: str) -> Response:
+        no_unknown_id("image", image_id)
+        return as_file(parts, image_id, kind, request.args.get("compression", "100"))
 
     @blueprint.post("/images/edits")
     @blueprint.post("/images/variations")
@@ -113,11 +69,11 @@ def create_blueprint(parts: Parts) -> Blueprint:
 
     @blueprint.get("/models")
     def models() -> Response:
-        return jsonify({"object": "list", "data": [from_model(entry.key) for entry in parts.catalog.entries()]})
+        return jsonify({"object": "list", "data": [from_model(entry.key) for entry in installed_entries(parts)]})
 
     @blueprint.get("/models/<path:key>")
     def model(key: str) -> Response:
-        return jsonify(from_model(parts.catalog.get(key).key))
+        return jsonify(from_model(entry_for(parts.catalog, parts.settings, key).key))
 
     answer_errors_with(blueprint, error_answer)
     return blueprint
@@ -144,29 +100,11 @@ def error_answer(failure: Failure) -> Response:
     return response
 
 
-def _size(value: Any, errors: list[FieldError]) -> tuple[int | None, int | None]:
-    if value in (None, "auto"):
-        return None, None
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        errors.append(FieldError("size", value, 'allowed is "auto" or WIDTHxHEIGHT in pixels, like "512x512"'))
-        return None, None
-    return int(match[1]), int(match[2])
-
-
-def choice(body: Mapping[str, Any], name: str, allowed: tuple[str, ...], errors: list[FieldError]) -> None:
-    """Note an error if the field is given and is none of `allowed`."""
-    if body.get(name) is not None and body[name] not in allowed:
-        errors.append(FieldError(name, body[name], f"allowed is one of: {', '.join(allowed)}"))
-
-
-def whole(body: Mapping[str, Any], name: str, low: int, high: int, errors: list[FieldError]) -> int | None:
-    """The field's whole number, or None if absent; notes an error outside `low`..`high`."""
-    value = body.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
-        return value
-    errors.append(FieldError(name, value, f"allowed is a whole number from {low} to {high}"))
-    return None
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest([FieldError("Idempotency-Key", key, "1 to 200 visible ASCII characters are needed")])
+    return key
 
 
 def register(app: Flask, parts: Parts) -> None:

@@ -2,14 +2,15 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
 
-from app.core.errors import AtelierError, ShuttingDown
-from app.core.schema import Job
+from app.core.errors import AtelierError, FieldError, InvalidRequest, ShuttingDown
+from app.core.schema import ImageRef, Job
 from app.picture.convert import convert
 from app.picture.preview import enlarged
 from app.service.failures import failure_of
@@ -17,6 +18,7 @@ from app.service.job_events import follow
 from app.service.outcomes import succeeded
 from app.service.parts import Parts
 
+EXTENSIONS = ("jpeg", "webp")
 USAGE = {
     "input_tokens": 0,
     "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
@@ -27,29 +29,56 @@ USAGE = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """How the caller wants the answer. `response_format` None = both, as servers differ in their default."""
+    """How the caller wants the answer. `response_format` None = both, as servers differ in their default.
+
+    `quality` is only told back.
+    """
 
     output_format: str
     response_format: str | None
     compression: int
     partial_images: int
     stream: bool
+    quality: str = "auto"
 
 
-def completed(parts: Parts, job: Job, wanted: Wanted, base_url: str) -> dict[str, Any]:
-    """The answer to a generations call. URLs are of the saved PNG, below `base_url`."""
+def completed(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str], base_url: str) -> dict[str, Any]:
+    """The answer to a generations call. URLs are below `base_url`, of a picture in the format that was asked for.
+
+    `atelier` is ours, and the SDK keeps it: the job, the model that drew, and `notes` on what was not done literally.
+    """
     data = []
     for image in job.images:
         one = {}
         if wanted.response_format != "url":
             one["b64_json"] = _encoded(parts, image.id, wanted)
         if wanted.response_format != "b64_json":
-            one["url"] = base_url.rstrip("/") + image.url
+            one["url"] = base_url.rstrip("/") + _address(image, wanted)
         data.append(one)
-    return {"created": int(job.created_at.timestamp()), "data": data, **_shape(job, wanted), "usage": USAGE}
+    return {"created": int(job.created_at.timestamp()), "data": data, **_shape(job, wanted), "usage": USAGE,
+            "atelier": _ours(job, notes)}  # fmt: skip
 
 
-def events(parts: Parts, job: Job, wanted: Wanted) -> Iterator[bytes]:
+def as_file(parts: Parts, image_id: str, kind: str, compression: str) -> Response:
+    """A saved picture as a JPEG or WebP file; `compression` is 0 to 100. Raises UnknownImage, InvalidRequest."""
+    if not (re.fullmatch("[0-9]{1,3}", compression) and int(compression) <= 100):
+        raise InvalidRequest([FieldError("compression", compression, "allowed is a whole number from 0 to 100")])
+    data = convert(parts.library.open(image_id), kind, int(compression))
+    return Response(data, mimetype=f"image/{kind}", headers={"Content-Security-Policy": "sandbox; default-src 'none'"})
+
+
+def _address(image: ImageRef, wanted: Wanted) -> str:
+    if wanted.output_format == "png":
+        return image.url
+    return f"/v1/images/{image.id}.{wanted.output_format}?compression={wanted.compression}"
+
+
+def _ours(job: Job, notes: Sequence[str]) -> dict[str, Any]:
+    of_images = dict.fromkeys(note for image in job.images for note in image.notes)
+    return {"job_id": job.id, "model": job.request.model, "notes": [*notes, *of_images]}
+
+
+def events(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> Iterator[bytes]:
     """The event stream: up to `partial_images` previews spread over the steps, then the completed image.
 
     An error after the start is the event `error`, whose `error` object makes the SDK raise.
@@ -65,7 +94,7 @@ def events(parts: Parts, job: Job, wanted: Wanted) -> Iterator[bytes]:
         done = parts.jobs.get(job.id)
         if not done.state.finished:
             raise ShuttingDown
-        yield _completed(parts, succeeded(done), wanted)
+        yield _completed(parts, succeeded(done), wanted, notes)
     except AtelierError as error:
         failure = failure_of(error)
         body = {"message": failure.detail, "type": "server_error", "param": None, "code": failure.code}
@@ -73,11 +102,10 @@ def events(parts: Parts, job: Job, wanted: Wanted) -> Iterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
-def stream(parts: Parts, job: Job, wanted: Wanted) -> Response:
-    """The job as an event stream. Takes a seat; raises TooManyStreams if there is none."""
-    parts.seats.take()
-    response = Response(events(parts, job, wanted), mimetype="text/event-stream")
-    response.call_on_close(parts.seats.leave)
+def stream(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str], on_close: Callable[[], object]) -> Response:
+    """The job as an event stream; `on_close` is called when it ends or the caller goes. `notes`: see `completed`."""
+    response = Response(events(parts, job, wanted, notes), mimetype="text/event-stream")
+    response.call_on_close(on_close)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -100,20 +128,21 @@ def _partial(job: Job, preview: str, index: int, wanted: Wanted) -> bytes:
     return _event(str(body["type"]), body)
 
 
-def _completed(parts: Parts, job: Job, wanted: Wanted) -> bytes:
+def _completed(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> bytes:
     body = {
         "type": "image_generation.completed",
         "b64_json": _encoded(parts, job.images[0].id, wanted),
         "created_at": int(job.created_at.timestamp()),
         **_shape(job, wanted),
         "usage": USAGE,
+        "atelier": _ours(job, notes),
     }
     return _event(str(body["type"]), body)
 
 
 def _shape(job: Job, wanted: Wanted) -> dict[str, Any]:
     size = f"{job.request.width}x{job.request.height}"
-    return {"size": size, "quality": "auto", "background": "opaque", "output_format": wanted.output_format}
+    return {"size": size, "quality": wanted.quality, "background": "opaque", "output_format": wanted.output_format}
 
 
 def _encoded(parts: Parts, image_id: str, wanted: Wanted) -> str:

@@ -1,22 +1,28 @@
 """The playground's API: `/prompt`, `/queue_status`, `/getlibrary`, `/library/…`. A translator, nothing else."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 
 from app.core.errors import FieldError, InvalidRequest, UnknownImage
 from app.core.schema import RANDOM_SEED, GenerationRequest, Job
+from app.library import JobImages
 from app.service import work
 from app.service.failures import Failure
+from app.service.foreign_bodies import parsed
 from app.service.parts import Parts
 from app.service.problems import answer_errors_with
-from app.service.translate import checked_request
+from app.service.replies import no_unknown_id
+from app.service.translate import checked_request, foreign_names
 
 ORIGIN = "playground"
 LARGEST_SEED = 2**32
 # The advanced page's settings. Of these only `condition_scale` means something to a diffusion model.
+NAMES = {"prompt": "text", "guidance_scale": "condition_scale"}
+MAX_STORED_CHARS = 40
 STORED_ONLY = ("gen_top_k", "gen_top_p", "temperature")
 # The example of the original document lacks a comma between two lines; programs were written from it.
 _MISSING_COMMA = re.compile(r'(["\d])([ \t]*\r?\n\s*")')
@@ -34,7 +40,12 @@ def to_request(body: Mapping[str, Any]) -> GenerationRequest:
     num_images = _number(body, "num_images", 2, errors)
     seed = _number(body, "seed", 0, errors)
     if not 0 <= seed <= LARGEST_SEED:
-        errors.append(FieldError("seed", seed, f"allowed is 0 (random) to {LARGEST_SEED}"))
+        errors.append(FieldError("seed", body["seed"], f"allowed is 0 (random) to {LARGEST_SEED}"))
+    errors += [
+        FieldError(name, body[name], f"a number or a text of at most {MAX_STORED_CHARS} characters is needed")
+        for name in STORED_ONLY
+        if not isinstance(body.get(name), str | int | float | None) or len(str(body.get(name))) > MAX_STORED_CHARS
+    ]
     scale = body.get("condition_scale")
     guidance = None if scale in (None, "") else _number(body, "condition_scale", 0, errors, whole=False)
     if errors:
@@ -47,7 +58,7 @@ def to_request(body: Mapping[str, Any]) -> GenerationRequest:
             "guidance_scale": guidance,
             "extra": {name: body[name] for name in STORED_ONLY if body.get(name) not in (None, "")},
         },
-        names={"prompt": "text", "guidance_scale": "condition_scale"},
+        names=NAMES,
     )
 
 
@@ -63,7 +74,8 @@ def create_blueprint(parts: Parts) -> Blueprint:
     @blueprint.post("/prompt")
     def prompt() -> tuple[Response, int]:
         request_ = to_request(_body())
-        job, _ = work.submit(parts, request_, origin=ORIGIN)
+        with foreign_names(NAMES):
+            job, _ = work.submit(parts, request_, origin=ORIGIN)
         return jsonify({"queue_id": job.id}), 200
 
     @blueprint.get("/queue_status")
@@ -72,7 +84,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
 
     @blueprint.get("/getlibrary")
     def getlibrary() -> Response:
-        return jsonify(list(_library(parts)))
+        return jsonify([from_library(job) for job in parts.library.by_job()])
 
     @blueprint.get("/library/<queue_id>/<image_id>.png")
     def picture(queue_id: str, image_id: str) -> Response:
@@ -101,50 +113,42 @@ def _error(failure: Failure) -> Response:
     return response
 
 
-def _library(parts: Parts):  # type: ignore[no-untyped-def]
-    cursor = None
-    while True:
-        page = parts.library.groups(limit=200, cursor=cursor, by="job")
-        for group in page.items:
-            yield {
-                "creation_unixtime": group.created_at.timestamp(),
-                "generated_images": [f"library/{group.job_id}/{image.id}.png" for image in group.images],
-                "process_time_secs": group.seconds or 0.0,
-                "queue_id": group.job_id,
-                "text_prompt": group.prompt,
-                "seed": min(image.seed - image.index for image in group.images),
-            }
-        cursor = page.next
-        if cursor is None:
-            return
+def from_library(job: JobImages) -> dict[str, Any]:
+    """One line of `/getlibrary`."""
+    return {
+        "creation_unixtime": job.created_at,
+        "generated_images": [f"library/{job.job_id}/{image_id}.png" for image_id in job.image_ids],
+        "process_time_secs": job.seconds,
+        "queue_id": job.job_id,
+        "text_prompt": job.prompt,
+        "seed": job.seed,
+    }
 
 
 def _belongs(parts: Parts, queue_id: str, image_id: str) -> None:
+    no_unknown_id("image", image_id)
     if parts.library.get(image_id).job_id != queue_id:
         raise UnknownImage
 
 
 def _body() -> Mapping[str, Any]:
-    text = request.get_data(as_text=True)
-    for candidate in (text, _MISSING_COMMA.sub(r"\1,\2", text)):
-        try:
-            body = current_app.json.loads(candidate)
-        except ValueError:
-            continue
-        if isinstance(body, dict):
-            return body
-    raise InvalidRequest([FieldError("body", text[:80], 'a JSON object is needed, like {"text": "a red apple"}')])
+    text = request.get_data(as_text=True, cache=False)
+    try:
+        return parsed(text)
+    except InvalidRequest:
+        return parsed(_MISSING_COMMA.sub(r"\1,\2", text))
 
 
 def _number(
     body: Mapping[str, Any], name: str, default: float, errors: list[FieldError], *, whole: bool = True
 ) -> float:
+    """The number of a field, which may be written as text. Notes an error for what is none; then it is the default."""
     value = body.get(name, default)
     try:
-        number = float(default if value == "" or isinstance(value, bool) else value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if number != number or (whole and number != int(number)) or isinstance(value, bool):
+        number = float(default if value == "" else value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number) or (whole and not number.is_integer()):
         errors.append(FieldError(name, value, "a whole number is needed" if whole else "a number is needed"))
         return default
     return number

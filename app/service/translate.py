@@ -1,6 +1,7 @@
 """What every dialect's translator needs: foreign values into ours, with the foreign names in the errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,10 +20,14 @@ def checked_request(values: Mapping[str, Any], names: Mapping[str, str] | None =
     except ValidationError as error:
         raise InvalidRequest(
             [
-                FieldError(foreign(problem["loc"], names), problem.get("input"), problem["msg"].lower())
+                FieldError(foreign(problem["loc"], names), problem.get("input"), _words(problem["msg"]))
                 for problem in error.errors()
             ]
         ) from error
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "allowed is", 1)
 
 
 def foreign(location: tuple[int | str, ...], names: Mapping[str, str] | None) -> str:
@@ -31,6 +36,12 @@ def foreign(location: tuple[int | str, ...], names: Mapping[str, str] | None) ->
     return (names or {}).get(ours, ours)
 
 
-def renamed(error: InvalidRequest, names: Mapping[str, str]) -> InvalidRequest:
-    """The same error with the caller's field names."""
-    return InvalidRequest([FieldError(names.get(e.field, e.field), e.value, e.allowed) for e in error.errors])
+@contextmanager
+def foreign_names(names: Mapping[str, str]) -> Iterator[None]:
+    """While open, an InvalidRequest names the fields as the caller does."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            [FieldError(names.get(e.field, e.field), e.value, e.allowed) for e in error.errors], hint=error.hint
+        ) from None

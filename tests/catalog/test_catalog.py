@@ -72,7 +72,8 @@ def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog)
         ({"model": "sdxl-turbo", "height": 4096}, "height", "allowed is 256 to 1024"),
         ({"model": "sdxl-turbo", "num_inference_steps": 51}, "num_inference_steps", "allowed is 1 to 50"),
         ({"model": "sdxl-turbo", "guidance_scale": 10.5}, "guidance_scale", "allowed is 0 to 10"),
-        ({"num_images": 9}, "num_images", "allowed is 1 to 8"),
+        ({"scheduler": "PLMS", "num_inference_steps": 3}, "num_inference_steps", "at least 4 with the sampler PLMS"),
+        ({"num_images": 11}, "num_images", "allowed is 1 to 10"),
         ({"scheduler": "Euler z"}, "scheduler", "Euler a"),
     ],
 )

@@ -152,7 +152,7 @@ def test_wrong_values_are_named_with_what_is_allowed_and_nothing_is_made(service
         ({"width": 100}, "width: 100 is not allowed; allowed is 64 to 2048 in steps of 8"),
         ({"num_inference_steps": 0}, "num_inference_steps: 0 is not allowed"),
         ({"seed": -2}, "seed: -2 is not allowed"),
-        ({"num_images": 99}, "num_images: 99 is not allowed; allowed is 1 to 8"),
+        ({"num_images": 99}, "num_images: 99 is not allowed; allowed is 1 to 10"),
         ({"scheduler": "Euler z"}, "scheduler: 'Euler z' is not allowed"),
         ({"prompt": "\ud800"}, "prompt: '\\ud800' is not allowed"),
     ]:

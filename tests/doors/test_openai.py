@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import httpx
 import openai
@@ -11,7 +12,11 @@ import pytest
 import requests
 from PIL import Image
 
+from app.catalog import Catalog
+from app.core.errors import UnknownModel
+from app.core.settings import Settings
 from app.picture.png import inspect
+from app.service.aliases import entry_for
 from tests.running import RunningService
 
 
@@ -88,7 +93,7 @@ def test_an_error_during_a_stream_reaches_the_client(client: openai.OpenAI) -> N
 
 def test_an_unknown_model_is_404_in_openais_shape(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
-        client.images.generate(model="dall-e-9", prompt="x")
+        client.images.generate(model="midjourney", prompt="x")
     assert caught.value.code == "model_not_found"
     assert caught.value.param == "model"
     assert caught.value.request_id
@@ -97,11 +102,11 @@ def test_an_unknown_model_is_404_in_openais_shape(client: openai.OpenAI) -> None
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [
-        ({"style": "vivid"}, "style"),
-        ({"quality": "hd"}, "quality"),
+        ({"style": "cubist"}, "style"),
+        ({"quality": "best"}, "quality"),
         ({"background": "transparent"}, "background"),
         ({"size": "12 by 12"}, "size"),
-        ({"size": "65x64"}, "width"),
+        ({"size": "65x64"}, "size"),
         ({"n": 11}, "n"),
         ({"n": 2, "stream": True}, "n"),
         ({"partial_images": 9}, "partial_images"),
@@ -123,6 +128,75 @@ def test_a_wrong_or_unsupported_parameter_is_refused_by_name(
 def test_edits_say_what_is_missing(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="image-to-image"):
         client.images.edit(model="pocket", image=b"x", prompt="y")
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_url_leads_to_the_format_that_was_asked_for(client: openai.OpenAI, http: requests.Session, kind: str) -> None:
+    answer = client.images.generate(
+        prompt="a cat", size="64x64", output_format=kind, output_compression=50, response_format="url"  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert answer.data
+    picture = http.get(answer.data[0].url or "")
+    assert picture.headers["Content-Type"] == f"image/{kind}"
+    with Image.open(BytesIO(picture.content)) as opened:
+        assert opened.format == kind.upper()
+    assert http.get(f"{answer.data[0].url}0").status_code == 400
+
+
+def test_an_answer_says_which_job_and_model_it_was(service: RunningService, client: openai.OpenAI) -> None:
+    answer = client.images.generate(model="gpt-image-1", prompt="a cat", size="64x64", quality="low", n=10)
+    assert len(answer.data or []) == 10
+    ours = answer.to_dict()["atelier"]
+    assert isinstance(ours, dict)
+    assert ours["notes"] == [
+        "gpt-image-1 is answered by the model pocket here",
+        "quality low is 1 steps here; this model's own number is 2",
+    ]
+    job = requests.get(f"{service.url}/api/jobs/{ours['job_id']}", timeout=30).json()
+    assert job["request"]["num_inference_steps"] == 1
+    own = client.images.generate(prompt="a cat", size="64x64", quality="hd", extra_body={"num_inference_steps": 3})
+    [note] = own.to_dict()["atelier"]["notes"]  # type: ignore[index]
+    assert note == "quality hd is 3 steps here; this model's own number is 2"
+
+
+def test_a_model_that_is_not_installed_is_not_offered_and_refused(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["pocket"]
+    with pytest.raises(openai.ConflictError, match="Installed are: pocket") as refused:
+        client.images.generate(model="sdxl-turbo", prompt="a cat")
+    assert refused.value.response.headers["x-should-retry"] == "false"
+
+
+def test_an_idempotency_key_has_a_length(service: RunningService, http: requests.Session) -> None:
+    for key, status in (("x" * 200, 200), ("x" * 201, 400), ("a b", 400)):
+        answer = http.post(
+            f"{service.url}/v1/images/generations",
+            json={"prompt": "a cat", "size": "64x64"},
+            headers={"Idempotency-Key": key},
+        )
+        assert answer.status_code == status, key
+
+
+@pytest.mark.parametrize(
+    ("aliases", "name", "model"),
+    [
+        ("dall-e-*", "dall-e-3", "pocket"),
+        ("dall-e-3 = other , dall-e-*", "dall-e-3", "other"),
+        ("dall-e-3 = other , dall-e-*", "dall-e-2", "pocket"),
+        ("*=other", "pocket", "pocket"),
+        ("", "dall-e-3", None),
+        ("dall-e-3=gone", "dall-e-3", None),
+    ],
+)
+def test_the_owners_table_says_which_model_answers_to_a_name(
+    tmp_path: Path, aliases: str, name: str, model: str | None
+) -> None:
+    (tmp_path / "catalog.toml").write_text('[pocket]\ntitle = "Pocket"\n[other]\ntitle = "Other"\n')
+    settings = Settings(models_folder=tmp_path, model_aliases=aliases)
+    if model is None:
+        with pytest.raises(UnknownModel):
+            entry_for(Catalog(settings), settings, name)
+    else:
+        assert entry_for(Catalog(settings), settings, name).key == model
 
 
 def test_the_models_are_listed(client: openai.OpenAI) -> None:

@@ -5,11 +5,16 @@ import json
 import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import event, insert
 
+from app.database import images, open_database, writing
+from app.library import Library
+from app.migrations import upgrade
 from app.picture.png import inspect
 from tests.running import RunningService
 
@@ -84,8 +89,18 @@ def test_the_advanced_page_settings_are_kept(service: RunningService, http: requ
     [
         ({"text": ""}, "text"),
         ({"text": "x", "num_images": "many"}, "num_images"),
-        ({"text": "x", "num_images": "9"}, "num_images"),
-        ({"text": "x", "seed": 4294967297}, "seed"),
+        ({"text": "x", "num_images": "11"}, "num_images"),
+        ({"text": "x", "seed": 4294967297}, "seed: 4294967297 is"),
+        ({"text": "x", "seed": "4294967297"}, "seed: '4294967297'"),
+        ({"text": "x", "seed": "inf"}, "seed"),
+        ({"text": "x", "seed": 10**400}, "seed"),
+        ({"text": "x", "num_images": "1e999"}, "num_images"),
+        ({"text": "x", "num_images": True}, "num_images"),
+        ({"text": "x", "condition_scale": "nan"}, "condition_scale"),
+        ({"text": "x", "condition_scale": "99"}, "condition_scale"),
+        ({"text": "x", "temperature": "1" * 41}, "temperature"),
+        ({"text": "x", "gen_top_k": {"a": 1}}, "gen_top_k"),
+        ({"text": "\ud800"}, "text"),
         ({"text": "x", "colour": 1}, "colour"),
     ],
 )
@@ -95,6 +110,69 @@ def test_a_wrong_playground_field_is_named(
     answer = http.post(f"{service.url}/prompt", json=body)
     assert answer.status_code == 422
     assert field in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[" * 100_000,
+        '{"text": "x", "num_images": 1e999}',
+        "[]",
+        '{"text": NaN}',
+        '{"text": "x", "seed": ' + "1" * 9999,
+    ],
+)
+def test_what_is_no_json_object_is_an_error_of_the_caller(
+    service: RunningService, http: requests.Session, body: str
+) -> None:
+    for path in ("/prompt", "/image/generate", "/v1/images/generations", "/sdapi/v1/txt2img"):
+        assert http.post(service.url + path, data=body).status_code in (400, 422), path
+
+
+def test_a_large_library_is_told_in_one_reading(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/atelier.db")
+    upgrade(database)
+    library = Library(database, tmp_path / "output", tmp_path / "thumbnails")
+    statements: list[str] = []
+    event.listen(database, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    for count in (1, 500):
+        with writing(database) as connection:
+            connection.execute(
+                insert(images), [row_of_image(f"{count}-{number}", number // 2) for number in range(count)]
+            )
+        statements.clear()
+        jobs = list(library.by_job())
+        assert len([text for text in statements if "images" in text]) == 1
+    assert [job.image_ids for job in jobs[:2]] == [["500-499", "500-498"], ["500-497", "500-496"]]
+    assert (jobs[0].seed, jobs[0].seconds, jobs[0].prompt) == (7, 3.0, "a cat")
+    database.dispose()
+
+
+def row_of_image(id: str, job: int) -> dict[str, Any]:
+    index = int(id.rpartition("-")[2]) % 2
+    return {
+        "id": id, "job_id": f"job {id.partition('-')[0]} {job}", "index": index, "seed": 7 + index, "width": 8,
+        "height": 8, "path": f"{id}.png", "sha256": "0", "bytes": 1, "prompt": "a cat", "negative_prompt": "",
+        "model": "pocket", "origin": "playground", "seconds": 1.5, "favourite": False, "created_at": 1.0, "recipe": {},
+    }  # fmt: skip
+
+
+def test_a_picture_file_that_somebody_removed_is_an_error_of_that_picture_alone(
+    service: RunningService, http: requests.Session
+) -> None:
+    wait_until_idle(service)
+    _, answer = curl("-X", "POST", "-d", '{"prompt": "a cat"}', f"{service.url}/image/generate")
+    wait_until_idle(service)
+    [image] = http.get(f"{service.url}/api/jobs/{answer['generation_uuid']}").json()["images"]
+    path = http.get(f"{service.url}/api/images/{image['id']}").json()["path"]
+    (service.folder / "output" / path).unlink()
+    status, [result] = curl(f"{service.url}/image/generate?generation_uuid={answer['generation_uuid']}")
+    assert (status, result["data"]) == (200, None)
+    assert "is gone" in result["errors"][0]
+    assert len(curl(f"{service.url}/image/generate")[1]) >= 1
+    assert http.get(f"{service.url}/images/{image['id']}.png").status_code == 404
+    assert http.get(f"{service.url}/v1/images/{image['id']}.jpeg").status_code == 404
 
 
 def test_the_environment_makes_one_picture_at_a_time(service: RunningService) -> None:

@@ -61,7 +61,7 @@ def test_steps_zero_names_field_value_and_range(house: House) -> None:
         ("seed", 2**32 + 64, "-1 to 4294967359"),
         ("seed", 1.5, "a valid integer"),
         ("num_images", 0, "1"),
-        ("num_images", 9, "1 to 8"),
+        ("num_images", 11, "1 to 10"),
         ("model", "nobody", "pocket, other"),
         ("prompt", "x" * 20_001, "20000 characters"),
         ("prompt", "NUL \0", "NUL"),

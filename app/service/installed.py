@@ -1,0 +1,35 @@
+"""Which models can draw now: other programs are offered these and no others."""
+
+from app.catalog import ModelEntry
+from app.core.errors import ModelNotInstalled
+from app.hub.disk import OnDisk, Presence, on_disk
+from app.service.parts import Parts
+
+
+def files_of(parts: Parts, entry: ModelEntry) -> OnDisk:
+    """What of a model is on this machine. Looks at the disk, opens nothing."""
+    local = parts.catalog.installed_path(entry)
+    if local is None:
+        return on_disk(entry)
+    there = local.exists()
+    return OnDisk(Presence.COMPLETE if there else Presence.ABSENT, entry.size_bytes if there else 0, entry.size_bytes)
+
+
+def is_installed(parts: Parts, entry: ModelEntry) -> bool:
+    """True if all files of the model are on this machine."""
+    return files_of(parts, entry).presence is Presence.COMPLETE
+
+
+def installed_entries(parts: Parts) -> list[ModelEntry]:
+    """The models of the catalog that are here, in its order."""
+    return [entry for entry in parts.catalog.entries() if is_installed(parts, entry)]
+
+
+def check_installed(parts: Parts, entry: ModelEntry) -> None:
+    """Raise ModelNotInstalled, naming the models that are here, before a job waits for what cannot be drawn."""
+    if not is_installed(parts, entry):
+        here = ", ".join(known.key for known in installed_entries(parts)) or "none"
+        raise ModelNotInstalled(
+            f"The model {entry.key} is not on this machine. Installed are: {here}.",
+            hint=f"Download it with `python -m app models download {entry.key}`.",
+        )
