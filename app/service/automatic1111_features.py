@@ -40,7 +40,8 @@ OVERRIDES: Mapping[str, tuple[Any, ...]] = {
 }
 # Those that are obeyed, and those that do not change what is drawn: how a server saves, shows and names things.
 HARMLESS_OVERRIDES = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_checkpoint_hash", "samples_", "grid_",
-                      "save_", "outdir_", "return_", "enable_pnginfo", "show_progress_", "live_preview", "do_not_")  # fmt: skip
+                      "save_", "outdir_", "return_", "enable_pnginfo", "show_progress_", "live_preview",
+                      "do_not_")  # fmt: skip
 EXTRAS: Mapping[str, tuple[Any, ...]] = {
     "gfpgan_visibility": _OFF,
     "codeformer_visibility": _OFF,

@@ -21,6 +21,7 @@ from app.service.foreign_bodies import json_object
 from app.service.installed import check_installed, installed_entries
 from app.service.outcomes import load_model
 from app.service.parts import Parts
+from app.service.seats import Seats
 
 EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
@@ -105,7 +106,7 @@ def _switch(parts: Parts, model: Model, key: str) -> None:
         model.key = key
 
 
-def add_extras(blueprint: Blueprint, parts: Parts) -> None:
+def add_extras(blueprint: Blueprint, seats: Seats) -> None:
     """png-info, and upscaling by Pillow's filters."""
 
     @blueprint.post("/sdapi/v1/png-info")
@@ -119,7 +120,7 @@ def add_extras(blueprint: Blueprint, parts: Parts) -> None:
         body = json_object()
         picture = picture_of(body, "image")
         body["image"] = None  # as text it is larger than the picture itself
-        with parts.seats:
+        with seats:
             return jsonify({"html_info": "", "image": _upscaled(body, [picture])[0]})
 
     @blueprint.post("/sdapi/v1/extra-batch-images")
@@ -131,7 +132,7 @@ def add_extras(blueprint: Blueprint, parts: Parts) -> None:
             allowed = f"a list of at most {MAX_EXTRA_IMAGES} {{data, name}} is needed"
             shown = f"{len(items)} items" if isinstance(items, list) else items
             raise InvalidRequest([FieldError("imageList", shown, allowed)])
-        with parts.seats:
+        with seats:
             images = _upscaled(body, (picture_of(item, "data") for item in items))
             return jsonify({"html_info": "", "images": images})
 
