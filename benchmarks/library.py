@@ -5,9 +5,9 @@ of each call the page makes. The rows are invented (no files); the database is a
 schema, in a temporary folder. Opens read one real file.
 """
 
+import argparse
 import random
 import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -98,7 +98,9 @@ def measure(name: str, call: Callable[[], object]) -> None:
 
 def main() -> None:
     """Fill a library and measure it."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=10_000, help="Rows in the library.")
+    rows = parser.parse_args().rows
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         database = open_database(f"sqlite:///{root / 'atelier.db'}")

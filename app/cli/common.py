@@ -1,18 +1,19 @@
 """What all commands share: where the service is, how values are shown, what an error looks like."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from app.client import ImageServiceClient
-from app.core.errors import AtelierError, ServiceUnreachable
+from app.core.errors import AtelierError, CallerError, ServiceError, ServiceUnreachable
 from app.core.settings import Settings
 
 UrlOption = Annotated[
@@ -22,16 +23,36 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="API key. Better in ATELIER_API_KEY: others can read a command line."),
 ]
-SHORTEST_LAST_COLUMN = 20
+SHORTEST_COLUMN = 12
+PASSING = (400, 401, 403, 429, 500, 502, 503, 504)  # what the service itself, or a proxy before it, may answer
 INTERRUPTED = 130  # the exit status after Ctrl-C
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
 
 
 def connect(url: str | None, key: str | None) -> ImageServiceClient:
-    """A client of the chosen service. Raises ServiceUnreachable at once, without the client's further tries."""
+    """A client of the chosen service. Raises ServiceUnreachable at once, without the client's further tries, and
+    WrongService for an address where something else answers."""
     client = client_of(url, key)
-    client.health()
+    try:
+        answer = client.health()
+    except ServiceUnreachable:
+        raise
+    except ServiceError as error:
+        if error.http_status in PASSING:
+            raise
+        raise WrongService(f"{client.url} answers, but not as Atelier's image service: {error.message}") from error
+    if not isinstance(answer, dict) or "status" not in answer:
+        raise WrongService(f"{client.url} answers, but not as Atelier's image service.")
     return client
+
+
+class WrongService(CallerError):
+    """Something else answers at the address of the image service."""
+
+    code = "wrong_service"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Check --url or ATELIER_SERVICE_URL. The page (7860) is not the service (5001).")
 
 
 def client_of(url: str | None, key: str | None) -> ImageServiceClient:
@@ -46,19 +67,38 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """A table for the terminal. Only the last column is cut where the terminal is too narrow."""
-    cells = [[shown(cell) for cell in row] for row in rows]
-    *widths, last = (max(map(len, column)) for column in zip(columns, *cells, strict=True))
+def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], *, cut: int = 1) -> None:
+    """A table for the terminal, one line a row.
+
+    Where it is too narrow the last `cut` columns are cut, and no other: an id that is cut could not be typed into the
+    next command. What still does not fit is wrapped by the terminal. What goes into a file or a pipe is never cut.
+    """
+    cells = [list(columns), *([shown(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     console = Console(highlight=False)
-    # What does not fit at all is wrapped by the terminal: an id that is cut could not be typed into the next command.
-    console.width = max(console.width, sum(widths) + 2 * len(widths) + min(last, SHORTEST_LAST_COLUMN))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, width in zip(columns, [*widths, None], strict=True):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
-    for row in cells:
-        table.add_row(*map(Text, row))
-    console.print(table)
+    if console.is_terminal or os.environ.get("COLUMNS"):
+        _narrow(widths, cut, console.width)
+    for number, row in enumerate(cells):
+        line = "  ".join(_fitted(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        console.print(Text(line, "bold" if number == 0 else ""), soft_wrap=True)
+
+
+def _narrow(widths: list[int], cut: int, room: int) -> None:
+    """Take from the last `cut` widths, the widest first, until all fit into `room` or are as short as they may be."""
+    too_much = 0 if cut == 0 else sum(widths) + 2 * (len(widths) - 1) - room
+    while too_much > 0:
+        widest = max(range(len(widths) - cut, len(widths)), key=lambda column: widths[column])
+        if widths[widest] <= SHORTEST_COLUMN:
+            return
+        next_one = max([SHORTEST_COLUMN, *(w for w in widths[-cut:] if w < widths[widest])])
+        less = min(too_much, widths[widest] - next_one)
+        widths[widest] -= less
+        too_much -= less
+
+
+def _fitted(cell: str, width: int) -> str:
+    """The cell in exactly `width` columns of the terminal, with an ellipsis where it was cut."""
+    return set_cell_size(cell, width) if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
 
 
 def shown(value: Any) -> str:

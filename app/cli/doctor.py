@@ -92,7 +92,7 @@ def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[s
         ("service", service["words"]),
     ]
     rows += [(f"port {port['port']}", f"{port['for']}: {port['owner'] or 'free'}") for port in ports]
-    print_table(("Atelier on", "this machine"), rows)
+    print_table(("Atelier on", "this machine"), rows, cut=0)
 
 
 def _walls(confine: Confine) -> str:

@@ -14,7 +14,7 @@ from app.core.schema import Job, JobState
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    prompt: Annotated[str, typer.Argument(help="What the picture shows; - reads it from standard input.")],
     negative_prompt: Annotated[str, typer.Option("--negative-prompt", help="What it must not show.")] = "",
     model: Annotated[str | None, typer.Option("--model", "-m", help="Catalog key; see `models list`.")] = None,
     num_inference_steps: Annotated[
@@ -44,7 +44,7 @@ def generate(
     folder). What is not given is as the model's catalog entry says.
     """
     values = {
-        "prompt": prompt,
+        "prompt": _prompt(prompt),
         "negative_prompt": negative_prompt,
         "model": model,
         "num_inference_steps": num_inference_steps,
@@ -69,6 +69,14 @@ def generate(
             typer.echo(file)
         for note in dict.fromkeys(note for image in job.images for note in image.notes):
             typer.echo(f"Note: {note}", err=True)
+
+
+def _prompt(given: str) -> str:
+    """The words of the prompt. Raises BadParameter if there are none."""
+    text = typer.get_text_stream("stdin").read() if given == "-" else given
+    if not text.strip():
+        raise typer.BadParameter("it is empty; say what the picture shows.", param_hint="prompt")
+    return text.strip() if given == "-" else text
 
 
 def _made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:

@@ -14,15 +14,16 @@ from app.cli.common import (
     shown,
     shown_seconds,
 )
+from app.cli.examples import examples
 from app.core.schema import Job, JobState
 
 
 def build() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
-    app.command("list")(list_jobs)
-    app.command("show")(show_job)
-    app.command("cancel")(cancel_jobs)
+    app.command("list", epilog=examples("jobs list"))(list_jobs)
+    app.command("show", epilog=examples("jobs show"))(show_job)
+    app.command("cancel", epilog=examples("jobs cancel"))(cancel_jobs)
     return app
 
 
@@ -65,7 +66,7 @@ def show_job(
         rows += [("waits", job.waiting.message), ("hint", job.waiting.hint)]
     if job.error:
         rows += [("error", job.error.message), ("hint", job.error.hint)]
-    print_table(("job", job.id), rows)
+    print_table(("job", job.id), rows, cut=0)
 
 
 def cancel_jobs(

@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, print_table
+from app.cli.examples import examples
 from app.core.settings import PROJECT_FOLDER
 
 
 def build() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(help="Search, mark, delete and restore saved pictures.", no_args_is_help=True)
-    app.command("search")(search)
-    app.command("favourite")(favourite)
-    app.command("delete")(delete)
-    app.command("rebuild")(rebuild)
+    app.command("search", epilog=examples("library search"))(search)
+    app.command("favourite", epilog=examples("library favourite"))(favourite)
+    app.command("delete", epilog=examples("library delete"))(delete)
+    app.command("rebuild", epilog=examples("library rebuild"))(rebuild)
     return app
 
 
@@ -68,6 +69,7 @@ def delete(
         typer.confirm(f"Delete {len(ids)} picture(s) for good?", abort=True)
     with connect(url, key) as client:
         for id in ids:
+            client.image(id)  # deleting twice is fine for programs; a person mistyped
             client.delete_image(id)
             typer.echo(f"{id}: deleted")
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, print_json, print_table, shown_size
+from app.cli.examples import examples
 from app.cli.progress import DownloadProgress
 from app.core.errors import ServiceError
 
@@ -16,11 +17,11 @@ POLL_S = 0.3
 def build() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(help="List, download, load and unload models.", no_args_is_help=True)
-    app.command("list")(list_models)
-    app.command("load")(load_model)
-    app.command("unload")(unload_model)
-    app.command("download")(download_model)
-    app.command("clean")(clean_models)
+    app.command("list", epilog=examples("models list"))(list_models)
+    app.command("load", epilog=examples("models load"))(load_model)
+    app.command("unload", epilog=examples("models unload"))(unload_model)
+    app.command("download", epilog=examples("models download"))(download_model)
+    app.command("clean", epilog=examples("models clean"))(clean_models)
     return app
 
 
@@ -35,7 +36,7 @@ def list_models(as_json: JsonOption = False, url: UrlOption = None, key: KeyOpti
         (item["key"], state_of(item), shown_size(item.get("size_bytes")), item.get("licence"), item.get("best_for"))
         for item in found
     )
-    print_table(("key", "state", "size", "licence", "best for"), rows)
+    print_table(("key", "state", "size", "licence", "best for"), rows, cut=2)
 
 
 def load_model(

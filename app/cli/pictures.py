@@ -12,11 +12,19 @@ from app.core.schema import ImageRef, Job
 from app.core.settings import Settings
 
 NAME_CHARS = 60
+OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".heic")
 
 
-def is_folder(out: Path | str) -> bool:
-    """True if `--out` means a folder: it exists as one, or its name does not end in `.png`."""
-    return Path(out).is_dir() or Path(out).suffix.lower() != ".png"
+def is_folder(out: Path) -> bool:
+    """True if `--out` means a folder: it exists as one, or its name is no picture's.
+
+    Raises CallerError for the name of a picture in another format.
+    """
+    if out.is_dir():
+        return True
+    if out.suffix.lower() in OTHER_PICTURES:
+        raise CallerError(f"--out: {out} is not allowed; allowed is a name that ends in .png, or a folder.")
+    return out.suffix.lower() != ".png"
 
 
 def planned_files(out: Path, num_images: int) -> list[Path]:

@@ -1,18 +1,28 @@
 """jobs, models, library, doctor and the settings page."""
 
 import json
+import os
+import shlex
 import socket
+import subprocess
+import sys
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.cells import cell_len
 
 from app import __version__
+from app.cli.common import SHORTEST_COLUMN
+from app.cli.examples import EXAMPLES
 from app.cli.machine import Gpu, Machine
-from app.cli.main import main
+from app.cli.main import build, main
 from app.cli.plans import plan_of, plan_row, room_of
 from app.core.settings import PROJECT_FOLDER
 from tests.cli.conftest import IMAGE, answer_well
-from tests.client.fake_service import Call, FakeService, send_json
+from tests.client.fake_service import JOB, Call, FakeService, send_json
 
 GIB = 2**30
 ERROR = {"code": "model_not_installed", "message": "Not here.", "hint": "Fetch it."}
@@ -156,7 +166,10 @@ def test_the_doctor_plans_for_a_machine_that_is_not_here(
 def test_terminal_codes_in_a_prompt_do_nothing(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     def answer(call: Call, handler: BaseHTTPRequestHandler) -> None:
         job = {"id": "j1", "state": "queued", "origin": "api", "created_at": "2026-11-20T12:00:00Z"}
-        send_json(handler, {"items": [job | {"request": {"prompt": "\x1b[31mred\x9b2J [bold]x"}}], "next": None})
+        send_json(
+            handler,
+            {"items": [job | {"request": {"prompt": "\x1b[31mred\x9b2J [bold]x"}}], "next": None, "status": "ok"},
+        )
 
     service.answer = answer
     assert main(["jobs", "list"]) == 0
@@ -172,3 +185,109 @@ def test_wrong_use_is_explained_with_status_2(capsys: pytest.CaptureFixture[str]
     assert main(["no-such-command"]) == 2
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def commands() -> list[tuple[str, Any]]:
+    """Every command that a person is shown, by its path."""
+    found = []
+
+    def walk(path: str, command: Any) -> None:
+        if hasattr(command, "commands"):
+            for name, inner in command.commands.items():
+                walk(f"{path} {name}".strip(), inner)
+        elif not command.hidden:
+            found.append((path, command))
+
+    walk("", typer.main.get_command(build()))
+    return found
+
+
+COMMANDS = [pytest.param(path, command, id=path) for path, command in commands() if path != "ui"]
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
+def test_the_help_of_every_command_ends_with_examples_that_are_understood(
+    path: str,
+    command: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drop").mkdir()
+    assert main([*path.split(), "-h"]) == 0
+    assert "Examples:" in capsys.readouterr().out
+    for line in EXAMPLES[path]:
+        words = shlex.split(line.partition(" < ")[0])
+        assert words[: len(path.split())] == path.split()
+        command.make_context(path, words[len(path.split()) :])  # raises for what it does not understand
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_long_prompt_costs_no_other_column(
+    columns: int, service: FakeService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"id": "0193c0de-0000-7000-8000-000000000000", "state": "queued", "origin": "api", "position": 3, "eta_s": 65}
+    items = [
+        job | {"created_at": "2026-11-20T12:00:00Z", "request": {"prompt": "苹果 and so on " * 1400, "model": "pocket"}}
+    ]
+    service.answer = lambda call, handler: send_json(handler, {"items": items, "next": None, "status": "ok"})
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["jobs", "list"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    for whole in (job["id"], "queued", "3 before it, 1 min 05 s", "pocket", "苹果"):
+        assert whole in row
+    assert row.endswith("…")
+    assert cell_len(row) <= max(columns, cell_len(head) + SHORTEST_COLUMN)
+
+
+def test_a_table_in_a_pipe_is_not_cut(
+    service: FakeService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    items = [JOB | {"request": {"prompt": "word " * 400 + "end", "model": "pocket"}}]
+    service.answer = lambda call, handler: send_json(handler, {"items": items, "next": None, "status": "ok"})
+    assert main(["jobs", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("end")
+
+
+def test_the_addresses_of_a_jobs_pictures_are_whole_on_a_narrow_terminal(
+    service: FakeService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["jobs", "show", "j1"]) == 0
+    assert f"{service.url}{IMAGE['url']}" in capsys.readouterr().out
+
+
+def test_an_address_where_something_else_answers_is_told_so(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.answer = lambda call, handler: send_json(handler, {"detail": "Not Found"}, 404)
+    assert main(["jobs", "list"]) == 1
+    told = capsys.readouterr().err
+    assert f"{service.url} answers, but not as Atelier's image service" in told
+    assert "ATELIER_SERVICE_URL" in told
+
+
+def test_errors_of_a_program_that_asked_for_json_are_json(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["jobs", "show", "nothing", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["code"] == "unknown"
+    assert captured.err == ""
+
+
+def test_deleting_a_picture_that_is_not_there_fails(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["library", "delete", "nope", "--yes"]) == 1
+    captured = capsys.readouterr()
+    assert "deleted" not in captured.out
+    assert captured.err.startswith("Error:")
+    assert all(call.method != "DELETE" for call in service.calls)
+
+
+def test_the_installed_command_completes_words_in_a_shell(tmp_path: Path) -> None:
+    code = "import sys; from app.cli.main import main; sys.argv[0] = 'atelier'; sys.exit(main())"
+    environment = os.environ | {"_ATELIER_COMPLETE": "complete_bash", "COMP_WORDS": "atelier jo", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["jobs"]

@@ -67,6 +67,28 @@ def test_out_names_the_file_and_never_replaces_one_unasked(
     assert main(["generate", "cat", "--out", "new/cat.png", "--overwrite"]) == 0
 
 
+@pytest.mark.parametrize("name", ["cat.jpg", "folder/cat.WEBP"])
+def test_a_name_of_another_format_is_refused_before_anything_is_made(
+    name: str, service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "cat", "--out", name]) == 1
+    assert f"--out: {name} is not allowed; allowed is a name that ends in .png" in capsys.readouterr().err
+    assert service.calls == []
+
+
+def test_a_prompt_is_read_from_standard_input(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("a red\n苹果\n".encode()), encoding="utf-8"))
+    assert main(["generate", "-"]) == 0
+    assert json.loads(service.calls[1].body)["prompt"] == "a red\n苹果"
+
+
+@pytest.mark.parametrize("empty", ["", "  \n"])
+def test_an_empty_prompt_is_wrong_use(empty: str, service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", empty]) == 2
+    assert "say what the picture shows" in capsys.readouterr().err
+    assert service.calls == []
+
+
 def test_several_pictures_get_numbered_files(service: FakeService, tmp_path: Path) -> None:
     two = DONE | {"images": [DONE["images"][0], DONE["images"][0] | {"index": 1, "seed": 43}]}
 

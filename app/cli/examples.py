@@ -1,0 +1,29 @@
+"""What each command looks like in use: shown at the end of its help."""
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "generate": (
+        'generate "a red apple on a white table"',
+        'generate "a blue bird" -n 4 --seed 7 --out birds/',
+        'generate "a lighthouse" --model sdxl-turbo --steps 4 --cfg 0 --out light.png',
+        "generate - < prompt.txt",
+    ),
+    "watch": ("watch drop/", "watch drop/ --model sdxl-turbo --parallel 2"),
+    "doctor": ("doctor", "doctor --vram 8 --ram 32"),
+    "jobs list": ("jobs list", "jobs list --state failed --limit 100"),
+    "jobs show": ("jobs show 0193-job-id",),
+    "jobs cancel": ("jobs cancel 0193-job-id 0194-job-id",),
+    "models list": ("models list", "models list --json"),
+    "models load": ("models load sdxl-turbo",),
+    "models unload": ("models unload sdxl-turbo",),
+    "models download": ("models download sdxl-turbo", "models download owner/name"),
+    "models clean": ("models clean", "models clean sdxl-turbo"),
+    "library search": ("library search apple", "library search --model pocket --favourites --limit 100"),
+    "library favourite": ("library favourite 0193-image-id", "library favourite --off 0193-image-id"),
+    "library delete": ("library delete 0193-image-id",),
+    "library rebuild": ("library rebuild",),
+}
+
+
+def examples(command: str) -> str:
+    """The end of a command's help. Raises KeyError for a command without an example."""
+    return "\n\n".join(["Examples:", *(f"atelier {line}" for line in EXAMPLES[command])])
