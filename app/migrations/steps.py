@@ -21,6 +21,9 @@ def run_steps(database: Engine, current: str | None) -> None:
     """Run all steps after `current` in one transaction, with a backup of a SQLite file that holds data."""
     if database.dialect.name != "sqlite":
         with writing(database) as connection:
+            # A step may take long, and so may waiting for another service's: what limits others does not limit this.
+            for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             _upgrade(connection)
         return

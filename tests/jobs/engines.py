@@ -100,6 +100,7 @@ class Shelf:
         self.fault: Exception | None = None
         self.writing_s = 0.0
         self.checks: list[int] = []
+        self.left: list[str] = []  # the paths that were discarded
         folder.mkdir(exist_ok=True)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
@@ -123,6 +124,7 @@ class Shelf:
             raise self.fault
 
     def discard(self, image: SavedImage) -> None:
+        self.left.append(image.path)
         (self.folder / image.path).unlink(missing_ok=True)
 
     def files(self) -> list[Path]:

@@ -195,6 +195,26 @@ def test_a_cancelled_running_job_is_not_queued_again_when_its_engine_dies(table:
     assert table.claim() == []
 
 
+def test_a_cancelled_job_whose_engine_died_once_too_often_is_cancelled_and_not_failed(
+    a_table: Callable[..., JobTable],
+) -> None:
+    table = a_table(max_crashes=1)
+    table.submit(a_request(), origin="api")
+    [job] = table.claim()
+    table.cancel(job.id)
+    assert table.requeue(job, crashed=True) == JobState.CANCELLED
+    assert (table.get(job.id).state, table.get(job.id).error) == (JobState.CANCELLED, None)
+
+
+def test_a_job_under_which_an_engine_crashed_is_not_taken_along_by_others(table: JobTable) -> None:
+    poison = table.submit(a_request("poison"), origin="api")[0]
+    table.requeue(table.claim()[0], crashed=True)
+    first = table.submit(a_request("first"), origin="api", priority=1)[0]
+    second = table.submit(a_request("second"), origin="api")[0]
+    assert [job.id for job in table.claim(limit=8)] == [first.id, second.id]
+    assert [job.id for job in table.claim(limit=8)] == [poison.id]
+
+
 def test_cancelling_a_succeeded_job_changes_nothing(table: JobTable) -> None:
     table.submit(a_request(), origin="api")
     [job] = table.claim()
