@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     )
     denoise_timeout_s: float = Field(60, gt=0, description="Seconds without a sign of life while denoising = hung.")
     load_timeout_s: float = Field(900, gt=0, description="Seconds without a sign of life while loading = hung.")
+    unload_after_s: float = Field(
+        1800,
+        ge=0,
+        description="Seconds without work after which the models' process ends and gives all its memory back; "
+        "the next job starts it again. 0 = never.",
+    )
     cancel_timeout_s: float = Field(10, gt=0, description="Seconds a cancelled job may take before it is killed.")
     drain_timeout_s: float = Field(25, ge=0, description="Seconds a running job may finish after SIGTERM.")
     previews_per_s: float = Field(4, ge=0, le=30, description="Most live previews a second; 0 = none.")

@@ -12,13 +12,17 @@ __all__ = ["Engine", "EngineEvent", "EngineStatus", "ModelEvent", "Outcome", "Pi
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job of a run: all its pictures, or an error, or cancelled. `seconds` is working time."""
+    """What became of one job of a run: all its pictures, or an error, or cancelled. `seconds` is working time.
+
+    `count` says how many pictures were made; `pictures` holds them unless they were handed over one by one.
+    """
 
     job_id: str
     pictures: tuple[Picture, ...] = ()
     error: JobError | None = None
     cancelled: bool = False
     seconds: float = 0.0
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,15 @@ class Engine(Protocol):
         jobs: Sequence[Job],
         emit: Callable[[EngineEvent], None],
         cancelled: Callable[[str], bool],
+        keep: Callable[[str, Picture], None],
     ) -> list[Outcome]:
         """One outcome for each job, in order. The jobs share a batch key.
 
+        `keep(job_id, picture)` gets each picture as it comes, so that never all of them are in memory; while it works
+        the next one waits. Only an outcome says that they count: after any other end they are made again.
         `cancelled(job_id)` is asked at least every 100 ms; a cancelled job ends within one step and does not
         disturb its neighbours. Raises EngineCrashed (or EngineHung) if the process behind it died: the jobs
-        made nothing then, and the next call works on a new process.
+        made nothing then (what was kept does not count), and the next call works on a new process.
         """
         ...
 

@@ -16,6 +16,7 @@ from app.core.errors import (
     OutOfMemory,
     UnknownModel,
 )
+from app.core.picture import Picture
 from app.core.schema import Job, JobError
 from app.core.settings import Settings
 from app.engine.base import EngineEvent, EngineStatus, ModelEvent, Outcome
@@ -69,9 +70,14 @@ class LocalEngine:
         self._children.living()
 
     def run(
-        self, jobs: Sequence[Job], emit: Callable[[EngineEvent], None], cancelled: Callable[[str], bool]
+        self,
+        jobs: Sequence[Job],
+        emit: Callable[[EngineEvent], None],
+        cancelled: Callable[[str], bool],
+        keep: Callable[[str, Picture], None] | None = None,
     ) -> list[Outcome]:
-        """See `Engine.run`. Also raises EngineUnavailable if no child can be started, or if `close` was called.
+        """See `Engine.run`; without `keep` the outcomes hold the pictures. Also raises EngineUnavailable if no
+        child can be started, or if `close` was called.
 
         A cancelled job that does not end within `settings.cancel_timeout_s` costs the child its life; the other
         jobs of the run are then made again on a new one.
@@ -83,7 +89,7 @@ class LocalEngine:
             return [Outcome(job.id, error=gone) for job in jobs]
         outcomes: dict[str, Outcome] = {}
         while waiting := [job for job in jobs if job.id not in outcomes]:
-            run = Run(waiting, emit, self._settings)
+            run = Run(waiting, emit, self._settings, keep)
             with self._call(entry) as child:
                 sent = [_sent(job) for job in waiting]
                 child.send("run", jobs=sent, entry=entry.model_dump(mode="json"), folder=self._folder)

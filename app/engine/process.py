@@ -1,7 +1,6 @@
 """One child process as its parent sees it: started, heard, ended, and never left behind."""
 
 import logging
-import queue
 import socket
 import subprocess
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 from app.core.errors import EngineCrashed
 from app.core.settings import PROJECT_FOLDER
+from app.engine.frame_queue import FrameQueue
 from app.engine.frames import Channel, Frame, FrameError
 
 KEPT_LOG_LINES = 20
@@ -56,7 +56,7 @@ class ChildProcess:
                 on_end()
                 raise
         self._channel = Channel(ours, send_timeout_s=send_timeout_s)
-        self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._frames = FrameQueue()
         self._on_status = on_status
         self._on_end = on_end
         self._lines: deque[str] = deque(maxlen=KEPT_LOG_LINES)
@@ -94,14 +94,10 @@ class ChildProcess:
     def next_frame(self, timeout_s: float) -> Frame | None:
         """Its next frame, or None if none came in time. Raises EngineCrashed if it has ended."""
         try:
-            frame = self._frames.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        if frame is None:
-            self._frames.put(None)  # for whoever asks next
+            return self._frames.get(timeout_s)
+        except EOFError:
             self.kill()
-            raise EngineCrashed(self.obituary())
-        return frame
+            raise EngineCrashed(self.obituary()) from None
 
     def stop(self, timeout_s: float) -> None:
         """Ask it to end, and end it if it has not by then."""
@@ -116,6 +112,7 @@ class ChildProcess:
     def kill(self) -> None:
         """End it now and leave nothing of it behind. Idempotent; any thread."""
         self._process.kill()
+        self._frames.end()
         self._process.wait()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -144,7 +141,7 @@ class ChildProcess:
             # Without its frames it is of no use, and a parent that waits for them must not wait in vain.
             self._process.kill()
             self._channel.close()
-            self._frames.put(None)
+            self._frames.end()
             self._process.wait()
             self._on_end()
 

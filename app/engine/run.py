@@ -81,11 +81,19 @@ def end_if_hung(child: ChildProcess, silence: Silence) -> None:
 class Run:
     """Collects the frames of one run. Raises FrameError for a frame that does not belong to it."""
 
-    def __init__(self, jobs: Sequence[Job], emit: Callable[[EngineEvent], None], settings: Settings) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        emit: Callable[[EngineEvent], None],
+        settings: Settings,
+        keep: Callable[[str, Picture], None] | None = None,
+    ) -> None:
         self._jobs = {job.id: job for job in jobs}
         self._emit = emit
         self._cancel_timeout_s = settings.cancel_timeout_s
+        self._keep = keep
         self._pictures: dict[str, list[Picture]] = {job.id: [] for job in jobs}
+        self._counts = dict.fromkeys(self._jobs, 0)
         self._cancel_by: dict[str, float] = {}
         self.silence = Silence(settings)
         self.outcomes: dict[str, Outcome] = {}
@@ -105,8 +113,7 @@ class Run:
         elif frame.kind in ("taken", "alive", "status"):
             return
         elif frame.kind == "picture":
-            job = self._job(frame)
-            self._pictures[job.id].append(_picture(job, frame))
+            self._take_picture(self._job(frame), frame)
         elif frame.kind == "outcome":
             self._close(self._job(frame), frame)
         elif frame.kind == "done":
@@ -142,17 +149,27 @@ class Run:
             raise FrameError("a frame for a job that is not running")
         return job
 
+    def _take_picture(self, job: Job, frame: Frame) -> None:
+        picture = _picture(job, frame)
+        if picture.index != self._counts[job.id]:
+            raise FrameError("pictures of a job that did not come each once and in order")
+        self._counts[job.id] += 1
+        if self._keep:
+            self._keep(job.id, picture)
+        else:
+            self._pictures[job.id].append(picture)
+
     def _close(self, job: Job, frame: Frame) -> None:
         error, cancelled = frame.error, frame.fields.get("cancelled") is True
         seconds = frame.fields.get("seconds")
-        pictures = tuple(self._pictures[job.id])
+        pictures, count = tuple(self._pictures[job.id]), self._counts[job.id]
         if error or cancelled:
-            pictures = ()
-        elif [picture.index for picture in pictures] != list(range(job.request.num_images)):
-            raise FrameError("an outcome before all pictures of its job came, each once and in order")
+            pictures, count = (), 0
+        elif count != job.request.num_images:
+            raise FrameError("an outcome before all pictures of its job came")
         if not isinstance(seconds, int | float):
             raise FrameError("an outcome without its seconds")
-        self.outcomes[job.id] = Outcome(job.id, pictures, error, cancelled, float(seconds))
+        self.outcomes[job.id] = Outcome(job.id, pictures, error, cancelled, float(seconds), count)
 
     def _finish(self, error: JobError | None) -> None:
         """The call is over; a job without an outcome of its own shares the error of the call."""

@@ -61,6 +61,7 @@ class Dispatcher:
             stopping=self._stopping,
             paused=self._paused,
             lease_s=settings.lease_s,
+            unload_after_s=settings.unload_after_s,
         )
         self._workers = [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)

@@ -61,6 +61,13 @@ class ModelDesk:
         with self._lock:
             return dict(self._states)
 
+    def rest(self) -> None:
+        """Have the engine give back all memory; its models are told to be unloaded."""
+        loaded = self._engine.status().loaded_models
+        self._engine.rest()
+        for model in loaded:
+            self._tell(model, ModelState("unloaded"))
+
     def serve_one(self) -> bool:
         """Do the oldest request; False if there is none. Its errors are told and logged, never raised."""
         with self._lock:

@@ -1,9 +1,11 @@
-"""Saves finished pictures in a thread of its own, so that encoding one job overlaps with running the next."""
+"""Saves pictures as they come, in a thread of its own, so that encoding one overlaps with making the next."""
 
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from app.core.errors import AtelierError, ServerError, StorageUnavailable
@@ -32,8 +34,21 @@ class PictureStore(Protocol):
         ...
 
 
+@dataclass
+class _Shelf:
+    """What is written of one job so far, and what went wrong."""
+
+    images: dict[int, SavedImage] = field(default_factory=dict)
+    problem: Exception | None = None
+    needed_bytes: int = 0
+
+
 class Saver:
-    """Writes the files of a run, then commits the job. One thread; at most two runs wait in it."""
+    """Writes each picture as a file, then commits the job with all of them. One thread; besides the picture that is
+    being written one more is in memory.
+
+    `take`, then `finish` or `drop`, come from one thread and are done in their order.
+    """
 
     def __init__(
         self, table: JobTable, store: PictureStore, live: LiveEvents, held: Held, hold: Hold, stopping: Stopping
@@ -44,13 +59,27 @@ class Saver:
         self._held = held
         self._hold = hold
         self._stopping = stopping
-        self._waiting: queue.Queue[tuple[Job, Outcome] | None] = queue.Queue(maxsize=1)
+        self._shelves: dict[str, _Shelf] = {}
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._loop, name="saver", daemon=True)
         self._thread.start()
 
-    def put(self, job: Job, outcome: Outcome) -> None:
-        """Hand over a finished run; waits while two others are being saved, so that memory stays bounded."""
-        self._waiting.put((job, outcome))
+    def take(self, job: Job, picture: Picture) -> None:
+        """Hand over a picture; waits while another waits, so that memory stays bounded."""
+        self._waiting.put(partial(self._write, job, picture))
+
+    def finish(self, job: Job, outcome: Outcome) -> None:
+        """All pictures of the job were handed over: commit it, or queue it again if they could not be saved."""
+        self._waiting.put(partial(self._finish, job, outcome))
+
+    def drop(self, job: Job) -> None:
+        """The job ended otherwise: remove what was written of it."""
+        self._waiting.put(partial(self._discard, job))
+
+    def refused(self, job_id: str) -> bool:
+        """True if a picture of this job could not be saved: making the others would be in vain. Any thread."""
+        shelf = self._shelves.get(job_id)
+        return shelf is not None and shelf.problem is not None
 
     def close(self) -> None:
         """Save what is there, then end."""
@@ -58,46 +87,77 @@ class Saver:
         self._thread.join()
 
     def _loop(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            job, outcome = item
+        while (action := self._waiting.get()) is not None:
             try:
-                self._save(job, outcome)
+                action()
             except Exception:
-                logger.exception("Saving job %s failed; it is recovered at the next start", job.id)
-            finally:
-                self._held.drop(job)
+                logger.exception("The saver goes on after an error")
+            del action  # it holds a picture
 
-    def _save(self, job: Job, outcome: Outcome) -> None:
+    def _write(self, job: Job, picture: Picture) -> None:
+        shelf = self._shelves.setdefault(job.id, _Shelf())
+        if shelf.problem is not None:
+            return
+        try:
+            shelf.images[picture.index] = self._store.write(job, picture)
+        except StorageUnavailable as error:
+            self._give_up(shelf, error, len(picture.rgb) * job.request.num_images)
+        except Exception as error:
+            logger.exception("A picture of job %s could not be saved", job.id)
+            self._give_up(shelf, error, 0)
+
+    def _give_up(self, shelf: _Shelf, error: Exception, needed_bytes: int) -> None:
+        """Remember the error until the job is finished, and make room at once."""
+        shelf.problem = error.with_traceback(None)  # its frames hold the picture
+        shelf.needed_bytes = needed_bytes
+        self._remove(shelf.images.values())
+        shelf.images.clear()
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        try:
+            self._commit(job, outcome, self._shelves.setdefault(job.id, _Shelf()))
+        except Exception:
+            logger.exception("Saving job %s failed; it is recovered at the next start", job.id)
+        finally:
+            self._shelves.pop(job.id, None)
+            self._held.drop(job)
+
+    def _commit(self, job: Job, outcome: Outcome, shelf: _Shelf) -> None:
         steps = job.request.num_inference_steps or 0
         self._live.step(EngineEvent(job.id, "step", steps, steps, "saving"))
-        saved: list[SavedImage] = []
+        saved = [image for _, image in sorted(shelf.images.items())]
         try:
-            for picture in outcome.pictures:
-                saved.append(self._store.write(job, picture))
+            if shelf.problem is not None:
+                raise shelf.problem
             # A full disk is not waited out here: throwing away this run's files may be what makes room again.
             kept = insist(
                 lambda: self._table.finish(job, saved, outcome.seconds), self._hold, self._stopping, on_full=False
             )
         except StorageUnavailable as error:
             logger.warning("The pictures of job %s cannot be saved now, so it is run again later: %s", job.id, error)
-            self._discard(saved)
+            self._remove(saved)
             # Held before it is queued again, so that no engine runs it at once for nothing.
-            self._hold.set(error, needed_bytes=sum(len(picture.rgb) for picture in outcome.pictures))
+            self._hold.set(error, needed_bytes=shelf.needed_bytes or sum(image.bytes for image in saved))
             reason = error.code
             insist(lambda: self._table.requeue(job, crashed=False, reason=reason), self._hold, self._stopping)
             return
         except Exception as error:
             logger.exception("The pictures of job %s could not be saved", job.id)
-            self._discard(saved)
+            self._remove(saved)
             failure = JobError(code=ServerError.code, message=f"The pictures could not be saved: {error}")
             insist(lambda: self._table.fail(job, failure), self._hold, self._stopping)
             return
         if kept is False:
-            self._discard(saved)
+            self._remove(saved)
         self._hold.clear()
 
-    def _discard(self, saved: Sequence[SavedImage]) -> None:
-        for image in saved:
+    def _discard(self, job: Job) -> None:
+        shelf = self._shelves.pop(job.id, None)
+        if shelf is not None:
+            self._remove(shelf.images.values())
+
+    def _remove(self, images: Iterable[SavedImage]) -> None:
+        for image in images:
             try:
                 self._store.discard(image)
             except AtelierError as error:

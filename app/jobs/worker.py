@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ class Shared:
     stopping: Stopping
     paused: threading.Event
     lease_s: float
+    unload_after_s: float  # 0 = never
 
 
 class EngineWorker:
@@ -52,6 +54,7 @@ class EngineWorker:
         self.models = ModelDesk(engine, shared.live)
         self.running: tuple[Job, ...] = ()
         self._shared = shared
+        self._idle_since: float | None = None  # of a model that may be loaded
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -70,11 +73,26 @@ class EngineWorker:
         try:
             while not shared.stopping.asked.is_set():
                 rings = shared.bell.rings()
-                if not self._turn(saver):
-                    shared.bell.wait(rings, min(IDLE_S, self.hold.left_s() or IDLE_S))
+                if self._turn(saver):
+                    self._idle_since = time.monotonic()
+                    continue
+                self._rest_if_idle()
+                shared.bell.wait(rings, min(IDLE_S, self.hold.left_s() or IDLE_S))
         finally:
             saver.close()
             self.engine.close()
+
+    def _rest_if_idle(self) -> None:
+        """Give the models' memory back when nobody asked for anything for long."""
+        after_s = self._shared.unload_after_s
+        if not after_s or self._idle_since is None or time.monotonic() - self._idle_since < after_s:
+            return
+        self._idle_since = None
+        logger.info("No work for %g s: the models' memory is given back", after_s)
+        try:
+            self.models.rest()
+        except Exception:
+            logger.exception("The models' memory could not be given back")
 
     def _turn(self, saver: Saver) -> bool:
         """Do one thing; False if there is nothing to do now."""
@@ -124,8 +142,14 @@ class EngineWorker:
         for job in jobs:
             steps = job.request.num_inference_steps or 0
             shared.live.step(EngineEvent(job.id, "loading", 0, steps, "loading"))
+        by_id, finished = {job.id: job for job in jobs}, set[str]()
         try:
-            outcomes = {outcome.job_id: outcome for outcome in self.engine.run(jobs, shared.live.step, self._let_go)}
+            made = self.engine.run(
+                jobs,
+                shared.live.step,
+                lambda job_id: self._let_go(job_id) or saver.refused(job_id),
+                lambda job_id, picture: saver.take(by_id[job_id], picture),
+            )
         except EngineCrashed as error:
             # Ended by our own stopping: that is no crash of the job's making.
             crashed = not shared.stopping.letting_go.is_set()
@@ -143,12 +167,21 @@ class EngineWorker:
             logger.exception("The engine failed")
             self._fail(jobs, JobError(code=GenerationFailed.code, message=str(error) or type(error).__name__))
         else:
+            outcomes = {outcome.job_id: outcome for outcome in made}
             for job in jobs:
-                self._take(job, outcomes.get(job.id), saver)
+                if self._take(job, outcomes.get(job.id), saver):
+                    finished.add(job.id)
         finally:
+            for job in jobs:
+                if job.id not in finished:
+                    saver.drop(job)
             self.running = ()
 
-    def _take(self, job: Job, outcome: Outcome | None, saver: Saver) -> None:
+    def _take(self, job: Job, outcome: Outcome | None, saver: Saver) -> bool:
+        """True if the saver finishes the job; else it is settled."""
+        if outcome is not None and saver.refused(job.id) and outcome.error is None:
+            saver.finish(job, outcome)  # cancelled by us, for its pictures cannot be saved
+            return True
         if outcome is None:
             self._fail([job], JobError(code=GenerationFailed.code, message="The engine gave no answer for this job."))
         elif outcome.cancelled and self._shared.stopping.letting_go.is_set():
@@ -157,11 +190,13 @@ class EngineWorker:
             self._settle(job, partial(self._shared.table.finish_cancelled, job))
         elif outcome.error is not None:
             self._fail([job], outcome.error)
-        elif len(outcome.pictures) != job.request.num_images:
-            counts = f"{len(outcome.pictures)} of {job.request.num_images}"
+        elif outcome.count != job.request.num_images:
+            counts = f"{outcome.count} of {job.request.num_images}"
             self._fail([job], JobError(code=GenerationFailed.code, message=f"The engine made {counts} images."))
         else:
-            saver.put(job, outcome)
+            saver.finish(job, outcome)
+            return True
+        return False
 
     def _let_go(self, job_id: str) -> bool:
         return self._shared.stopping.letting_go.is_set() or self._shared.held.is_cancelled(job_id)

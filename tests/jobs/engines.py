@@ -29,18 +29,26 @@ class SmallEngine:
         self._crashed: set[str] = set()
 
     def run(
-        self, jobs: Sequence[Job], emit: Callable[[EngineEvent], None], cancelled: Callable[[str], bool]
+        self,
+        jobs: Sequence[Job],
+        emit: Callable[[EngineEvent], None],
+        cancelled: Callable[[str], bool],
+        keep: Callable[[str, Picture], None],
     ) -> list[Outcome]:
         self.threads.add(threading.get_ident())
         if not self.available:
             raise EngineUnavailable
         self.runs.append([job.id for job in jobs])
         self._remember(jobs[0].request.model or "")
-        outcomes = [self._run_one(job, emit, cancelled) for job in jobs]
+        outcomes = [self._run_one(job, emit, cancelled, keep) for job in jobs]
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _run_one(
-        self, job: Job, emit: Callable[[EngineEvent], None], cancelled: Callable[[str], bool]
+        self,
+        job: Job,
+        emit: Callable[[EngineEvent], None],
+        cancelled: Callable[[str], bool],
+        keep: Callable[[str, Picture], None],
     ) -> Outcome | None:
         prompt = job.request.prompt
         if prompt == "crash" or (prompt == "crash once" and job.id not in self._crashed):
@@ -60,7 +68,9 @@ class SmallEngine:
             if prompt != "stubborn" and cancelled(job.id):
                 return Outcome(job.id, cancelled=True)
         count = job.request.num_images - (1 if prompt == "short" else 0)
-        return Outcome(job.id, tuple(_picture(job, index) for index in range(count)), seconds=steps * STEP_S)
+        for index in range(count):
+            keep(job.id, _picture(job, index))
+        return Outcome(job.id, seconds=steps * STEP_S, count=count)
 
     def load(self, model: str, emit: Callable[[ModelEvent], None]) -> None:
         self.threads.add(threading.get_ident())
@@ -77,6 +87,9 @@ class SmallEngine:
 
     def status(self) -> EngineStatus:
         return EngineStatus("test", "small engine", None, True, False, tuple(self.loaded))
+
+    def rest(self) -> None:
+        self.loaded.clear()
 
     def close(self) -> None:
         self.closed.set()

@@ -44,7 +44,7 @@ class Victim(RunningService):
 
     def kill_worker(self) -> None:
         """`kill -9` of the process that answers HTTP; the arbiter starts another. Returns when it takes work."""
-        killed = [process for process in self._descendants() if not _is_engine(process)]
+        killed = self.servers()
         for process in killed:
             _kill(process)
         _wait_gone(killed)
@@ -69,6 +69,10 @@ class Victim(RunningService):
             return self.client.ready()
         except ServiceError:
             return False
+
+    def servers(self) -> list[psutil.Process]:
+        """The processes that answer HTTP."""
+        return [process for process in self._descendants() if not _is_engine(process)]
 
     def _descendants(self) -> list[psutil.Process]:
         try:
