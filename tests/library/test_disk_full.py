@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_full_disk_leaves_whole_files_only_and_works_again_with_room(shelf: Sh
     assert library.open(shelf.commit(library.write(job, shelf.picture(job))).id)
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace", "open"])
+@pytest.mark.parametrize("step", ["sync of the file", "sync of the folder", "replace", "open"])
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
 def test_no_room_at_any_step_of_a_write_is_disk_full_and_leaves_nothing(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str, reason: int
@@ -58,14 +59,23 @@ def test_no_room_at_any_step_of_a_write_is_disk_full_and_leaves_nothing(
     shelf.save()
     before = sorted(shelf.folder.rglob("*"))
 
+    sync, refused = os.fsync, []
+
     def refuse(*_: object, **__: object) -> None:
+        refused.append(step)
         raise OSError(reason, "no room")
+
+    def refuse_one_kind(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        (refuse if is_folder == (step == "sync of the folder") else sync)(descriptor)
 
     job = shelf.job()
     with monkeypatch.context() as patched:
-        patched.setattr(os, step, refuse)
+        name, replacement = ("fsync", refuse_one_kind) if step.startswith("sync") else (step, refuse)
+        patched.setattr(os, name, replacement)
         with pytest.raises(DiskFull):
             shelf.library.write(job, shelf.picture(job))
+    assert refused == [step]
     assert sorted(shelf.folder.rglob("*")) == before
 
 
