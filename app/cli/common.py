@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -23,6 +24,8 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="API key. Better in ATELIER_API_KEY: others can read a command line."),
 ]
+# Those that JSON leaves as they are: C1 controls, line separators, and what turns the direction of writing.
+_STEERING = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 SHORTEST_COLUMN = 12
 PASSING = (400, 401, 403, 429, 500, 502, 503, 504)  # what the service itself, or a proxy before it, may answer
 INTERRUPTED = 130  # the exit status after Ctrl-C
@@ -63,8 +66,9 @@ def client_of(url: str | None, key: str | None) -> ImageServiceClient:
 
 
 def print_json(value: Any) -> None:
-    """Any mixture of values, models and lists as JSON."""
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    """Any mixture of values, models and lists as JSON, without characters that would steer the terminal."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    typer.echo(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Iterable[Any]], *, cut: int = 1) -> None:

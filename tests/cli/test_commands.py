@@ -177,6 +177,10 @@ def test_terminal_codes_in_a_prompt_do_nothing(service: FakeService, capsys: pyt
     assert "\x1b" not in printed
     assert "\x9b" not in printed
     assert "[bold]x" in printed
+    assert main(["jobs", "list", "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x9b" not in printed
+    assert json.loads(printed)[0]["request"]["prompt"] == "\x1b[31mred\x9b2J [bold]x"
 
 
 def test_wrong_use_is_explained_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
