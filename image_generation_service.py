@@ -25,6 +25,7 @@ from app.engine.devices import build_engines
 from app.hub.downloads import Downloads
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
+from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import upgrade
@@ -72,13 +73,21 @@ class Service:
     def _clean(self) -> None:
         while True:
             try:
-                removed = self.parts.library.collect_orphans()
-                if removed:
-                    _logger.info("Removed %d files that a crash had left", removed)
+                self._janitor_pass()
             except Exception:
                 _logger.exception("Cleaning up went wrong; tried again in an hour")
             if self.parts.lifecycle.stopped.wait(JANITOR_EVERY_S):
                 return
+
+    def _janitor_pass(self) -> None:
+        removed = self.parts.library.collect_orphans()
+        if removed:
+            _logger.info("Removed %d files that a crash had left", removed)
+        # After the files: what belongs to a forgotten job is no longer known to be rubbish.
+        keep_days = self.parts.settings.keep_jobs_days
+        forgotten = forget_finished(self._database, keep_days) if keep_days else 0
+        if forgotten:
+            _logger.info("Forgot %d jobs that ended more than %g days ago", forgotten, keep_days)
 
 
 def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
@@ -97,7 +106,8 @@ def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
         devices=len(engines),
         on_event=live.publish,
     )
-    library = Library(database, settings.output_folder, settings.data_folder / "thumbnails")
+    thumbnails = settings.data_folder / "thumbnails"
+    library = Library(database, settings.output_folder, thumbnails, max_bytes=settings.library_max_bytes)
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     parts = Parts(settings, catalog, table, live, library, dispatcher, downloads)

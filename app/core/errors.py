@@ -14,6 +14,7 @@ AtelierError
 │   ├── OutOfMemory
 │   ├── StorageUnavailable     pictures cannot be saved or read right now
 │   │   └── DiskFull
+│   ├── LibraryFull            the owner's limit for all pictures
 │   ├── DatabaseBusy           the job table cannot be used right now
 │   │   └── DatabaseGone · DatabaseDamaged
 │   ├── DatabaseOnNetworkDisk · ShuttingDown
@@ -215,6 +216,16 @@ class DiskFull(StorageUnavailable):
 
     code = "disk_full"
     http_status = 507
+
+
+class LibraryFull(ServerError):
+    """The pictures take all the room that their owner allows them."""
+
+    code = "library_full"
+    http_status = 507
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "Delete pictures, or raise ATELIER_LIBRARY_MAX_BYTES.")
 
 
 class DownloadFailed(ServerError):

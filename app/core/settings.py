@@ -119,6 +119,17 @@ class Settings(BaseSettings):
         description="Seconds without a sign of life after which another service on the same PostgreSQL takes a "
         "service's jobs over.",
     )
+    keep_jobs_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days that finished jobs are kept after their end; for ever if absent. Pictures stay in any case.",
+    )
+    library_max_bytes: int | None = Field(
+        None,
+        ge=2**20,
+        description="Most bytes of all saved pictures together; beyond it new jobs are refused (507), and from 90 % on "
+        "page and status warn. As much as the disk has if absent.",
+    )
     start_paused: bool = Field(False, description="Start with the queue paused (the choice after a crash).")
 
     # The engine

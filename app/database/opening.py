@@ -14,6 +14,14 @@ from app.core.errors import AtelierError, DatabaseBusy, DatabaseDamaged, DiskFul
 from app.database.sqlite_file import FileWatch, file_of, refuse_network_disk
 
 PATIENCE_S = 10  # for a lock, a connection, a pooled connection
+# secure_delete: what is deleted is overwritten, so that a picture's words are not left in free pages.
+PRAGMAS = (
+    f"busy_timeout={PATIENCE_S * 1000}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+)
 CHECKED_WHOLE_BYTES = 64 * 2**20  # at about 300 MiB/s: a start stays quick
 IDLE_IN_TRANSACTION_S = 10  # less than a lease: a frozen service must not keep its rows locked from those who take over
 FOR_ALL: dict[str, Any] = {"pool_timeout": PATIENCE_S, "hide_parameters": True}  # an error must not quote a prompt
@@ -57,7 +65,7 @@ def open_database(url: str) -> Engine:
     def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own BEGIN below is the only one
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout={PATIENCE_S * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         watch.after_connect(record.info)

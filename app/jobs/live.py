@@ -130,6 +130,8 @@ class LiveEvents:
         self._newest[topic] = LiveEvent(next(self._versions), kind, data, seq)
         self._newest.move_to_end(topic)
         if len(self._newest) > KEPT_TOPICS:
-            self._newest.popitem(last=False)
+            oldest, _ = self._newest.popitem(last=False)
+            self._progress.pop(oldest, None)  # of a job whose end was told elsewhere
+            self._previews.pop(oldest, None)
         if topic in self._readers:
             self._readers[topic].changed.notify_all()

@@ -18,6 +18,8 @@ from app.image_rows import image_of
 from app.library import files, upkeep
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
+from app.library.room import Room
+from app.library.words import forget_words
 from app.picture import png
 from app.picture import thumbnail as small
 
@@ -28,15 +30,23 @@ class Library:
     """All saved images. Every method may be called by any thread; no path ever comes from a caller.
 
     Files are `folder/<day>/<job id>-<index>.png`, UTC days; `thumbnails` is a cache that may be deleted at any time.
+    `room` knows how much of `max_bytes` is used.
     """
 
     def __init__(
-        self, database: Engine, folder: Path, thumbnails: Path, *, now: Callable[[], float] = time.time
+        self,
+        database: Engine,
+        folder: Path,
+        thumbnails: Path,
+        *,
+        max_bytes: int | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._folder = folder
         self._thumbnails = thumbnails
         self._now = now
+        self.room = Room(database, folder, max_bytes)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
         """The image of `picture`, its PNG durably on the disk. Its row is not: commit it with the job, or `discard`.
@@ -140,7 +150,7 @@ class Library:
         return self.get(id)
 
     def delete(self, id: str) -> None:
-        """Remove row, file and thumbnails. Idempotent: an unknown id is no error.
+        """Remove row, file, thumbnails and the words in the job. Idempotent: an unknown id is no error.
 
         The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
         and never a row without a file. Raises StorageUnavailable if the file cannot be removed; the row is back then.
@@ -148,14 +158,18 @@ class Library:
         with writing(self._database) as connection:
             removed = delete(images).where(images.c.id == id).returning(images)
             row = connection.execute(removed).mappings().first()
-        if row is None:
-            return
+            if row is None:
+                return
+            undo = forget_words(connection, row["job_id"], id)
         try:
             files.remove(self._folder, row["path"])
         except StorageUnavailable:
             with writing(self._database) as connection:
                 connection.execute(insert(images).values(**row))
+                for statement in undo:
+                    connection.execute(statement)
             raise
+        self.room.count_again()
         for width in small.WIDTHS:
             files.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
 

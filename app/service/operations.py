@@ -72,6 +72,7 @@ class Status(BaseModel):
     loaded_models: tuple[str, ...]
     waiting_calls: int = Field(description="Open event streams and waiting calls.")
     problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
+    warnings: tuple[JobError, ...] = Field((), description="What will soon keep new jobs out, such as little room.")
 
 
 class Paused(BaseModel):
@@ -118,6 +119,7 @@ def status() -> Response:
             loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
             waiting_calls=parts.seats.taken,
             problems=tuple(parts.dispatcher.problems()),
+            warnings=tuple(parts.library.room.warnings()),
         )
     )
 

@@ -32,7 +32,7 @@ def submit(
     `request` is as the caller meant it: defaults are filled in and the seed is drawn here. `fingerprint` tells
     whether a repeated key comes with the same request; it is made from `request` if absent. When this returns,
     the job is on disk. Raises InvalidRequest, QueueFull, IdempotencyConflict, ShuttingDown, DatabaseBusy,
-    StorageUnavailable, DiskFull.
+    StorageUnavailable, DiskFull, LibraryFull.
     """
     if parts.lifecycle.draining.is_set():
         raise ShuttingDown()
@@ -44,7 +44,7 @@ def submit(
         origin=origin,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
-        admit=parts.dispatcher.check_storage,
+        admit=lambda: _refuse_without_room(parts),
     )
     if created:
         parts.dispatcher.wake()
@@ -63,6 +63,11 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
     if size > MAX_EXTRA_BYTES:
         allowed = f"allowed are {MAX_EXTRA_BYTES} bytes as JSON, these are {size}"
         raise InvalidRequest([FieldError("extra", None, allowed)])
+
+
+def _refuse_without_room(parts: Parts) -> None:
+    parts.dispatcher.check_storage()
+    parts.library.room.check()
 
 
 def wait(

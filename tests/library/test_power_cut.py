@@ -49,7 +49,8 @@ def test_every_connection_syncs_each_commit_of_the_database(tmp_path: Path) -> N
         for connection in (first, second):
             said = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-                for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+                for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys", "secure_delete")
             }
-            assert said == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1}
+            wanted = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1}
+            assert said == wanted | {"secure_delete": 1}
     database.dispose()

@@ -71,7 +71,11 @@ def _instruction(state: ServiceState, url: str, words: Words) -> Markup:
 
 
 def _trouble(status: Mapping[str, Any], words: Words) -> Markup:
-    problems = status.get("problems") or ()
-    texts = [words.find(f"error_{problem.get('code')}") or str(problem.get("message")) for problem in problems]
-    shown = join(notice(words("service_trouble", text=text), "bad") for text in dict.fromkeys(texts))
-    return Markup('<div role="alert">{}</div>').format(shown) if texts else Markup("")
+    def texts(name: str) -> list[str]:
+        found = status.get(name) or ()
+        said = [words.find(f"error_{each.get('code')}") or str(each.get("message")) for each in found]
+        return list(dict.fromkeys(said))
+
+    notices = [notice(words("service_trouble", text=text), "bad") for text in texts("problems")]
+    notices += [notice(text) for text in texts("warnings")]
+    return Markup('<div role="alert">{}</div>').format(join(notices)) if notices else Markup("")
