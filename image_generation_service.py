@@ -11,6 +11,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from datetime import date
 from functools import partial
 
 from flask import Flask
@@ -30,7 +31,8 @@ from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import upgrade
 from app.service import Parts, addresses, create_app, data_lock, private_data
-from app.service.keys import ApiKeys, Scope, keys_file, new_key, read_keys
+from app.service.key_ring import KeyRing, ring_of
+from app.service.keys import ApiKeys, Scope, keys_file, new_key
 from app.service.model_events import tell_download
 from app.shipped import unpack_shipped
 
@@ -44,7 +46,7 @@ _logger = logging.getLogger("atelier")
 class Service:
     """All parts of one service process."""
 
-    def __init__(self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: ApiKeys) -> None:
+    def __init__(self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: KeyRing) -> None:
         self.parts = parts
         self.app: Flask = create_app(parts, keys)
         self._dispatcher = dispatcher
@@ -90,7 +92,7 @@ class Service:
             _logger.info("Forgot %d jobs that ended more than %g days ago", forgotten, keep_days)
 
 
-def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
+def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     """Every part, wired by hand and not yet started. Raises AtelierError if the database cannot be used."""
     database = open_database(settings.resolved_database_url)
     check_whole(database)
@@ -102,6 +104,7 @@ def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
         database,
         boot_id=str(uuid.uuid4()),
         max_queue=settings.max_queue,
+        max_queue_of_caller=settings.max_queue_per_key,
         max_crashes=settings.max_crashes,
         devices=len(engines),
         on_event=live.publish,
@@ -111,7 +114,7 @@ def build_service(settings: Settings, keys: ApiKeys | None = None) -> Service:
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     parts = Parts(settings, catalog, table, live, library, dispatcher, downloads)
-    return Service(parts, dispatcher, database, keys or ApiKeys())
+    return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     private_data.from_now_on()
     try:
         if options.new_key is not None:
-            return _tell_new_key(settings, Scope(options.new_key))
+            return _tell_new_key(settings, options)
         configure_logs(settings.log_level)
         if options.rebuild_library:
             return _rebuild_library(settings)
@@ -164,9 +167,9 @@ class Refused(AtelierError):
     code = "refused"
 
 
-def _checked_keys(settings: Settings) -> ApiKeys:
-    keys = read_keys(settings)
-    if settings.binds_beyond_loopback and not keys:
+def _checked_keys(settings: Settings) -> KeyRing:
+    keys = ring_of(settings)
+    if settings.binds_beyond_loopback and not keys.needed:
         raise Refused(
             f"It would listen on {settings.host}, where other machines can reach it, without API keys.",
             hint=f"Make one with `python {sys.argv[0]} --new-key admin` (its hash goes to {keys_file(settings)}), "
@@ -175,12 +178,13 @@ def _checked_keys(settings: Settings) -> ApiKeys:
     return keys
 
 
-def _tell_new_key(settings: Settings, scope: Scope) -> int:
-    key = new_key(settings, scope)
+def _tell_new_key(settings: Settings, options: argparse.Namespace) -> int:
+    scope = Scope(options.new_key)
+    key = new_key(settings, scope, name=options.name or "", expires=options.expires)
     sys.stderr.write(
         f"A key with the scope `{scope}`. It is shown this once; its hash is in {keys_file(settings)}.\n"
-        "From its next start on the service answers only to callers with a key: give clients of this machine\n"
-        "theirs in ATELIER_API_KEY.\n"
+        "A service with keys accepts it within a second; one that had none answers only to callers with a key from\n"
+        "its next start on. Clients of this machine find theirs in ATELIER_API_KEY.\n"
     )
     sys.stdout.write(f"{key}\n")
     return 0
@@ -210,6 +214,10 @@ def _parser() -> argparse.ArgumentParser:
         const=Scope.GENERATE.value,
         choices=[scope.value for scope in Scope],
         help="print a new API key (read, generate or admin; generate if absent), store its hash, and end",
+    )
+    parser.add_argument("--name", help="with --new-key: whose key it is; keys of one name count as one caller")
+    parser.add_argument(
+        "--expires", metavar="YYYY-MM-DD", type=date.fromisoformat, help="with --new-key: its last day (UTC)"
     )
     parser.add_argument(
         "--rebuild-library", action="store_true", help="give every picture file its entry in the library back, and end"

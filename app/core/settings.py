@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, description="Key that the clients of this machine send.")
     api_keys_file: Path | None = Field(
-        None, description="File with one API key a line (`scope:sha256-hex-of-key`); needed beyond loopback."
+        None,
+        description="File with one API key a line (`scope:sha256:name:last-day`); needed beyond loopback.",
     )
     trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further host names under which the service may be called, separated by commas."
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
 
     # The queue
     max_queue: int = Field(10_000, ge=1, le=100_000, description="Queued jobs before a submit is answered 429.")
+    max_queue_per_key: int = Field(2_000, ge=1, le=100_000, description="Queued jobs of one API key before its 429.")
     max_images: int = Field(10, ge=1, le=64, description="Most images of one job.")
     max_pixels: int = Field(4096 * 4096, ge=64 * 64, description="Most pixels of one image, width × height.")
     max_crashes: int = Field(3, ge=1, le=20, description="Engine crashes under one job before it is failed.")

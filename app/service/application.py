@@ -1,6 +1,6 @@
 """create_app: the Flask app of the image service, put together from its doors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
@@ -8,6 +8,7 @@ from flask_openapi3.openapi import OpenAPI
 from app import __version__
 from app.service import (
     automatic1111_door,
+    callers,
     docs_page,
     environment,
     metrics,
@@ -15,13 +16,16 @@ from app.service import (
     openai,
     playground,
     request_ids,
+    scopes,
     security,
 )
 from app.service.bodies import StrictJson
 from app.service.inputs import ModelKey, refuse_invalid
+from app.service.key_ring import KeyRing
 from app.service.keys import ApiKeys
 from app.service.parts import EXTENSION, Parts
 from app.service.problems import Problem, answer_errors_with, problem
+from app.service.scopes import Act
 
 # A door is one dialect: it opens its addresses in a top-level blueprint whose name is its `door` in the metrics.
 # The checks of security.py stand in front of every door. A door whose clients expect another shape of errors calls
@@ -39,8 +43,16 @@ DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Error
 (RFC 9457) with a stable `code`. Times are UTC (ISO 8601), durations seconds, sizes pixels or bytes."""
 
 
-def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] = DOORS) -> OpenAPI:
-    """The WSGI app over `parts`. Without `keys` whoever reaches it may do everything."""
+def create_app(
+    parts: Parts,
+    keys: KeyRing | None = None,
+    doors: Sequence[Door] = DOORS,
+    table: Mapping[Act, str] = scopes.TABLE,
+) -> OpenAPI:
+    """The WSGI app over `parts`. Without `keys` whoever reaches it may do everything.
+
+    Raises UnlistedAddress if a door opens an address that is not in the `table` of scopes.
+    """
     app = docs_page.DocumentedApi(
         __name__,
         info=Info(title="Atelier image service", version=__version__, description=DESCRIPTION),
@@ -59,9 +71,12 @@ def create_app(parts: Parts, keys: ApiKeys | None = None, doors: Sequence[Door] 
     # Order matters: an id for the request first, so that whatever is refused after it carries one.
     request_ids.register(app)
     app.extensions[metrics.EXTENSION] = metrics.register(app, parts)
-    security.register(app, parts.settings, keys or ApiKeys())
+    acts = scopes.lines(table)
+    app.extensions[callers.EXTENSION] = keys or KeyRing(ApiKeys())
+    security.register(app, parts.settings, app.extensions[callers.EXTENSION], acts)
     answer_errors_with(app, problem)
     docs_page.register(app)
     for door in doors:
         door(app, parts)
+    scopes.check(app, acts)
     return app

@@ -1,6 +1,5 @@
 """AUTOMATIC1111's `/sdapi/v1`: making pictures, progress, interrupt. Progress and interrupt are the caller's own."""
 
-import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -15,12 +14,14 @@ from app.core.schema import GenerationRequest, Job
 from app.picture.png import inspect
 from app.service import work
 from app.service.automatic1111_translate import NAMES, MadeImage, from_job, to_progress, to_request, wanted_model
+from app.service.callers import program, seat
 from app.service.failures import Failure
 from app.service.foreign_bodies import json_object
 from app.service.installed import check_installed
 from app.service.outcomes import cancel, job_now, succeeded
 from app.service.parts import Parts
 from app.service.replies import no_unknown_id
+from app.service.streams import hang_up_if_the_caller_did
 from app.service.translate import foreign_names
 
 ORIGIN = "automatic1111"
@@ -88,13 +89,6 @@ class Model:
         self.key = key
 
 
-def caller() -> str:
-    """Who calls: the key that was sent if any (its hash, so that no key is kept), else the address."""
-    given = request.authorization
-    secret = (given.token or given.password) if given else None
-    return f"{hashlib.sha256((secret or '').encode('utf-8', 'surrogatepass')).hexdigest()[:32]}@{request.remote_addr}"
-
-
 def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: Model) -> None:
     """The routes that make pictures and tell how far they are."""
 
@@ -104,10 +98,10 @@ def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: 
         task = _task_of(body, "force_task_id")
         wanted = to_request(body, _chosen(callers, body, model))
         check_installed(parts, parts.catalog.get(wanted.model or model.key))
-        with parts.seats:  # before the job is accepted: without a seat it must not be made
+        with seat(parts):  # before the job is accepted: without a seat it must not be made
             with foreign_names(NAMES):
                 job = _submit_when_there_is_room(parts, wanted)
-            callers.started(caller(), job.id, task)
+            callers.started(program(), job.id, task)
             job = work.wait(parts, job.id)
         if job.error:
             succeeded(job)
@@ -150,7 +144,7 @@ def _chosen(callers: Callers, body: Mapping[str, Any], model: Model) -> str:
 
     Open WebUI sets its model before each picture and does not look whether that worked.
     """
-    vain = callers.in_vain(caller())
+    vain = callers.in_vain(program())
     if vain is not None and wanted_model(body) is None:
         raise ModelNotInstalled(f"The model {vain} was asked for, but cannot be used. Choose another in /options.")
     return model.key
@@ -174,12 +168,13 @@ def _submit_when_there_is_room(parts: Parts, wanted: GenerationRequest) -> Job:
                 raise
             if parts.lifecycle.draining.wait(0.5):
                 raise ShuttingDown from None
+            hang_up_if_the_caller_did()
 
 
 def _open_job(parts: Parts, callers: Callers) -> Job | None:
     """The caller's job that runs, else its next one in line."""
     waiting = None
-    for job_id in callers.jobs(caller()):
+    for job_id in callers.jobs(program()):
         job = find(parts, job_id)
         if job and not job.state.finished:
             if job.position == 0:

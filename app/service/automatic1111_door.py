@@ -16,7 +16,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
     add_generation(blueprint, parts, callers, model)
     add_lists(blueprint, parts)
     add_options(blueprint, parts, callers, model)
-    add_extras(blueprint, parts.seats)
+    add_extras(blueprint, parts)
     answer_errors_with(blueprint, error_answer)
     return blueprint
 

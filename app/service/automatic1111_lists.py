@@ -14,14 +14,14 @@ from app.core.samplers import SAMPLERS
 from app.picture import infotext
 from app.picture.png import inspect
 from app.picture.resize import MAX_PIXELS, METHODS, resize
-from app.service.automatic1111 import Callers, Model, caller
+from app.service.automatic1111 import Callers, Model
 from app.service.automatic1111_features import EXTRAS, asked_for
 from app.service.automatic1111_translate import sampler_rows, schedule_rows, to_model
+from app.service.callers import program, seat
 from app.service.foreign_bodies import json_object
 from app.service.installed import check_installed, installed_entries
 from app.service.outcomes import load_model
 from app.service.parts import Parts
-from app.service.seats import Seats
 
 EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
@@ -51,7 +51,7 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
     def loras() -> Response:
         rows = parts.catalog.loras()
         return jsonify(
-            [{"name": name, "alias": name, "path": str(file), "metadata": more} for name, file, more in rows]
+            [{"name": name, "alias": name, "path": file.name, "metadata": more} for name, file, more in rows]
         )
 
     @blueprint.get("/sdapi/v1/memory")
@@ -81,9 +81,9 @@ def add_options(blueprint: Blueprint, parts: Parts, callers: Callers, model: Mod
             try:
                 _switch(parts, model, key)
             except AtelierError:
-                callers.asked_in_vain(caller(), key)
+                callers.asked_in_vain(program(), key)
                 raise
-            callers.asked_in_vain(caller(), None)
+            callers.asked_in_vain(program(), None)
         return jsonify(None)
 
     @blueprint.post("/sdapi/v1/unload-checkpoint")
@@ -93,20 +93,18 @@ def add_options(blueprint: Blueprint, parts: Parts, callers: Callers, model: Mod
 
     @blueprint.post("/sdapi/v1/reload-checkpoint")
     def reload() -> Response:
-        with parts.seats:
-            load_model(parts, model.key)
+        load_model(parts, model.key)
         return jsonify({})
 
 
 def _switch(parts: Parts, model: Model, key: str) -> None:
     if key != model.key:
         check_installed(parts, parts.catalog.get(key))
-        with parts.seats:
-            load_model(parts, key)
+        load_model(parts, key)
         model.key = key
 
 
-def add_extras(blueprint: Blueprint, seats: Seats) -> None:
+def add_extras(blueprint: Blueprint, parts: Parts) -> None:
     """png-info, and upscaling by Pillow's filters."""
 
     @blueprint.post("/sdapi/v1/png-info")
@@ -120,7 +118,7 @@ def add_extras(blueprint: Blueprint, seats: Seats) -> None:
         body = json_object()
         picture = picture_of(body, "image")
         body["image"] = None  # as text it is larger than the picture itself
-        with seats:
+        with seat(parts):
             return jsonify({"html_info": "", "image": _upscaled(body, [picture])[0]})
 
     @blueprint.post("/sdapi/v1/extra-batch-images")
@@ -132,7 +130,7 @@ def add_extras(blueprint: Blueprint, seats: Seats) -> None:
             allowed = f"a list of at most {MAX_EXTRA_IMAGES} {{data, name}} is needed"
             shown = f"{len(items)} items" if isinstance(items, list) else items
             raise InvalidRequest([FieldError("imageList", shown, allowed)])
-        with seats:
+        with seat(parts):
             images = _upscaled(body, (picture_of(item, "data") for item in items))
             return jsonify({"html_info": "", "images": images})
 

@@ -10,15 +10,14 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.core.errors import FieldError, InvalidRequest
+from app.core.errors import FieldError, InvalidRequest, UnknownJob
 from app.core.schema import SavedImage
 from app.picture import png
+from app.service import callers
 from app.service.answers import answers, binary
 from app.service.inputs import ImagePath, PageQuery, Query
-from app.service.keys import Scope
-from app.service.parts import current_parts
+from app.service.parts import Parts, current_parts
 from app.service.replies import no_unknown_id, reply
-from app.service.security import needs
 
 TAG = Tag(name="images", description="The library of saved pictures.")
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
@@ -141,10 +140,11 @@ def get_image(path: ImagePath) -> Response:
 def change_image(path: ImagePath, body: ImageChange) -> Response:
     """Mark an image as a favourite, or take the mark away"""
     no_unknown_id("image", path.image_id)
-    return reply(_shown(current_parts().library.favourite(path.image_id, body.favourite)))
+    parts = current_parts()
+    callers.refuse_strangers(_owner(parts, parts.library.get(path.image_id).job_id))
+    return reply(_shown(parts.library.favourite(path.image_id, body.favourite)))
 
 
-@needs(Scope.ADMIN)
 def delete_image(path: ImagePath) -> Response:
     """Delete an image: its file, its thumbnails and its row
 
@@ -176,7 +176,6 @@ def thumbnail_file(path: ImagePath, query: ThumbnailQuery) -> Response:
     return answer
 
 
-@needs(Scope.READ)
 def inspect_picture() -> Response:
     """What does this picture file say about how it was made?
 
@@ -185,6 +184,13 @@ def inspect_picture() -> Response:
     if request.mimetype not in PICTURE_TYPES:
         raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(PICTURE_TYPES)}.")
     return reply(Inspected(**vars(png.inspect(request.get_data(cache=False)))))
+
+
+def _owner(parts: Parts, job_id: str) -> str:
+    try:
+        return parts.jobs.caller_of(job_id)
+    except UnknownJob:  # the file came back without its job: it is nobody's
+        return ""
 
 
 def _shown(image: SavedImage) -> Image:

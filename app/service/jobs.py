@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.pages import Page
 from app.core.schema import GenerationRequest, Job, JobState
+from app.service import callers
 from app.service.answers import answers
 from app.service.inputs import JobPath, PageQuery, SubmitHeaders
 from app.service.job_events import with_progress
@@ -57,7 +58,7 @@ def generate(body: JobRequest, header: SubmitHeaders) -> Response:
     goes on.
     """
     parts = current_parts()
-    with parts.seats:
+    with callers.seat(parts):
         job, _ = _submitted(body, header)
         return reply(wait(parts, job.id))
 
@@ -81,6 +82,7 @@ def cancel_job(path: JobPath) -> Response:
     """
     no_unknown_id("job", path.job_id)
     parts = current_parts()
+    callers.refuse_strangers(parts.jobs.caller_of(path.job_id))
     job = parts.jobs.cancel(path.job_id)
     parts.dispatcher.wake()
     return reply(with_progress(parts, job))

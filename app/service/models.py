@@ -13,11 +13,9 @@ from app.hub.disk import Presence
 from app.service.answers import answers
 from app.service.inputs import ModelPath
 from app.service.installed import files_of
-from app.service.keys import Scope
 from app.service.model_events import ModelProgress, entry_of, state_of
 from app.service.parts import Parts, current_parts
 from app.service.replies import reply
-from app.service.security import needs
 
 TAG = Tag(name="models", description="What can draw.")
 
@@ -75,7 +73,6 @@ def get_model(path: ModelPath) -> Response:
     return reply(_shown(parts, entry_of(parts, path.key)))
 
 
-@needs(Scope.ADMIN)
 def load_model(path: ModelPath) -> Response:
     """Load a model into memory
 
@@ -87,7 +84,6 @@ def load_model(path: ModelPath) -> Response:
     return reply(_shown(parts, entry), 202)
 
 
-@needs(Scope.ADMIN)
 def unload_model(path: ModelPath) -> Response:
     """Free a model's memory"""
     parts = current_parts()
@@ -96,7 +92,6 @@ def unload_model(path: ModelPath) -> Response:
     return reply(_shown(parts, entry))
 
 
-@needs(Scope.ADMIN)
 def download_model(path: ModelPath) -> Response:
     """Download a model from the hub, or go on with it
 
@@ -109,7 +104,6 @@ def download_model(path: ModelPath) -> Response:
     return reply(_shown(parts, entry), 202)
 
 
-@needs(Scope.ADMIN)
 def cancel_download(path: ModelPath) -> Response:
     """Stop a download, or forget that one failed; what arrived is kept"""
     parts = current_parts()
@@ -118,7 +112,6 @@ def cancel_download(path: ModelPath) -> Response:
     return reply(_shown(parts, entry))
 
 
-@needs(Scope.ADMIN)
 def clean_model(path: ModelPath) -> Response:
     """Remove what interrupted downloads of a model left; a complete model stays"""
     parts = current_parts()

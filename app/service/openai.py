@@ -3,13 +3,12 @@
 Shapes as the `openai` SDK reads them (its `images_response.py`, `_exceptions.py`).
 """
 
-from contextlib import ExitStack
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
-from app.service import work
+from app.service import callers, work
 from app.service.aliases import entry_for
 from app.service.failures import Failure
 from app.service.foreign_bodies import json_object
@@ -47,13 +46,12 @@ def create_blueprint(parts: Parts) -> Blueprint:
         check_installed(parts, entry)
         generation = to_request(body, entry)
         key = _idempotency_key()
-        with ExitStack() as seat:
-            seat.enter_context(parts.seats)  # before the job is accepted: without one it must not be made
+        with callers.seat(parts) as seat:  # before the job is accepted: without one it must not be made
             with foreign_names(NAMES):
                 job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
             notes = said(job.request, entry)
             if wanted.stream:
-                return stream(parts, job, wanted, notes, on_close=seat.pop_all().close)
+                return seat.keep(stream(parts, job, wanted, notes))
             finished = succeeded(work.wait(parts, job.id))
         return jsonify(completed(parts, finished, wanted, notes, request.host_url))
 

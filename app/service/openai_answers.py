@@ -17,6 +17,7 @@ from app.service.failures import failure_of
 from app.service.job_events import follow
 from app.service.outcomes import succeeded
 from app.service.parts import Parts
+from app.service.streams import end_of_caller, stream_response
 
 EXTENSIONS = ("jpeg", "webp")
 USAGE = {
@@ -78,7 +79,9 @@ def _ours(job: Job, notes: Sequence[str]) -> dict[str, Any]:
     return {"job_id": job.id, "model": job.request.model, "notes": [*notes, *of_images]}
 
 
-def events(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> Iterator[bytes]:
+def events(
+    parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str], is_over: Callable[[], bool]
+) -> Iterator[bytes]:
     """The event stream: up to `partial_images` previews spread over the steps, then the completed image.
 
     An error after the start is the event `error`, whose `error` object makes the SDK raise.
@@ -87,6 +90,8 @@ def events(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> Iter
     try:
         for event in follow(parts, job.id):
             if event is None:
+                if is_over():
+                    return
                 yield b": still here\n\n"
             elif event.kind == "step" and sent < wanted.partial_images and _is_due(event.data, sent, wanted):
                 yield _partial(job, event.data["preview"], sent, wanted)
@@ -102,13 +107,9 @@ def events(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> Iter
     yield b"data: [DONE]\n\n"
 
 
-def stream(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str], on_close: Callable[[], object]) -> Response:
-    """The job as an event stream; `on_close` is called when it ends or the caller goes. `notes`: see `completed`."""
-    response = Response(events(parts, job, wanted, notes), mimetype="text/event-stream")
-    response.call_on_close(on_close)
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+def stream(parts: Parts, job: Job, wanted: Wanted, notes: Sequence[str]) -> Response:
+    """The job as an event stream, which ends when its reader is gone. Needs a seat. `notes`: see `completed`."""
+    return stream_response(events(parts, job, wanted, notes, end_of_caller()))
 
 
 def _is_due(step: Any, sent: int, wanted: Wanted) -> bool:

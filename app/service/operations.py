@@ -1,6 +1,7 @@
 """For whoever runs the service: alive, ready, how it is, pause and resume, metrics."""
 
 import time
+from datetime import date, datetime
 from typing import Any
 
 from flask import Response, current_app
@@ -12,13 +13,12 @@ from pydantic import BaseModel, Field
 from app import __version__
 from app.core.errors import ShuttingDown
 from app.core.schema import Job, JobError, JobState
-from app.service import metrics
+from app.service import callers, metrics
 from app.service.answers import answers, media
 from app.service.job_events import with_progress
 from app.service.keys import Scope
 from app.service.parts import current_parts
 from app.service.replies import reply
-from app.service.security import needs
 
 TAG = Tag(name="operations", description="How the service is.")
 SHOWN_RUNNING = 64
@@ -60,6 +60,15 @@ class Device(BaseModel):
     last_end: str | None = Field(description="When and why the last process ended that was not asked to.")
 
 
+class Key(BaseModel):
+    """One API key, without anything secret."""
+
+    caller: str = Field(description="Its name, or a part of its hash that is no secret.")
+    scope: str
+    expires: date | None = Field(description="Its last day (UTC).")
+    last_used: datetime | None = Field(description="Since the service started.")
+
+
 class Status(BaseModel):
     """How the service is."""
 
@@ -71,6 +80,7 @@ class Status(BaseModel):
     devices: tuple[Device, ...]
     loaded_models: tuple[str, ...]
     waiting_calls: int = Field(description="Open event streams and waiting calls.")
+    keys: tuple[Key, ...] | None = Field(None, description="The API keys, for a caller whose key is an admin's.")
     problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
     warnings: tuple[JobError, ...] = Field((), description="What will soon keep new jobs out, such as little room.")
 
@@ -81,13 +91,11 @@ class Paused(BaseModel):
     paused: bool
 
 
-@needs(None)
 def health() -> Response:
     """Alive? Asks neither database nor engine"""
     return reply(Health())
 
 
-@needs(None)
 def ready() -> Response:
     """Able to take work? 503 while it stops or when the job table cannot be read"""
     parts = current_parts()
@@ -118,27 +126,32 @@ def status() -> Response:
             devices=devices,
             loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
             waiting_calls=parts.seats.taken,
+            keys=_keys(),
             problems=tuple(parts.dispatcher.problems()),
             warnings=tuple(parts.library.room.warnings()),
         )
     )
 
 
-@needs(Scope.ADMIN)
+def _keys() -> tuple[Key, ...] | None:
+    if callers.current().key is None or not callers.current().scope.includes(Scope.ADMIN):
+        return None
+    listed = callers.ring().listed()
+    return tuple(Key(caller=k.caller, scope=k.scope, expires=k.expires, last_used=used) for k, used in listed)
+
+
 def pause() -> Response:
     """Start nothing new; what runs goes on"""
     current_parts().dispatcher.pause()
     return reply(Paused(paused=True))
 
 
-@needs(Scope.ADMIN)
 def resume() -> Response:
     """Start queued jobs again"""
     current_parts().dispatcher.resume()
     return reply(Paused(paused=False))
 
 
-@needs(Scope.ADMIN)
 def show_metrics() -> Response:
     """Prometheus metrics"""
     registry = current_app.extensions[metrics.EXTENSION]

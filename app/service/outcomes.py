@@ -2,9 +2,11 @@
 
 from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed, ModelNotInstalled, OutOfMemory
 from app.core.schema import Job, JobState
+from app.service import callers
 from app.service.job_events import with_progress
 from app.service.model_events import follow_model, state_of
 from app.service.parts import Parts
+from app.service.streams import hang_up_if_the_caller_did
 
 _CLASSES: dict[str, type[AtelierError]] = {kind.code: kind for kind in (OutOfMemory, ModelNotInstalled)}
 
@@ -32,11 +34,16 @@ def cancel(parts: Parts, job_id: str) -> Job:
 
 
 def load_model(parts: Parts, key: str) -> None:
-    """Load a model and wait until it is loaded. Raises UnknownModel, and GenerationFailed with the reason."""
+    """Load a model and wait until it is loaded. Raises UnknownModel, and GenerationFailed with the reason.
+
+    Takes a seat (TooManyStreams if there is none), and raises CallerGone if the caller hangs up before.
+    """
     parts.catalog.get(key)
-    parts.dispatcher.load_model(key)
-    for _ in follow_model(parts, key):
-        pass
+    with callers.seat(parts):
+        parts.dispatcher.load_model(key)
+        for event in follow_model(parts, key):
+            if event is None:
+                hang_up_if_the_caller_did()
     error = state_of(parts, key).error
     if error:
         raise _CLASSES.get(error.code, GenerationFailed)(error.message, hint=error.hint)

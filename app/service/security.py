@@ -1,39 +1,27 @@
 """Who may call: known host names only (DNS rebinding), no foreign web pages (CSRF), API keys where there are any."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psutil
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import SecurityError
 
 from app.core.errors import NotAllowed, NotAuthenticated
 from app.core.settings import LOOPBACK_HOSTS, Settings
 from app.service.bodies import limit_body
-from app.service.keys import ApiKeys, Scope
+from app.service.callers import Caller
+from app.service.key_ring import KeyRing
+from app.service.scopes import Act
 
 View = TypeVar("View", bound=Callable[..., object])
 ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, never bound here
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CORS_METHODS = "GET, POST, PATCH, DELETE"
 CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Atelier-Origin, X-Request-Id"
-_SCOPE = "_atelier_scope"
 _SAME_ORIGIN = "_atelier_same_origin"
-
-
-def needs(scope: Scope | None) -> Callable[[View], View]:
-    """Mark a view: it needs a key of this scope, or none at all (`None`).
-
-    Unmarked views need `read` for GET and `generate` for everything else.
-    """
-
-    def mark(view: View) -> View:
-        setattr(view, _SCOPE, scope)
-        return view
-
-    return mark
 
 
 def same_origin_only(view: View) -> View:
@@ -55,7 +43,7 @@ def trusted_hosts(settings: Settings) -> frozenset[str]:
     return frozenset(f"[{name.lower()}]" if ":" in name else name.lower() for name in names)
 
 
-def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
+def register(app: Flask, settings: Settings, keys: KeyRing, acts: Mapping[str, Act]) -> None:
     """Put the checks in front of every address of the app, and the protecting headers onto every answer."""
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
@@ -66,7 +54,7 @@ def register(app: Flask, settings: Settings, keys: ApiKeys) -> None:
     def check() -> None:
         _check_host(hosts)
         _check_origin(cors)
-        _check_key(keys)
+        _check_key(keys, acts)
         limit_body()
 
     def protect(response: Response) -> Response:
@@ -113,24 +101,24 @@ def _address(origin: str) -> str | None:
         return None
 
 
-def _check_key(keys: ApiKeys) -> None:
-    if not keys or request.method == "OPTIONS" or request.endpoint is None:
+def _check_key(keys: KeyRing, acts: Mapping[str, Act]) -> None:
+    if not keys.needed or request.method == "OPTIONS" or request.url_rule is None:
         return
-    view = current_app.view_functions[request.endpoint]
-    usual = Scope.READ if request.method in SAFE_METHODS else Scope.GENERATE
-    needed: Scope | None = getattr(view, _SCOPE, usual)
-    if needed is None:
+    method = "GET" if request.method == "HEAD" else request.method
+    act = acts[f"{method} {request.url_rule.rule}"]  # all are listed: the app does not start otherwise
+    if act.scope is None:
         return
     given = request.authorization
     if given is None:
         raise NotAuthenticated()
     # A1111 clients send HTTP Basic: the key is the password, the user name is theirs to choose.
-    key = given.token if given.type == "bearer" else given.password if given.type == "basic" else None
-    scope = keys.scope_of(key or "")
-    if scope is None:
-        raise NotAuthenticated("This API key is not known here.")
-    if not scope.includes(needed):
-        raise NotAllowed(f"This API key has the scope `{scope}`; `{needed}` is needed.")
+    sent = given.token if given.type == "bearer" else given.password if given.type == "basic" else None
+    key = keys.find(sent or "")
+    if key is None:
+        raise NotAuthenticated("This API key is not known here, or its time is over.")
+    if not key.scope.includes(act.scope):
+        raise NotAllowed(f"This API key has the scope `{key.scope}`; `{act.scope}` is needed to {act.words}.")
+    g.caller = Caller(key.caller, key.scope, key)
 
 
 def _allow_cors(response: Response, cors: frozenset[str]) -> None:

@@ -3,17 +3,25 @@
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response, request
 
-from app.core.errors import FieldError, InvalidRequest
+from app.core.errors import CallerError, FieldError, InvalidRequest
+from app.service import callers
 from app.service.parts import current_parts
 
 HEARTBEAT_S = 15.0
 TICK_S = 1.0  # how often a waiting stream looks whether its reader or the service is gone
+
+
+class CallerGone(CallerError):
+    """Nobody waits for this answer any more."""
+
+    code = "caller_gone"
+    http_status = 499
 
 
 @dataclass(frozen=True)
@@ -46,26 +54,48 @@ def event_stream(events: Iterator[StreamEvent | None]) -> Response:
     Takes a seat (TooManyStreams if there is none) until the reader is gone or the events end; then `events` is
     closed. Ends with the event `shutdown` if the service stops first.
     """
-    parts, seats = current_parts(), current_parts().seats
-    connection = request.environ.get("gunicorn.socket")
-    seats.take()
-    response = Response(_lines(events, parts.lifecycle.stopped.is_set, connection), mimetype="text/event-stream")
-    response.call_on_close(seats.leave)
+    parts = current_parts()
+    with callers.seat(parts) as seat:
+        return seat.keep(stream_response(_lines(events, parts.lifecycle.stopped.is_set, end_of_caller())))
+
+
+def stream_response(lines: Iterator[bytes]) -> Response:
+    """The answer that sends these lines as they come."""
+    response = Response(lines, mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
     return response
 
 
-def _lines(events: Iterator[StreamEvent | None], stopped: Any, connection: socket.socket | None) -> Iterator[bytes]:
-    last_sent = time.monotonic()
+def hang_up_if_the_caller_did() -> None:
+    """Raise CallerGone if nobody would read the answer to this request any more, or may not any more."""
+    if end_of_caller()():
+        raise CallerGone()
+
+
+def end_of_caller() -> Callable[[], bool]:
+    """Tells whether the caller of this request hung up, or lost the key. May be asked after the request, any thread."""
+    connection, key, keys = request.environ.get("gunicorn.socket"), callers.current().key, callers.ring()
+
+    def is_over() -> bool:
+        lost = key is not None and not keys.accepts(key)
+        return lost or (connection is not None and _reader_is_gone(connection))
+
+    return is_over
+
+
+def _lines(events: Iterator[StreamEvent | None], stopped: Any, is_over: Callable[[], bool]) -> Iterator[bytes]:
+    last_sent = looked = time.monotonic()
     yield b": hello\n\n"  # headers and first bytes leave at once, so the reader knows that it is connected
     for event in events:
+        if event is None or time.monotonic() - looked >= TICK_S:  # also where there is always an event
+            looked = time.monotonic()
+            if is_over():
+                return
         if event is not None:
             yield event.encode()
         elif stopped():
             break
-        elif connection is not None and _reader_is_gone(connection):
-            return
         elif time.monotonic() - last_sent >= HEARTBEAT_S:
             yield b": still here\n\n"
         else:

@@ -11,9 +11,10 @@ from flask import g
 
 from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import GenerationRequest, Job
+from app.service import callers
 from app.service.job_events import follow
 from app.service.parts import Parts
-from app.service.streams import StreamEvent
+from app.service.streams import StreamEvent, hang_up_if_the_caller_did
 
 MAX_EXTRA_BYTES = 16 * 2**10
 _logger = structlog.stdlib.get_logger(__name__)
@@ -42,6 +43,7 @@ def submit(
     job, created = parts.jobs.submit(
         parts.catalog.resolve(request),
         origin=origin,
+        caller=callers.current().name,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
         admit=lambda: _refuse_without_room(parts),
@@ -78,12 +80,14 @@ def wait(
 ) -> Job:
     """The job when it is finished, or as it is after `timeout_s`. The job goes on whatever happens here.
 
-    `on_event` is called in this thread for every event. Raises UnknownJob, and ShuttingDown when the service stops
-    before the job is finished: it will be made after the restart.
+    `on_event` is called in this thread for every event. Raises UnknownJob, CallerGone if the caller hangs up, and
+    ShuttingDown when the service stops before the job is finished: it will be made after the restart.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     for event in follow(parts, job_id, deadline=deadline):
-        if event is not None and on_event is not None:
+        if event is None:
+            hang_up_if_the_caller_did()
+        elif on_event is not None:
             on_event(event)
     job = parts.jobs.get(job_id)
     if not job.state.finished and parts.lifecycle.stopped.is_set():

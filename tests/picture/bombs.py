@@ -13,6 +13,8 @@ import time
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from types import SimpleNamespace
+from typing import cast
 
 from flask import Blueprint, Flask
 from PIL import Image
@@ -21,6 +23,7 @@ from app.core.errors import AtelierError
 from app.picture import png
 from app.picture.resize import resize
 from app.service.automatic1111_lists import add_extras
+from app.service.parts import Parts
 from app.service.seats import Seats
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -135,7 +138,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def _extras(data: bytes) -> Callable[[], object]:
     """A1111's door for one picture, over its real route; what its caller does is not counted."""
     app, blueprint = Flask(__name__), Blueprint("extras", __name__)
-    add_extras(blueprint, Seats(1))
+    add_extras(blueprint, cast(Parts, SimpleNamespace(seats=Seats(1))))
     app.register_blueprint(blueprint)
     app.register_error_handler(AtelierError, lambda error: ({"code": error.code}, error.http_status))
     size = {"resize_mode": 1, "upscaling_resize_w": 4096, "upscaling_resize_h": 4096}

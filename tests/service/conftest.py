@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from app.core.settings import Settings
 from app.service import create_app
-from app.service.keys import ApiKeys
+from app.service.key_ring import KeyRing
+from app.service.scopes import TABLE, Act
 from image_generation_service import Service, build_service
 
 CATALOG = """
@@ -87,13 +88,14 @@ def make_house(make_settings: Callable[..., Settings]) -> Iterator[Callable[...,
     """Starts houses; all of them are ended after the tests of a file."""
     services: list[Service] = []
 
-    def make(keys: ApiKeys | None = None, doors: Any = None, **values: Any) -> House:
+    def make(keys: KeyRing | None = None, doors: Any = None, look: str = "", **values: Any) -> House:
         settings = make_settings(**values)
         Path(settings.data_folder).mkdir(parents=True)
         service = build_service(settings)
         services.append(service)
         service.start()
-        app = create_app(service.parts, keys, **({} if doors is None else {"doors": doors}))
+        table = TABLE | {Act.LOOK: TABLE[Act.LOOK] + look}  # `look`: further addresses, of the given doors
+        app = create_app(service.parts, keys, table=table, **({} if doors is None else {"doors": doors}))
         return House(service, app.test_client())
 
     yield make

@@ -107,10 +107,19 @@ def test_streams_and_waiting_calls_beyond_the_cap_are_sent_away(make_house: Call
     path = f"/api/jobs/{house.submit()['id']}/events"
     first, second = house.client.get(path), house.client.get(path)
     assert house.client.get("/api/status").get_json()["waiting_calls"] == 2
-    for answer in (house.client.get(path), house.client.post("/api/generate", json={"prompt": "x"})):
+    wanted = {"prompt": "x"}
+    for answer in (
+        house.client.get(path),
+        house.client.get("/api/models/pocket/events"),
+        house.client.post("/api/generate", json=wanted),
+        house.client.post("/v1/images/generations", json=wanted),
+        house.client.post("/v1/images/generations", json=wanted | {"stream": True}),
+        house.client.post("/sdapi/v1/txt2img", json=wanted),
+        house.client.post("/sdapi/v1/reload-checkpoint"),
+    ):
         assert answer.status_code == 503
-        assert answer.get_json()["code"] == "too_many_streams"
         assert int(answer.headers["Retry-After"]) > 0
+    assert house.client.get(path).get_json()["code"] == "too_many_streams"
     assert house.client.get("/api/status").get_json()["queue"]["queued"] == 1  # what was sent away is not queued
     first.close()
     third = house.client.get(path)

@@ -161,7 +161,7 @@ def test_a_surprise_tells_the_caller_nothing_and_the_log_where_it_was(
     def door(app: OpenAPI, _parts: Parts) -> None:
         app.add_url_rule("/broken", view_func=broken)
 
-    house = make_house(doors=(door,))
+    house = make_house(doors=(door,), look="\nGET /broken")
     configure_logs("INFO", tmp_path / "service.log")
     answer = house.client.get("/broken?prompt=canary", headers={"X-Request-Id": "my-1", "Authorization": "Bearer k"})
     assert answer.status_code == 500

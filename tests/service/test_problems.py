@@ -190,6 +190,6 @@ def test_a_door_can_answer_errors_in_its_own_shape(make_house: Callable[..., Hou
         answer_errors_with(blueprint, lambda failure: Response(failure.code.upper(), status=failure.status))
         app.register_api(blueprint)
 
-    house = make_house(doors=(door,))
+    house = make_house(doors=(door,), look="\nGET /strange/door")
     assert house.client.get("/strange/door").text == "INTERNAL_ERROR"
     assert house.client.get("/strange").get_json()["code"] == "not_found"
