@@ -12,7 +12,9 @@ from app.catalog import folder_entry
 from app.core.errors import ModelRefused
 from app.diffusion.cache import ModelCache
 from app.diffusion.checkpoints import check_folder
+from app.diffusion.generate import generate_batch
 from app.weights.header import read_header
+from tests.diffusion.conftest import Ask
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -40,6 +42,23 @@ def test_a_good_folder_passes_with_its_size(folder: Path) -> None:
     assert set(checked.components) == {"unet", "vae", "text_encoder"}
     assert checked.weight_bytes == sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
     assert 1_000_000 < checked.parameters < 1_200_000
+
+
+def test_weights_with_flipped_bytes_end_no_process_and_make_a_picture_or_say_why(folder: Path, ask: Ask) -> None:
+    whole = (folder / UNET).read_bytes()
+    begin = 8 + int.from_bytes(whole[:8], "little")  # after the header: no check of ours looks at these
+    for i in range(10):
+        place = begin + (len(whole) - begin) * i // 10
+        (folder / UNET).write_bytes(
+            whole[:place] + bytes(byte ^ 0xFF for byte in whole[place : place + 64]) + whole[place + 64 :]
+        )
+        loaded = ModelCache("cpu").load(folder_entry(folder), Path("/"))
+        [made] = generate_batch(loaded, [ask()])
+        assert made.pictures or made.error.code == "generation_failed"
+    (folder / UNET).write_bytes(whole[:begin] + b"\xff" * (len(whole) - begin))  # not one number among them
+    [made] = generate_batch(ModelCache("cpu").load(folder_entry(folder), Path("/")), [ask()])
+    assert made.error.code == "generation_failed"
+    assert "NaN" in made.error.message
 
 
 def test_a_pickle_that_is_named_safetensors_is_refused(folder: Path) -> None:

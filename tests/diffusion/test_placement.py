@@ -140,8 +140,10 @@ def test_a_real_cuda_out_of_memory_is_tried_again_lower(tiny_entry: ModelEntry, 
     first = cache.load(tiny_entry, Path("/"))
     usual = generate(first, ask())[0]
     free, _ = torch.cuda.mem_get_info()
+    refused = torch.cuda.memory_stats()["num_ooms"]
     hog = torch.empty(free - 96 * 2**20, dtype=torch.uint8, device="cuda:0")
     [made] = generate_batch(first, [ask(width=1024, height=1024, num_images=4)], cache=cache)
+    assert torch.cuda.memory_stats()["num_ooms"] > refused  # it really ran out, whatever became of it
     assert made.error is None or made.error.code == "out_of_memory"
     if made.error is None:
         assert "retried" in made.pictures[0].how

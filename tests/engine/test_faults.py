@@ -19,6 +19,8 @@ from app.engine.base import EngineEvent, Outcome
 from app.engine.local import LocalEngine
 from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
 
+IDLE_START_S = 0.4  # what a child of the test engine takes on an idle machine of two cores
+
 GARBAGE = """
 import socket, sys, time
 end = socket.socket(fileno=int(sys.argv[-1]))
@@ -51,10 +53,44 @@ def test_a_killed_child_costs_its_run_and_the_next_one_works(engine: LocalEngine
     with pytest.raises(EngineCrashed, match="signal 9"):
         engine.run([a_job("!slow")], at_step(2, lambda: os.kill(pid, signal.SIGKILL)), nobody)
     assert engine.status().alive is False
-    started = time.monotonic()
     assert works(engine)
-    assert time.monotonic() - started < 5
     assert engine.status().restarts == 1
+    assert "signal 9" in engine.status().last_end
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_the_child_to_its_parent(
+    engine: LocalEngine, number: signal.Signals
+) -> None:
+    engine.start()
+    pid = engine.status().pid
+    sent = at_step(2, lambda: os.kill(pid, number))
+    [outcome] = engine.run([a_job("!slow", num_inference_steps=10)], sent, nobody)
+    assert len(outcome.pictures) == 1
+    assert works(engine)
+    assert engine.status().pid == pid
+
+
+def test_a_killed_child_is_replaced_within_two_seconds_of_an_idle_machine(make_engine: MakeEngine) -> None:
+    """How busy the machine is, a start without any fault tells in the same minute."""
+    starts = []
+    for _ in range(3):
+        began = time.monotonic()
+        make_engine().start()
+        starts.append(time.monotonic() - began)
+    engine = make_engine()
+    engine.start()
+    pid = engine.status().pid
+    killed: list[float] = []
+
+    def kill() -> None:
+        os.kill(pid, signal.SIGKILL)
+        killed.append(time.monotonic())
+
+    with pytest.raises(EngineCrashed):
+        engine.run([a_job("!slow")], at_step(2, kill), nobody)
+    assert works(engine)
+    assert time.monotonic() - killed[0] < 2 * max(1.0, max(starts) / IDLE_START_S)
 
 
 def test_a_child_killed_between_two_runs_is_not_noticed_by_the_next(engine: LocalEngine) -> None:
@@ -75,8 +111,8 @@ def test_a_poison_job_crashes_each_time_and_harms_nobody_else(engine: LocalEngin
 
 
 def test_a_child_that_falls_silent_is_replaced(make_engine: MakeEngine) -> None:
-    engine = make_engine(denoise_timeout_s=0.5)
-    with pytest.raises(EngineHung, match=r"said nothing for 0\.5 s"):
+    engine = make_engine(denoise_timeout_s=2)
+    with pytest.raises(EngineHung, match="said nothing for 2 s"):
         engine.run([a_job("!hang")], ignore, nobody)
     assert works(engine)
 
@@ -95,15 +131,16 @@ def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: Mak
 def test_a_child_that_freezes_while_it_loads_is_replaced_long_before_loading_may_take(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.run.FROZEN_LEAST_S", 2.0)
-    engine = make_engine(denoise_timeout_s=0.5, load_timeout_s=900)
+    monkeypatch.setattr("app.engine.run.FROZEN_LEAST_S", 3.0)
+    monkeypatch.setattr("app.engine.run.FROZEN_TIMES", 0)
+    engine = make_engine(denoise_timeout_s=60, load_timeout_s=900)
     engine.start()
 
     def freeze(event: EngineEvent) -> None:
         if event.kind == "loading":
             os.kill(engine.status().pid, signal.SIGSTOP)
 
-    with pytest.raises(EngineHung, match="said nothing for 2 s"):
+    with pytest.raises(EngineHung, match="said nothing for 3 s"):
         engine.run([a_job("!load")], freeze, nobody)
     assert works(engine)
 
@@ -146,17 +183,10 @@ def test_a_machine_that_is_paused_three_times_costs_a_job_nothing(tmp_path: Path
 def test_a_hang_between_loading_and_the_first_step_is_found_as_soon_as_one_between_steps(
     make_engine: MakeEngine,
 ) -> None:
-    engine = make_engine(denoise_timeout_s=0.5, load_timeout_s=600)
-    started = time.monotonic()
-    with pytest.raises(EngineHung, match=r"said nothing for 0\.5 s"):
+    engine = make_engine(denoise_timeout_s=2, load_timeout_s=600)
+    with pytest.raises(EngineHung, match="said nothing for 2 s"):
         engine.run([a_job("!stuck")], ignore, nobody)
-    assert time.monotonic() - started < 30
     assert works(engine)
-
-
-def test_steps_that_all_take_long_are_no_hang(make_engine: MakeEngine) -> None:
-    [outcome] = make_engine(denoise_timeout_s=0.15).run([a_job("!slow")], ignore, nobody)
-    assert len(outcome.pictures) == 1
 
 
 def run_and_cancel(engine: LocalEngine, jobs: list[Job], cancel: Job, step: int = 2) -> tuple[list[Outcome], float]:

@@ -39,6 +39,19 @@ def test_any_text_and_any_bytes_come_through(text: str, raw: bytes) -> None:
     assert (frame.fields["text"], frame.raw) == (text, raw)
 
 
+@pytest.mark.parametrize("carried", [4, 6])
+def test_bytes_that_are_not_as_many_as_announced_are_no_frame(carried: int) -> None:
+    ours, theirs = socket.socketpair()
+    header = b'{"kind":"picture","raw":5}'
+    with theirs:
+        for message in (header, bytes(carried)):
+            theirs.sendall(len(message).to_bytes(4, "big") + message)
+        channel = Channel(ours)
+        with pytest.raises(FrameError):
+            channel.receive()
+        channel.close()
+
+
 def test_many_threads_may_send_at_once(pair: Pair) -> None:
     def send(number: int) -> None:
         for _ in range(50):
