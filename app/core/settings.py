@@ -91,7 +91,10 @@ class Settings(BaseSettings):
     # The page
     ui_host: str = Field("127.0.0.1", description="Address the web page listens on. Beyond loopback it needs a login.")
     ui_port: int = Field(7860, ge=0, le=65535, description="Port of the web page.")
-    ui_auth_file: Path | None = Field(None, description="Login file of the page (`name:argon2-hash` a line).")
+    ui_auth_file: Path | None = Field(None, description="Login file of the page (`name:argon2-hash:role` a line).")
+    ui_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses of reverse proxies whose X-Forwarded-For and -Proto the page believes, by commas."
+    )
     ui_cache_bytes: int = Field(256 * 2**20, ge=2**20, description="Most bytes of thumbnails kept beside the page.")
     ui_mcp: bool = Field(False, description="Offer the page's tools to assistants (MCP) under /gradio_api/mcp/.")
 
@@ -183,7 +186,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_lists(cls, values: object) -> object:
         if isinstance(values, dict):
-            for name in ("trusted_hosts", "cors_origins"):
+            for name in ("trusted_hosts", "cors_origins", "ui_proxies"):
                 if isinstance(values.get(name), str):
                     values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
         return values

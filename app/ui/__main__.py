@@ -13,7 +13,8 @@ import app.ui.quick_gradio  # noqa: F401 - before everything that imports Gradio
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import Settings
-from app.ui.login import add_user
+from app.ui.accounts import add_user
+from app.ui.roles import Role
 from app.ui.server import run
 
 
@@ -22,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m app ui", description="The web page of Atelier.")
     parser.add_argument("--host", help="address to listen on; beyond loopback a login file is needed")
     parser.add_argument("--port", type=int, help="port to listen on")
-    parser.add_argument("--auth-file", type=Path, help="login file: `name:argon2-hash` a line")
+    parser.add_argument("--auth-file", type=Path, help="login file: `name:argon2-hash:role` a line")
     parser.add_argument("--add-user", metavar="NAME", help="ask for a password, add it to the login file, and end")
+    parser.add_argument("--role", type=Role, choices=list(Role), default=Role.ADMIN, help="what that person may do")
     chosen = parser.parse_args(arguments)
     given = {"ui_host": chosen.host, "ui_port": chosen.port, "ui_auth_file": chosen.auth_file}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.add_user:
             if settings.ui_auth_file is None:
                 parser.error("--add-user needs --auth-file")
-            add_user(settings.ui_auth_file, chosen.add_user, _asked_password())
+            add_user(settings.ui_auth_file, chosen.add_user, _asked_password(), chosen.role)
         else:
             run(settings)
     except AtelierError as error:

@@ -1,122 +1,48 @@
-"""Login: names and argon2 hashes in a file, a pause after each wrong password, a page to type them in."""
+"""Login: a page to type name and password in, and the addresses it sends them to."""
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.core.errors import AtelierError
+from app.ui.accounts import MAX_NAME_CHARS, MAX_PASSWORD_CHARS, Accounts
 from app.ui.addresses import LOGIN_PATH, LOGOUT_PATH
 from app.ui.markup import Markup
 from app.ui.security import SESSION_COOKIE, SESSION_S, Sessions
 from app.ui.strings import Strings, Words, language_of
+from app.ui.visitors import address_of
 
-MAX_NAME_CHARS, MAX_PASSWORD_CHARS = 100, 1000
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-KEPT_FAILURES = 10_000
-FREE_TRIES = 2
-# The hash of a random text that was thrown away: an unknown name costs as much time as a known one.
-NO_ONE = "$argon2id$v=19$m=65536,t=3,p=4$ssom7UNe3psHZzIBtHQHIA$EKDIEty4naDEiY3zLA9yCCj9oziqclz3l40/24FfMAw"
+# A check takes 64 MiB and a tenth of a second of a processor: two at a time, and a short line of those who wait.
+CHECKS_AT_ONCE, MOST_WAITING = 2, 20
+BUSY_S = 3
 
 
-class BadAuthFile(AtelierError):
-    """The login file cannot be used. It needs a line `name:hash` for each person; `ui --add-user NAME` writes one."""
+class Checks:
+    """Checks passwords beside the page's loop, two at a time; those who wait take no thread."""
 
-    code = "bad_auth_file"
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._limiter = CapacityLimiter(CHECKS_AT_ONCE)
+        self._inside = 0
 
+    @property
+    def full(self) -> bool:
+        """True while enough people wait already."""
+        return self._inside >= CHECKS_AT_ONCE + MOST_WAITING
 
-class Accounts:
-    """The people of a login file, and who must wait after wrong passwords. May be used by many threads."""
-
-    def __init__(self, file: Path, now: Callable[[], float] = time.monotonic) -> None:
-        self._hashes = read_auth_file(file)
-        self._hasher = PasswordHasher()
-        self._now = now
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def wait_s(self, name: str) -> float:
-        """Seconds until this name may try again; 0 = now."""
-        with self._lock:
-            return max(0.0, self._failures.get(name, (0, 0.0))[1] - self._now())
-
-    def check(self, name: str, password: str) -> bool:
-        """True if the password is this person's. A try that comes too early is never looked at.
-
-        The try is counted as wrong before it is checked, so that many at once gain nothing. After two wrong ones
-        the pause doubles from 1 to 60 seconds. An unknown name takes as long as a known one.
-        """
-        with self._lock:
-            count, until = self._failures.get(name, (0, 0.0))
-            if self._now() < until:
-                return False
-            self._count_failure(name, count + 1)
-        right = self._verified(self._hashes.get(name, NO_ONE), password) and name in self._hashes
-        if right:
-            with self._lock:
-                self._failures.pop(name, None)
-        return right
-
-    def _count_failure(self, name: str, count: int) -> None:
-        doubled = FIRST_PAUSE_S * 2.0 ** min(count - FREE_TRIES - 1, 10)
-        pause = 0.0 if count <= FREE_TRIES else min(doubled, LONGEST_PAUSE_S)
-        self._failures[name] = (count, self._now() + pause)
-        self._failures.move_to_end(name)
-        while len(self._failures) > KEPT_FAILURES:
-            self._failures.popitem(last=False)
-
-    def _verified(self, hashed: str, password: str) -> bool:
+    async def check(self, name: str, password: str, address: str) -> bool:
+        """As `Accounts.check`."""
+        self._inside += 1
         try:
-            return self._hasher.verify(hashed, password)
-        except VerificationError:
-            return False
-
-
-def read_auth_file(file: Path) -> dict[str, str]:
-    """Name → argon2 hash. Raises BadAuthFile for a missing or empty file and for a line that is no such pair."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadAuthFile(f"The login file {file} cannot be read: {error}") from error
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, _, hashed = line.strip().partition(":")
-        if not name or not hashed.startswith("$argon2"):
-            raise BadAuthFile(f"Line {number} of {file} is not `name:argon2-hash`. `ui --add-user NAME` writes one.")
-        try:
-            PasswordHasher().check_needs_rehash(hashed)
-        except InvalidHashError as error:
-            raise BadAuthFile(f"Line {number} of {file} has a damaged hash.") from error
-        found[name] = hashed
-    if not found:
-        raise BadAuthFile(f"The login file {file} names nobody. Add somebody with `ui --add-user NAME`.")
-    return found
-
-
-def add_user(file: Path, name: str, password: str) -> None:
-    """Add a person to the login file, or give them a new password. Only the owner may read the file."""
-    if not name or ":" in name or len(name) > MAX_NAME_CHARS or not name.isprintable():
-        raise BadAuthFile(f"{name!r} cannot be a name: no colon, 1 to {MAX_NAME_CHARS} printable characters.")
-    people = read_auth_file(file) if file.exists() and file.stat().st_size else {}
-    people[name] = PasswordHasher().hash(password)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_text("".join(f"{name}:{hashed}\n" for name, hashed in people.items()), encoding="utf-8")
+            return await to_thread.run_sync(self._accounts.check, name, password, address, limiter=self._limiter)
+        finally:
+            self._inside -= 1
 
 
 def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> APIRouter:
     """`GET /login` shows the form, `POST /login` opens a session, `POST /logout` ends it."""
     router = APIRouter()
+    checks = Checks(accounts)
 
     def words_of(request: Request) -> Words:
         return strings.words(language_of(request.headers.get("accept-language", "")))
@@ -125,18 +51,23 @@ def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> AP
     def show(request: Request) -> Response:
         return HTMLResponse(login_page(words_of(request)))
 
+    def told_to_wait(words: Words, wait_s: float, status: int) -> Response:
+        text = words("login_wait", seconds=f"{wait_s + 0.5:.0f}")
+        return HTMLResponse(login_page(words, text), status, {"Retry-After": str(int(wait_s) + 1)})
+
     @router.post(LOGIN_PATH)
-    def enter(
+    async def enter(
         request: Request,
         name: str = Form("", max_length=MAX_NAME_CHARS),
         password: str = Form("", max_length=MAX_PASSWORD_CHARS),
     ) -> Response:
-        words = words_of(request)
-        wait_s = accounts.wait_s(name)
+        words, address = words_of(request), address_of(request)
+        wait_s = accounts.wait_s(name, address)
         if wait_s > 0:
-            text = words("login_wait", seconds=f"{wait_s + 0.5:.0f}")
-            return HTMLResponse(login_page(words, text), 429, {"Retry-After": str(int(wait_s) + 1)})
-        if not accounts.check(name, password):
+            return told_to_wait(words, wait_s, 429)
+        if checks.full:
+            return told_to_wait(words, BUSY_S, 503)
+        if not await checks.check(name, password, address):
             return HTMLResponse(login_page(words, words("login_wrong")), 401)
         answer = RedirectResponse("/", 303)
         secure = request.url.scheme == "https"

@@ -11,7 +11,7 @@ import secrets
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -20,12 +20,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.settings import LOOPBACK_HOSTS, Settings
 from app.ui.addresses import HEALTH_PATH, LOGIN_PATH, Address, AddressBook
+from app.ui.roles import CURRENT_ROLE, Role
+from app.ui.visitors import PERSON
 
 SESSION_COOKIE = "atelier_session"
 SESSION_S = 14 * 86_400.0
 MAX_SESSIONS = 1000
 OPEN_PATHS = (LOGIN_PATH, HEALTH_PATH)
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 (names to recognise, not to bind)
+HEARSAY = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 FOREIGN = ("cross-site", "same-site")
 ALL_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -78,7 +81,9 @@ class Doorkeeper:
             return
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send, scope["path"]))
+            # The server has taken from these what it believes; Gradio would believe the rest.
+            kept = [(name, value) for name, value in scope["headers"] if not name.startswith(HEARSAY)]
+            await self._app({**scope, "headers": kept}, receive, _with_headers(send, scope["path"]))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -109,13 +114,14 @@ class Doorkeeper:
 class Sessions:
     """Who is logged in: random tokens in memory, at most 1000, for 14 days. A restart of the page ends them."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._until: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def open(self, name: str) -> str:
         """A new token for this person."""
         token = secrets.token_urlsafe(32)
-        self._until[token] = (name, time.monotonic() + SESSION_S)
+        self._until[token] = (name, self._now() + SESSION_S)
         while len(self._until) > MAX_SESSIONS:
             self._until.popitem(last=False)
         return token
@@ -123,7 +129,7 @@ class Sessions:
     def name(self, token: str | None) -> str | None:
         """Whose token it is, or None."""
         name, until = self._until.get(token or "", ("", 0.0))
-        return name if name and time.monotonic() < until else None
+        return name if name and self._now() < until else None
 
     def close(self, token: str | None) -> None:
         """Log out."""
@@ -131,11 +137,15 @@ class Sessions:
 
 
 class LoginGate:
-    """Lets nobody past without a session: a page is sent to the login, any other call gets 401."""
+    """Lets nobody past without a session: a page is sent to the login, any other call gets 401.
 
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+    What it lets pass knows the person (`scope[PERSON]`) and acts in their role (`CURRENT_ROLE`).
+    """
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, role_of: Callable[[str], Role | None]) -> None:
         self._app = app
         self._sessions = sessions
+        self._role_of = role_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -143,8 +153,11 @@ class LoginGate:
             await self._app(scope, receive, send)
             return
         request = Request({**scope, "type": "http", "method": scope.get("method", "GET")})
-        if self._sessions.name(request.cookies.get(SESSION_COOKIE)) is not None:
-            await self._app(scope, receive, send)
+        person = self._sessions.name(request.cookies.get(SESSION_COOKIE))
+        role = None if person is None else self._role_of(person)
+        if role is not None:
+            CURRENT_ROLE.set(role)
+            await self._app({**scope, PERSON: person}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif "text/html" in request.headers.get("accept", "") and request.method == "GET":

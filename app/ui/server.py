@@ -12,11 +12,13 @@ from fastapi import FastAPI
 from app.client import ImageServiceClient
 from app.core.errors import AtelierError
 from app.core.settings import Settings
+from app.ui.accounts import Accounts
 from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
 from app.ui.link import ServiceLink
-from app.ui.login import Accounts, login_routes
+from app.ui.login import login_routes
 from app.ui.page import create_page
 from app.ui.pictures import picture_routes
+from app.ui.roles import RoleClient
 from app.ui.security import Doorkeeper, LoginGate, Sessions, binds_beyond_loopback, host_names
 from app.ui.strings import Strings
 from app.ui.studio import Studio
@@ -49,7 +51,15 @@ def run(settings: Settings) -> None:
     The service may be away: the page says so and goes on when it is there.
     """
     app = build_app(settings)
-    uvicorn.run(app, host=settings.ui_host, port=settings.ui_port, log_level="warning", server_header=False)
+    uvicorn.run(
+        app,
+        host=settings.ui_host,
+        port=settings.ui_port,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=bool(settings.ui_proxies),
+        forwarded_allow_ips=list(settings.ui_proxies),
+    )
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -62,8 +72,9 @@ def build_app(settings: Settings) -> FastAPI:
     _keep_gradio_to_itself(cache / "uploads")
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    client = ImageServiceClient(settings.service_url, key, timeout_s=ACT_TIMEOUT_S, origin="ui")
-    watcher = ImageServiceClient(settings.service_url, key, timeout_s=LOOK_TIMEOUT_S, origin="ui", retries=0)
+    kind = ImageServiceClient if accounts is None else RoleClient
+    client = kind(settings.service_url, key, timeout_s=ACT_TIMEOUT_S, origin="ui")
+    watcher = kind(settings.service_url, key, timeout_s=LOOK_TIMEOUT_S, origin="ui", retries=0)
     strings = Strings()
     uploads = Uploads()
     studio = Studio(settings, ServiceLink(client, watcher), strings, strings.for_gradio(), uploads)
@@ -80,7 +91,7 @@ def build_app(settings: Settings) -> FastAPI:
     if accounts is not None:
         sessions = Sessions()
         app.include_router(login_routes(accounts, sessions, strings))
-        app.add_middleware(LoginGate, sessions=sessions)
+        app.add_middleware(LoginGate, sessions=sessions, role_of=accounts.role)
     app.add_middleware(
         Doorkeeper,
         names=host_names(settings),

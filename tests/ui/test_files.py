@@ -1,7 +1,6 @@
 """No field of a request becomes a path: the page opens, lists and calls nothing that a visitor names."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from app.client import ImageServiceClient
 from app.ui.gradio_blocks import MAX_DEPTH, FileRefused, refuse_files
 from tests.running import RunningService, WatchedPage
+from tests.ui.calls import functions_of
 from tests.ui.foreign import Stranger, stranger
 
 EVENTS = "/gradio_api/run/predict"
@@ -37,12 +37,9 @@ def http() -> requests.Session:
 @pytest.fixture(scope="module")
 def functions(http: requests.Session, watched: WatchedPage) -> list[dict[str, Any]]:
     """Every function of the page that can be called, as the page tells the browser."""
-    text = http.get(watched.url + "/").text
-    found = re.search(r"window\.gradio_config = (\{.*?\});</script>", text, re.DOTALL)
-    assert found is not None
-    dependencies: list[dict[str, Any]] = json.loads(found[1])["dependencies"]
-    assert len(dependencies) > 20
-    return dependencies
+    found = functions_of(http, watched.url)
+    assert len(found) > 20
+    return found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from app.ui.login import add_user
+from app.ui.accounts import add_user
 from tests.running import RunningService, WatchedPage
 from tests.ui.browser import context
 from tests.ui.foreign import Stranger, stranger

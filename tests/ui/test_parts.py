@@ -1,4 +1,4 @@
-"""The pieces of the page that need no browser: words, sizes, form, memory, login, thumbnails."""
+"""The pieces of the page that need no browser: words, sizes, form, memory, thumbnails."""
 
 import ast
 import json
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from app.core.schema import Job
 from app.core.settings import PROJECT_FOLDER
 from app.ui.form import Form, form_of
-from app.ui.login import Accounts, BadAuthFile, add_user, read_auth_file
 from app.ui.markup import Markup, action, notice
 from app.ui.memory import MAX_JOBS, Memory
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
@@ -159,30 +158,6 @@ def test_no_value_breaks_out_of_our_html(text: str) -> None:
     assert re.findall(r"<(/?\w+)", made) == re.findall(
         r"<(/?\w+)", notice("x") + action("act", "x", confirm=("", "", ""))
     )
-
-
-def test_wrong_passwords_make_the_next_try_wait_longer_and_longer(tmp_path: Path) -> None:
-    people, clock = tmp_path / "people", [0.0]
-    add_user(people, "ada", "right")
-    accounts = Accounts(people, now=lambda: clock[0])
-    waits = []
-    for _ in range(9):
-        clock[0] += accounts.wait_s("ada")
-        assert not accounts.check("ada", "wrong")
-        waits.append(accounts.wait_s("ada"))
-    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60]
-    assert not accounts.check("ada", "right")  # too early is never looked at
-    clock[0] += 60
-    assert accounts.check("ada", "right")
-    assert accounts.wait_s("ada") == 0
-
-
-@pytest.mark.parametrize("text", ["", "ada", "ada:plain", ":$argon2id$x", "ada:$argon2id$broken", "# nobody\n"])
-def test_a_login_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "people"
-    file.write_text(text)
-    with pytest.raises(BadAuthFile):
-        read_auth_file(file)
 
 
 def test_the_thumbnail_folder_is_bounded_and_emptied_at_the_start(tmp_path: Path) -> None:

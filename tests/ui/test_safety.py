@@ -10,8 +10,8 @@ import requests
 from PIL import Image
 
 from app.client import ImageServiceClient
+from app.ui.accounts import add_user
 from app.ui.addresses import EVENTS_PATH, MAX_JSON_BYTES, MAX_UPLOAD_BYTES, UPLOAD_PATH
-from app.ui.login import add_user
 from tests.running import ROOT, RunningPage, RunningService
 
 

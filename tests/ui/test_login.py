@@ -1,0 +1,339 @@
+"""Who gets in: passwords, pauses, sessions, roles."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+
+from app.client import ImageServiceClient
+from app.core.errors import ServiceError
+from app.ui.accounts import (
+    FREE_TRIES,
+    FREE_TRIES_OF_AN_ADDRESS,
+    KEPT_FAILURES,
+    Accounts,
+    BadAuthFile,
+    Failures,
+    add_user,
+    read_auth_file,
+)
+from app.ui.addresses import EVENTS_PATH
+from app.ui.login import CHECKS_AT_ONCE, MOST_WAITING, login_routes
+from app.ui.roles import CURRENT_ROLE, Role, RoleClient
+from app.ui.security import MAX_SESSIONS, SESSION_S, Sessions
+from app.ui.strings import Strings
+from app.ui.visitors import address_of
+from tests.running import RunningPage, RunningService
+from tests.ui.calls import functions_of
+
+# As real as the others, and checked in no time.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+HERE, THERE = "10.0.0.1", "10.0.0.2"
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands."""
+    return Clock()
+
+
+@pytest.fixture
+def accounts(tmp_path: Path, clock: Clock) -> Accounts:
+    """Ada and thirty others, with the password `right`."""
+    names = ["ada", *(f"name-{number}" for number in range(30))]
+    hashed = CHEAP.hash("right")
+    (tmp_path / "people").write_text("".join(f"{name}:{hashed}\n" for name in names))
+    return Accounts(tmp_path / "people", now=clock)
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """Called before each real check of a password."""
+    called: list[Callable[[], None]] = []
+    verify = PasswordHasher.verify
+
+    def noted(self: PasswordHasher, *arguments: Any) -> bool:
+        for call in called:
+            call()
+        return verify(self, *arguments)
+
+    monkeypatch.setattr(PasswordHasher, "verify", noted)
+    return called
+
+
+def test_wrong_passwords_make_the_next_try_wait_longer_and_longer(accounts: Accounts, clock: Clock) -> None:
+    waits = []
+    for _ in range(9):
+        clock.now += accounts.wait_s("ada", HERE)
+        assert not accounts.check("ada", "wrong", HERE)
+        waits.append(accounts.wait_s("ada", HERE))
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60]
+    assert not accounts.check("ada", "right", HERE)  # too early is never looked at
+    clock.now += 60
+    assert accounts.check("ada", "right", HERE)
+    assert accounts.wait_s("ada", HERE) == 0
+    for _ in range(FREE_TRIES):  # all is forgiven
+        accounts.check("ada", "wrong", HERE)
+    assert accounts.wait_s("ada", HERE) == 0
+
+
+def test_a_stranger_locks_nobody_out_who_sits_elsewhere(accounts: Accounts) -> None:
+    for _ in range(FREE_TRIES + 1):
+        assert not accounts.check("ada", "wrong", THERE)
+    assert accounts.wait_s("ada", THERE) > 0
+    assert accounts.wait_s("ada", HERE) == 0
+    assert accounts.check("ada", "right", HERE)
+    assert accounts.wait_s("ada", THERE) > 0  # nor does ada's coming help the stranger
+
+
+def test_one_address_cannot_try_every_name(accounts: Accounts, checks: list[Callable[[], None]]) -> None:
+    looked_at: list[int] = []
+    checks.append(lambda: looked_at.append(1))
+    for number in range(FREE_TRIES_OF_AN_ADDRESS + 5):
+        accounts.check(f"name-{number}", "wrong", THERE)
+    assert len(looked_at) == FREE_TRIES_OF_AN_ADDRESS + 1
+    assert accounts.wait_s("ada", THERE) > 0
+    assert accounts.wait_s("ada", HERE) == 0
+
+
+def test_an_unknown_name_is_checked_like_a_known_one(accounts: Accounts, checks: list[Callable[[], None]]) -> None:
+    looked_at: list[int] = []
+    checks.append(lambda: looked_at.append(1))
+    assert not accounts.check("nobody", "right", HERE)
+    assert not accounts.check("ada", "wrong", HERE)
+    assert len(looked_at) == 2
+    assert accounts.role("nobody") is None
+
+
+def test_a_try_counts_as_wrong_before_it_is_checked(accounts: Accounts, checks: list[Callable[[], None]]) -> None:
+    waits: list[float] = []
+    checks.append(lambda: waits.append(accounts.wait_s("ada", HERE)))
+    for _ in range(FREE_TRIES):
+        accounts.check("ada", "wrong", HERE)
+    assert accounts.check("ada", "right", HERE)
+    assert waits == [0, 0, 1]
+
+
+def test_the_memory_for_failures_is_bounded() -> None:
+    failures = Failures(0)
+    for number in range(KEPT_FAILURES + 1):
+        failures.count(str(number), now=0)
+    assert failures.wait_s("0", now=0) == 0
+    assert failures.wait_s("1", now=0) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ada", "ada:plain", ":$argon2id$x", "ada:$argon2id$broken", "# nobody\n", "ada:HASH:root", "ada:HASH:admin:x"],
+)
+def test_a_login_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "people"
+    file.write_text(text.replace("HASH", CHEAP.hash("x")))
+    with pytest.raises(BadAuthFile):
+        read_auth_file(file)
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a\nb", "#ada", "x" * 101, "\x1b[2J"])
+def test_a_name_that_would_break_the_login_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadAuthFile):
+        add_user(tmp_path / "people", name, "x")
+
+
+def test_a_login_file_says_what_each_person_may_do_and_keeps_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "people"
+    file.write_text(f"old:{CHEAP.hash('x')}\n")
+    add_user(file, "ada", "x", Role.READ)
+    add_user(file, "bob", "x", Role.GENERATE)
+    add_user(file, "ada", "y", Role.GENERATE)
+    assert file.stat().st_mode & 0o077 == 0
+    roles = {name: person.role for name, person in read_auth_file(file).items()}
+    assert roles == {"old": Role.ADMIN, "ada": Role.GENERATE, "bob": Role.GENERATE}
+    assert Accounts(file).check("ada", "y", HERE)
+    assert not Accounts(file).check("ada", "x", HERE)
+
+
+def test_a_session_ends_after_its_days_and_at_log_out(clock: Clock) -> None:
+    sessions = Sessions(now=clock)
+    first, second = sessions.open("ada"), sessions.open("bob")
+    assert first != second
+    assert sessions.name(first) == "ada"
+    assert sessions.name("guessed") is sessions.name(None) is sessions.name("") is None
+    sessions.close(second)
+    assert sessions.name(second) is None
+    clock.now = SESSION_S - 1
+    assert sessions.name(first) == "ada"
+    clock.now = SESSION_S
+    assert sessions.name(first) is None
+
+
+def test_the_oldest_of_too_many_sessions_ends() -> None:
+    sessions = Sessions()
+    tokens = [sessions.open("ada") for _ in range(MAX_SESSIONS + 1)]
+    assert sessions.name(tokens[0]) is None
+    assert sessions.name(tokens[1]) == "ada"
+
+
+def test_many_logins_at_once_are_checked_two_at_a_time_and_the_rest_told_to_come_back(
+    accounts: Accounts, checks: list[Callable[[], None]]
+) -> None:
+    app = FastAPI()
+    app.include_router(login_routes(accounts, Sessions(), Strings()))
+    lock, now, most = threading.Lock(), [0], [0]
+    gate = threading.Event()
+
+    def begin() -> None:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        gate.wait(30)
+        with lock:
+            now[0] -= 1
+
+    checks.append(begin)
+
+    async def enter(number: int) -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(f"10.0.1.{number}", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page", verify=False) as caller:
+            answer = await caller.post("/login", data={"name": "ada", "password": "wrong"})
+            if answer.status_code == 503:
+                gate.set()  # the line is full: now the checks may end
+            return answer
+
+    async def all_at_once() -> list[httpx.Response]:
+        return await asyncio.gather(*(enter(number) for number in range(CHECKS_AT_ONCE + MOST_WAITING + 4)))
+
+    answers = asyncio.run(all_at_once())
+    statuses = [answer.status_code for answer in answers]
+    assert most[0] <= CHECKS_AT_ONCE
+    assert statuses.count(503) == 4
+    assert statuses.count(401) == CHECKS_AT_ONCE + MOST_WAITING
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status_code == 503)
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"), (None, ""),
+    ],
+)  # fmt: skip
+def test_an_address_is_counted_by_what_one_household_has(host: str | None, counted: str) -> None:
+    scope = {"type": "http", "client": (host, 1) if host else None, "headers": []}
+    assert address_of(HTTPConnection(scope)) == counted
+
+
+def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service(tmp_path: Path) -> None:
+    keys = {role: f"key-of-{role}" for role in Role}
+    file = tmp_path / "keys"
+    file.write_text("".join(f"{role}:{hashlib.sha256(key.encode()).hexdigest()}\n" for role, key in keys.items()))
+    file.chmod(0o600)
+    calls: dict[str, Callable[[ImageServiceClient], object]] = {
+        "status": lambda client: client.status(),
+        "models": lambda client: client.models(),
+        "model": lambda client: client.model("pocket"),
+        "job": lambda client: client.job("none"),
+        "jobs": lambda client: client.jobs(),
+        "groups": lambda client: client.groups(),
+        "image": lambda client: client.image("none"),
+        "image_bytes": lambda client: client.image_bytes("none"),
+        "thumbnail": lambda client: client.thumbnail("none"),
+        "inspect": lambda client: client.inspect(b"no picture"),
+        "submit": lambda client: client.submit({"prompt": "a cat", "model": "none"}),
+        "cancel": lambda client: client.cancel("none"),
+        "set_favourite": lambda client: client.set_favourite("none", True),
+        "load_model": lambda client: client.load_model("none"),
+        "unload_model": lambda client: client.unload_model("none"),
+        "download_model": lambda client: client.download_model("none"),
+        "cancel_download": lambda client: client.cancel_download("none"),
+        "clean_model": lambda client: client.clean_model("none"),
+        "delete_image": lambda client: client.delete_image("none"),
+    }
+    seen: dict[str, set[str]] = {}
+    with RunningService(tmp_path / "service", API_KEYS_FILE=str(file)) as service:
+        page = RoleClient(service.url, keys[Role.ADMIN])
+        for role, key in keys.items():
+            direct = ImageServiceClient(service.url, key)
+            token = CURRENT_ROLE.set(role)
+            for name, call in calls.items():
+                by_page, by_service = refused(call, page), refused(call, direct)
+                assert (by_page == "role_not_allowed") == (by_service == "not_allowed"), (
+                    role,
+                    name,
+                    by_page,
+                    by_service,
+                )
+                if by_page == "role_not_allowed":
+                    seen.setdefault(role, set()).add(name)
+            CURRENT_ROLE.reset(token)
+        assert refused(calls["submit"], page) == "role_not_allowed"  # whom no login let pass may only look
+    assert len(seen[Role.READ]) == 9
+    assert len(seen[Role.GENERATE]) == 6
+    assert Role.ADMIN not in seen
+
+
+def refused(call: Callable[[ImageServiceClient], object], client: ImageServiceClient) -> str | None:
+    """The code of the refusal."""
+    try:
+        call(client)
+    except ServiceError as error:
+        return error.code
+    return None
+
+
+def test_a_person_who_may_only_look_makes_nothing_on_the_page(tmp_path: Path, service: RunningService) -> None:
+    people = tmp_path / "people"
+    add_user(people, "eve", "x", Role.READ)
+    add_user(people, "ada", "x", Role.GENERATE)
+    with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
+        assert "may not do this" in generated(page, "eve")
+        assert "may not do this" not in generated(page, "ada")
+
+
+def generated(page: RunningPage, name: str) -> str:
+    """What the page answers when this person presses Generate."""
+    with requests.Session() as http:
+        http.trust_env = False
+        http.post(page.url + "/login", data={"name": name, "password": "x"})
+        shapes = {(len(each["inputs"]), len(each["outputs"])): each["id"] for each in functions_of(http, page.url)}
+        form = [{}, "pocket", "a cat", "", "1:1", 128, 128, 2, 1.5, 1, -1, "default"]
+        return http.post(page.url + EVENTS_PATH, json={"data": form, "fn_index": shapes[12, 4]}).text
+
+
+def test_a_proxy_is_believed_only_if_the_owner_named_it(tmp_path: Path, service: RunningService) -> None:
+    people = tmp_path / "people"
+    add_user(people, "ada", "x")
+    wrong = {"name": "ada", "password": "wrong"}
+    with (
+        RunningPage(tmp_path / "plain", service.url, "--auth-file", str(people)) as plain,
+        RunningPage(tmp_path / "proxied", service.url, "--auth-file", str(people), UI_PROXIES="127.0.0.1") as proxied,
+        requests.Session() as http,
+    ):
+        http.trust_env = False
+        for page, last in ((plain, 429), (proxied, 401)):
+            for number in range(FREE_TRIES + 2):
+                sent = {"X-Forwarded-For": f"10.0.0.{number}", "X-Forwarded-Host": "evil.example"}
+                answer = http.post(page.url + "/login", data=wrong, headers=sent)
+            assert answer.status_code == last
+            if page is proxied:
+                sent["X-Forwarded-For"] = "10.9.9.9"
+                entered = http.post(page.url + "/login", data=wrong | {"password": "x"}, headers=sent)
+                assert entered.status_code == 200
+                assert "evil.example" not in entered.text
