@@ -10,7 +10,7 @@ esac
 PORT="${ATELIER_PORT:-5001}"
 UI_PORT="${ATELIER_UI_PORT:-7860}"
 LOGS="${ATELIER_LOGS_FOLDER:-logs}"
-RUN="${ATELIER_DATA_FOLDER:-data}/run" # who was started from here: NAME.pid, and `ready` once the service was
+RUN="${ATELIER_DATA_FOLDER:-data}/run" # who was started from here: NAME.pid, and NAME.ready once it was
 READY_TIMEOUT_S="${ATELIER_READY_TIMEOUT_S:-180}"
 STOP_TIMEOUT_S=40                      # the service's own drain takes at most 25 s by default
 case "$HOST" in *:*) OWN_URL="http://[$HOST]:$PORT" ;; *) OWN_URL="http://$HOST:$PORT" ;; esac
@@ -27,6 +27,7 @@ Usage: ./quick_start.sh [COMMAND]
   test [ARGUMENTS]   install the test tools, then ruff, mypy and pytest (which gets the arguments)
   --help             this text
 
+ATELIER_LOCKED=1 installs from the lock files, by their hashes (docs/supply-chain.md).
 Settings are environment variables: docs/settings.md. The service's log is logs/image_service.log.
 TEXT
 }
@@ -81,20 +82,38 @@ own_service_python() {
 install() {
     local stamp wanted
     stamp=.venv/requirements.sha256
-    [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || make_venv
+    if ! { [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null; }; then make_venv; fi
     wanted="$(fingerprint "$@")"
     if grep -qxF "$wanted" "$stamp" 2>/dev/null; then return; fi
     say "Installing into .venv (once; a few minutes) …"
     local torch files=() file
     torch="$(grep -h '^torch==' "$@" || true)"
     for file in "$@"; do files+=(-r "$file"); done
+    if [ -n "${ATELIER_LOCKED:-}" ]; then
+        locked "$@"
+        pip install --require-hashes "${LOCKS[@]}" >"$LOGS/install.log" 2>&1 || install_failed
+        echo "$wanted" >"$stamp"
+        return
+    fi
     # torch first and by its plain name, so that pip takes the build that fits this machine.
     if ! { { [ -z "$torch" ] || pip install "$torch"; } && pip install "${files[@]}"; } >"$LOGS/install.log" 2>&1; then
-        tail -n 15 "$LOGS/install.log" >&2
-        fail "the installation failed; all of it is in $LOGS/install.log"
+        install_failed
     fi
     # What these files need includes what fewer of them need.
     { echo "$wanted"; subsets "$@"; } >"$stamp"
+}
+
+install_failed() {
+    tail -n 15 "$LOGS/install.log" >&2
+    fail "the installation failed; all of it is in $LOGS/install.log"
+}
+
+# locked FILE…: pip's arguments for the lock files of these requirement files, in LOCKS. See docs/supply-chain.md.
+locked() {
+    local file
+    LOCKS=()
+    for file in "$@"; do LOCKS+=(-r "${file%.txt}.lock"); done
+    if [ "$ATELIER_LOCKED" = cuda ]; then LOCKS+=(-r requirements-cuda.lock); fi
 }
 
 make_venv() {
@@ -106,7 +125,7 @@ make_venv() {
 
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 
-fingerprint() { cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.version.encode() + sys.stdin.buffer.read()).hexdigest())'; }
+fingerprint() { { cat "$@" && printf '%s' "${ATELIER_LOCKED:-}"; } | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.version.encode() + sys.stdin.buffer.read()).hexdigest())'; }
 
 subsets() {
     while [ $# -gt 1 ]; do
@@ -153,26 +172,35 @@ timeout_read() {
 answers() { case "$(get "$1" || true)" in "HTTP/1.1 200"*) return 0 ;; esac; return 1; }
 is_atelier() { case "$(get /health || true)" in "HTTP/1.1 200"*'"status":'*'"version":'*) return 0 ;; esac; return 1; }
 
-# Runs in the background and keeps one service running: a service that was once ready and then died is started again,
-# because its accepted jobs wait for it. SIGTERM ends both.
-supervise() {
-    local child='' code failures=0 stopping=''
+# keep NAME LOG COMMAND…: runs in the background and keeps that one program running; its pid is in NAME.pid. Once
+# NAME.ready is there, a program that ends is started again: jobs wait for the service, people for the page, files for
+# the watcher. Five ends are forgiven with a second's pause, then the pause doubles up to a minute; every minute that
+# the program ran well takes one end back. SIGTERM ends both.
+keep() {
+    local name="$1" log="$2" child='' code failures=0 pause started stopping=''
+    shift 2
     trap 'stopping=1; kill -TERM ${child:+"$child"} 2>/dev/null || true' TERM INT HUP
     while [ -z "$stopping" ]; do
-        "$SERVICE_PYTHON" image_generation_service.py </dev/null >>"$LOGS/image_service.console.log" 2>&1 &
+        started=$SECONDS
+        "$@" </dev/null >>"$log" 2>&1 &
         child=$!
         [ -z "$stopping" ] || kill -TERM "$child" # the signal came before there was a child to pass it on to
-        echo "$child" >"$RUN/service.pid"
+        echo "$child" >"$RUN/$name.pid"
         code=0
         wait "$child" || code=$?
         while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done # a signal ends `wait` early
-        rm -f "$RUN/service.pid"
+        rm -f "$RUN/$name.pid"
         [ -z "$stopping" ] || exit 0
-        [ -e "$RUN/ready" ] || exit "$code"
+        [ -e "$RUN/$name.ready" ] || exit "$code"
+        failures=$((failures - (SECONDS - started) / 60))
+        [ "$failures" -ge 0 ] || failures=0
         failures=$((failures + 1))
-        [ "$failures" -le 20 ] || exit "$code"
-        say "The image service ended unexpectedly (exit status $code); starting it again."
-        sleep 1 # its children need a moment to notice, and hold lock and port until then
+        pause=1 # its children need a moment to notice, and hold lock and port until then
+        if [ "$failures" -gt 11 ]; then pause=60; elif [ "$failures" -gt 5 ]; then pause=$((1 << (failures - 5))); fi
+        say "$name ended unexpectedly (exit status $code); starting it again. Its log is $log."
+        sleep "$pause" &
+        child=$!
+        wait "$child" || true # so that a signal is heard at once
     done
 }
 
@@ -180,27 +208,45 @@ supervise() {
 ensure_service() {
     local other
     if is_atelier; then return; fi
-    if other="$(started_here supervisor quick_start.sh)"; then
+    if other="$(started_here service-keeper quick_start.sh)"; then
         say "Waiting for the image service that process $other is starting …"
         wait_ready "$other"
         return
     fi
-    rm -f "$RUN/supervisor.pid" # of a run that was killed
-    if (set -C && echo $$ >"$RUN/supervisor.pid") 2>/dev/null; then start_service; else ensure_service; fi
+    rm -f "$RUN/service-keeper.pid" # of a run that was killed
+    if (set -C && echo $$ >"$RUN/service-keeper.pid") 2>/dev/null; then start_service; else ensure_service; fi
 }
 
 start_service() {
     say "Starting the image service …"
     check_port "$PORT" "the image service" ATELIER_PORT
-    rm -f "$RUN/ready"
-    new_log "$LOGS/image_service.console.log"
-    set -m # a process group of its own: Ctrl-C reaches this script only, which then ends things in order
-    supervise &
-    SUPERVISOR=$!
-    set +m
-    echo "$SUPERVISOR" >"$RUN/supervisor.pid"
+    start_keeper service "$LOGS/image_service.console.log" "$SERVICE_PYTHON" image_generation_service.py
+    SUPERVISOR=$KEEPER
     wait_ready "$SUPERVISOR"
-    touch "$RUN/ready"
+    touch "$RUN/service.ready"
+}
+
+# start_keeper NAME LOG COMMAND…: `keep` in a process group of its own, so that Ctrl-C reaches this script only, which
+# then ends things in order. Its pid is in KEEPER and in NAME-keeper.pid.
+start_keeper() {
+    rm -f "$RUN/$1.ready"
+    turn_log "$2"
+    set -m
+    keep "$@" &
+    KEEPER=$!
+    set +m
+    echo "$KEEPER" >"$RUN/$1-keeper.pid"
+}
+
+# turn_log FILE: a new one that its owner alone reads; the last one stays as FILE.1. Programs append to it (>>) and
+# turn it over themselves at 10 MiB.
+turn_log() {
+    (
+        umask 077
+        [ ! -s "$1" ] || mv -f "$1" "$1.1"
+        : >>"$1"
+        chmod 600 "$1"
+    )
 }
 
 # wait_ready PID: until the service that PID starts can take work; an error with the reason if it does not come up.
@@ -260,8 +306,9 @@ end_all() {
     [ -z "${WATCHER:-}" ] || end_process "$WATCHER"
     if [ -n "${SUPERVISOR:-}" ]; then
         end_process "$SUPERVISOR"
-        rm -f "$RUN/supervisor.pid" "$RUN/ready"
+        rm -f "$RUN/service-keeper.pid" "$RUN/service.ready"
     fi
+    [ -z "${MAIN:-}" ] || rm -f "$RUN/main.pid" "$RUN"/ui*.pid "$RUN"/watcher*.pid "$RUN/ui.ready" "$RUN/watcher.ready"
 }
 
 # ---------------------------------------------------------------- commands
@@ -271,6 +318,10 @@ command_up() {
     trap end_all EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+    if ! started_here main quick_start.sh >/dev/null; then
+        MAIN=1
+        echo $$ >"$RUN/main.pid"
+    fi
     ensure_service
     [ -n "${SUPERVISOR:-}" ] || say "An image service is running already at $ATELIER_SERVICE_URL; using it."
     start_page
@@ -284,43 +335,45 @@ command_up() {
     say "  log      $LOGS/image_service.log"
     say "Ctrl-C ends it."
     while sleep 1; do
+        # What keeps a program running is killed only by hand. Page and watcher are kept by another one then; without
+        # the service's there is nothing left to wait for.
         if [ -n "${SUPERVISOR:-}" ] && ! kill -0 "$SUPERVISOR" 2>/dev/null; then
             SUPERVISOR=
             fail "the image service ended; see $LOGS/image_service.log"
         fi
-        if [ -n "${UI:-}" ] && ! kill -0 "$UI" 2>/dev/null; then
-            UI=
-            fail "the page ended; see $LOGS/ui.log"
+        if ! kill -0 "$UI" 2>/dev/null; then
+            end_left_over ui "-m app"
+            keep_page && touch "$RUN/ui.ready"
         fi
         if [ -n "${WATCHER:-}" ] && ! kill -0 "$WATCHER" 2>/dev/null; then
-            WATCHER=
-            fail "the drop folder's watcher ended; see $LOGS/watch.log"
+            end_left_over watcher "app watch"
+            start_watcher
         fi
     done
 }
 
-# new_log FILE: empty, and readable by its owner alone. Programs append to it (>>) and turn it over at 10 MiB.
-new_log() { (umask 077 && : >"$1" && chmod 600 "$1"); }
+# end_left_over NAME WORDS: the program whose keeper was killed, so that its port and files are free.
+end_left_over() {
+    local pid
+    if pid="$(started_here "$1" "$2")"; then end_process "$pid"; fi
+}
 
 start_watcher() {
     [ -d "$ATELIER_DROP_FOLDER" ] || fail "ATELIER_DROP_FOLDER=$ATELIER_DROP_FOLDER is not a folder."
-    set -m
-    new_log "$LOGS/watch.log"
-    .venv/bin/python -m app watch "$ATELIER_DROP_FOLDER" </dev/null >>"$LOGS/watch.log" 2>&1 &
-    WATCHER=$!
-    set +m
-    echo "$WATCHER" >"$RUN/watcher.pid"
+    start_keeper watcher "$LOGS/watch.log" .venv/bin/python -m app watch "$ATELIER_DROP_FOLDER"
+    WATCHER=$KEEPER
+    touch "$RUN/watcher.ready"
+}
+
+keep_page() {
+    start_keeper ui "$LOGS/ui.log" .venv/bin/python -m app ui
+    UI=$KEEPER
 }
 
 start_page() {
     local deadline=$((SECONDS + READY_TIMEOUT_S))
     check_port "$UI_PORT" "the page" ATELIER_UI_PORT
-    set -m
-    new_log "$LOGS/ui.log"
-    .venv/bin/python -m app ui </dev/null >>"$LOGS/ui.log" 2>&1 &
-    UI=$!
-    set +m
-    echo "$UI" >"$RUN/ui.pid"
+    keep_page
     until (exec 3<>"/dev/tcp/$HOST/$UI_PORT") 2>/dev/null; do
         if ! kill -0 "$UI" 2>/dev/null; then
             tail -n 20 "$LOGS/ui.log" >&2
@@ -330,6 +383,7 @@ start_page() {
         [ "$SECONDS" -lt "$deadline" ] || fail "the page was not ready within $READY_TIMEOUT_S s; see $LOGS/ui.log"
         sleep 0.1
     done
+    touch "$RUN/ui.ready"
 }
 
 command_generate() {
@@ -365,16 +419,16 @@ others_use_it() {
 
 command_stop() {
     local pid found=
-    # The supervisor first, or it would start the service again.
-    for process in "ui:-m app" "watcher:app watch" "supervisor:quick_start.sh" "service:image_generation_service.py"; do
+    # The script first, which ends all it started; then what a killed one left, and whatever keeps a program before it.
+    for process in main:quick_start.sh ui-keeper:quick_start.sh watcher-keeper:quick_start.sh \
+        service-keeper:quick_start.sh "ui:-m app" "watcher:app watch" service:image_generation_service.py; do
         if pid="$(started_here "${process%%:*}" "${process#*:}")"; then
             say "Ending ${process%%:*} (process $pid) …"
             end_process "$pid"
             found=1
         fi
-        rm -f "$RUN/${process%%:*}.pid"
+        rm -f "$RUN/${process%%:*}.pid" "$RUN/${process%%:*}.ready"
     done
-    rm -f "$RUN/ready"
     [ -n "$found" ] || say "Nothing that was started from this folder is running."
 }
 
@@ -382,6 +436,7 @@ command_test() {
     drop_socks_proxies
     (umask 077 && mkdir -p "$LOGS" "$RUN")
     install requirements.txt image_generation_service_requirements.txt requirements-dev.txt
+    if [ -x .venv/bin/shellcheck ]; then .venv/bin/shellcheck quick_start.sh .ci/run; fi
     .venv/bin/python -m ruff check .
     .venv/bin/python -m ruff format --check .
     .venv/bin/python -m mypy
