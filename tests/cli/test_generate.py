@@ -147,7 +147,7 @@ def test_without_a_service_it_says_how_to_start_one(
     assert "./quick_start.sh generate" in printed
 
 
-def test_ctrl_c_cancels_the_job(service: FakeService) -> None:
+def test_ctrl_c_cancels_the_job(service: FakeService, tmp_path: Path) -> None:
     watched = threading.Event()
     cancelled = threading.Event()
 
@@ -164,9 +164,9 @@ def test_ctrl_c_cancels_the_job(service: FakeService) -> None:
 
     service.answer = answer
     command = [sys.executable, "-m", "app", "generate", "cat"]
-    project = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     process = subprocess.Popen(
-        command, cwd=project, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         assert watched.wait(20)
@@ -174,6 +174,7 @@ def test_ctrl_c_cancels_the_job(service: FakeService) -> None:
         _, printed = process.communicate(timeout=20)
     assert process.returncode == 130
     assert cancelled.is_set()
+    assert list(tmp_path.iterdir()) == []
     assert "is cancelled" in printed
     assert "Traceback" not in printed
 
