@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
     threads: int = Field(64, ge=4, le=512, description="HTTP threads of the image service.")
     max_event_streams: int = Field(48, ge=1, le=500, description="Open event streams; each holds a thread.")
+    watchdog_s: int = Field(
+        30, ge=5, le=3600, description="Seconds without a sign of life before the HTTP process is replaced (gunicorn)."
+    )
     max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Largest request body, bytes.")
 
     # The page

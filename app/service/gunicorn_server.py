@@ -3,22 +3,29 @@
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from app.core.errors import AtelierError
 from app.core.settings import Settings
+from app.service.gunicorn_worker import Worker
 from app.service.running import EXIT_CANNOT_START, Build, Running
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACEFUL_S = 29  # then the arbiter ends the worker, so that a stop never takes longer than 30 s
 MAX_REQUEST_LINE = 8190
+MAX_CONNECTIONS = 12_000
+OWN_DESCRIPTORS = 512  # the database's, the engines', pictures that are read
+PAUSED_S = 5.0  # the arbiter looks once a second
 _logger = logging.getLogger(__name__)
 
 
@@ -37,16 +44,23 @@ class _GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no
         self._arbiter = os.getpid()
         super().__init__()
 
+    def run(self) -> None:
+        """Called once, in the arbiter's process."""
+        PatientArbiter(self).run()
+
     def load_config(self) -> None:
         """Called by gunicorn."""
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         options: dict[str, Any] = {
             "bind": f"{host}:{settings.port}",
-            "worker_class": "gthread",
+            "worker_class": Worker,
+            "worker_connections": most_connections(),
             "workers": 1,
             "threads": settings.threads,
-            "timeout": 0,  # a thread may wait for a picture as long as it takes
+            "timeout": settings.watchdog_s,  # of the worker's loop; a thread may wait for a picture as long as it takes
+            "sendfile": False,
+            "forwarder_headers": "",
             "graceful_timeout": GRACEFUL_S,
             "control_socket_disable": True,  # it would lie in the home folder
             "limit_request_line": MAX_REQUEST_LINE,
@@ -62,6 +76,7 @@ class _GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no
 
     def load(self) -> Flask:
         """Called by gunicorn in the worker: the WSGI app."""
+        Worker.max_body_bytes = self._settings.max_body_bytes
         try:
             self._running = self._build(self._arbiter)
         except AtelierError as error:
@@ -104,6 +119,33 @@ class _GunicornServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no
         if self._running is not None:
             self._running.refuse_work()
             self._running.stop(0)
+
+
+class PatientArbiter(Arbiter):  # type: ignore[misc]
+    """Replaces a worker that gives no sign of life, but not when the whole machine was paused: then nobody gave one."""
+
+    def __init__(self, app: Any) -> None:
+        self._looked = time.monotonic()
+        self._patient_until = 0.0
+        super().__init__(app)
+
+    def murder_workers(self) -> None:
+        """Called by gunicorn about once a second."""
+        now = time.monotonic()
+        if now - self._looked > PAUSED_S:
+            self._patient_until = now + self.timeout
+        self._looked = now
+        if now >= self._patient_until:
+            super().murder_workers()
+
+
+def most_connections() -> int:
+    """How many connections the worker may have: what descriptors there are, less those for its own work."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < MAX_CONNECTIONS + OWN_DESCRIPTORS:
+        soft = min(hard, MAX_CONNECTIONS + OWN_DESCRIPTORS) if hard != resource.RLIM_INFINITY else MAX_CONNECTIONS * 2
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(MAX_CONNECTIONS, max(soft - OWN_DESCRIPTORS, soft // 2))
 
 
 class _PlainLogger(Logger):  # type: ignore[misc]
