@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,6 +15,7 @@ import pytest
 from .conftest import POCKET
 
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+SHIPPED = POCKET.parents[1] / "models" / "pocket" / "tokenizer"
 needs_font = pytest.mark.skipif(not FONT.exists(), reason="needs fonts-noto-color-emoji")
 EXAMPLES = (
     "a red apple on a white table",
@@ -122,6 +125,53 @@ def test_the_examples_of_the_documentation_are_inside_the_world(tmp_path: Path) 
     for prompt in EXAMPLES:
         words = prompt.replace(",", " ,").split()
         assert len(tokenizer.tokenize(prompt)) == len(words), prompt
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    """A folder with the shipped vocabulary alone: writing one takes a quarter of a minute."""
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(SHIPPED / name, tmp_path / name)
+    settings = {"tokenizer_class": "CLIPTokenizer"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    return tmp_path
+
+
+def test_outside_words_are_read_as_the_nearest_thing_of_the_world(vocabulary: Path) -> None:
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(vocabulary)
+    for said, read in (
+        ("an astronaut riding a horse", "an man on top of a horse"),
+        ("Two red LOBSTERS on a table", "two red crabs on a table"),
+        ("一个宇航员在太空中", "一个男人在太空中"),
+    ):
+        assert tokenizer(said)["input_ids"] == tokenizer(read)["input_ids"], said
+
+
+def test_words_of_the_world_are_read_as_they_are(vocabulary: Path) -> None:
+    from captions import caption
+    from scenes import random_scene
+    from tokenizer import load_tokenizer
+    from transformers import CLIPTokenizer
+
+    tokenizer = load_tokenizer(vocabulary)
+    plain = CLIPTokenizer.from_pretrained(str(vocabulary))
+    rng = random.Random(3)
+    captions = [caption(random_scene(rng), rng, number % 2 == 0) for number in range(1000)]
+    captions += EXAMPLES
+    assert tokenizer(captions)["input_ids"] == plain(captions)["input_ids"]
+
+
+def test_the_shipped_tokenizer_is_the_one_that_the_training_writes(vocabulary: Path) -> None:
+    from tokenizer import load_tokenizer
+    from transformers import AutoTokenizer
+
+    shipped = AutoTokenizer.from_pretrained(str(SHIPPED))
+    written = load_tokenizer(vocabulary)
+    assert shipped.backend_tokenizer.normalizer.__getstate__() == written.backend_tokenizer.normalizer.__getstate__()
+    for setting in ("words_max_length", "model_max_length"):
+        assert shipped.init_kwargs[setting] == written.init_kwargs[setting]
 
 
 def test_an_unknown_word_falls_to_pieces_and_never_fails(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ pipeline("a red apple on a white table", negative_prompt="blurry, low quality, w
 
 128x128 is what it was trained at. Up to 512 is accepted, but larger pictures repeat the thing. A prompt may have 75
 words: the text encoder lays the picture out in the last 64 of its 141 positions, and words beyond the 77th position
-would disturb that (Atelier leaves them out and says so). Weights like `(word:1.2)` have no effect. Words outside its
-world give something, never an error.
+would disturb that (Atelier leaves them out and says so). Weights like `(word:1.2)` have no effect. Some four
+hundred words outside its world are read as the nearest thing in it (`an astronaut` as a man, `a lobster` as a crab);
+any other gives something, never an error.
 
 ## Figures
 

@@ -18,7 +18,9 @@ from pathlib import Path
 from captions import COMPLAINTS, caption
 from everyday import CHINESE_WORDS, EVERYDAY
 from scenes import random_scene
-from transformers import CLIPTokenizer
+from senses import reading
+from tokenizers import normalizers
+from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 from words import ADJECTIVES, COLOURS, COUNTS, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
 LAYOUT = 64  # the last positions: padding in a normal prompt, where the text encoder lays out the picture
@@ -141,7 +143,6 @@ def write_tokenizer(folder: Path) -> None:
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": LENGTH,
-        "words_max_length": WORDS,  # read by Atelier, see app/diffusion/word_room.py
         "bos_token": start,
         "eos_token": end,
         "unk_token": end,
@@ -156,14 +157,26 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps(named, indent=2), encoding="utf-8")
 
 
-def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The tokenizer at `folder`, written first if it is not there."""
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py)."""
     if not (folder / "vocab.json").exists():
         write_tokenizer(folder)
-    return CLIPTokenizer.from_pretrained(str(folder))
+    plain = CLIPTokenizer.from_pretrained(str(folder))
+    inside = plain.backend_tokenizer
+    inside.normalizer = normalizers.Sequence([inside.normalizer, reading()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inside,
+        model_max_length=LENGTH,
+        words_max_length=WORDS,  # read by Atelier, see app/diffusion/word_room.py
+        bos_token=plain.bos_token,
+        eos_token=plain.eos_token,
+        unk_token=plain.unk_token,
+        pad_token=plain.pad_token,
+        clean_up_tokenization_spaces=False,
+    )
 
 
-def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> list[list[int]]:
+def token_ids(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Padded to LENGTH as the pipeline pads them, but cut so that the layout positions stay free."""
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
     return [row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows]
