@@ -20,9 +20,9 @@ from sqlalchemy import Engine as Database
 from app.catalog import Catalog
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
-from app.core.settings import Settings, WebServer
+from app.core.settings import Settings, WebServer, wrong_setting
 from app.database import check_whole, open_database
-from app.engine.devices import build_engines
+from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
@@ -121,9 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the service until it is told to stop; the exit code."""
     options = _parser().parse_args(arguments)
     chosen = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
-    settings = Settings(**chosen)
     private_data.from_now_on()
     try:
+        settings = Settings(**chosen)
         if options.new_key is not None:
             return _tell_new_key(settings, options)
         configure_logs(settings.log_level)
@@ -133,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings.data_folder.mkdir(parents=True, exist_ok=True)
         data_lock.check(settings)
         unpack_shipped(settings.models_folder)
+        _check_default_model(settings)
+        check_device(settings)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")
@@ -165,6 +167,12 @@ class Refused(AtelierError):
     """The settings do not allow this."""
 
     code = "refused"
+
+
+def _check_default_model(settings: Settings) -> None:
+    keys = [entry.key for entry in Catalog(settings).entries()]
+    if keys and settings.default_model not in keys:
+        raise wrong_setting(settings, "default_model", f"allowed is one of: {', '.join(keys)}")
 
 
 def _checked_keys(settings: Settings) -> KeyRing:

@@ -56,13 +56,16 @@ drop_socks_proxies() {
 find_python() {
     local name
     for name in python3.11 python3.12 python3 python; do
-        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
+        if fits "$name"; then
             command -v "$name"
             return
         fi
     done
-    fail "Python 3.11 or 3.12 is needed and was not found."
+    fail "Python 3.11 or 3.12 is needed and was not found. Install one (Debian: apt install python3 python3-venv;
+  conda: conda create -n testbed-image python=3.12, then conda activate testbed-image) and start again."
 }
+
+fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; }
 
 # The owner's own environment for the service, if there is one: conda's `testbed-image`, or `.venv-image`.
 own_service_python() {
@@ -139,13 +142,18 @@ setup() {
     drop_socks_proxies
     (umask 077 && mkdir -p "$LOGS" "$RUN")
     SERVICE_PYTHON="$(own_service_python)"
+    if [ -n "$SERVICE_PYTHON" ] && ! fits "$SERVICE_PYTHON"; then
+        say "$SERVICE_PYTHON is $("$SERVICE_PYTHON" --version 2>&1); the image service needs Python 3.11 or 3.12, so it runs in .venv
+instead, and that environment is left alone. To have one of its own: conda create -n testbed-image python=3.12"
+        SERVICE_PYTHON=
+    fi
     if [ -z "$SERVICE_PYTHON" ]; then
         install requirements.txt image_generation_service_requirements.txt
         SERVICE_PYTHON="$PWD/.venv/bin/python"
     else
         install requirements.txt
-        "$SERVICE_PYTHON" -c 'import sys; assert sys.version_info >= (3, 11); import diffusers, flask_openapi3, gunicorn' \
-            2>/dev/null || fail "$SERVICE_PYTHON lacks what the service needs (Python 3.11 or later, and the packages). Run:
+        "$SERVICE_PYTHON" -c 'import diffusers, flask_openapi3, gunicorn' 2>/dev/null ||
+            fail "$SERVICE_PYTHON lacks packages that the service needs. Run:
   $SERVICE_PYTHON -m pip install -r image_generation_service_requirements.txt"
         say "The image service uses $SERVICE_PYTHON"
     fi

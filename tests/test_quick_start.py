@@ -281,6 +281,18 @@ def test_an_own_environment_that_lacks_packages_is_named(place: Place) -> None:
     assert f"{python} -m pip install -r image_generation_service_requirements.txt" in printed
 
 
+def test_an_own_environment_with_an_older_python_is_told_and_left_alone(place: Place) -> None:
+    python = place.folder / ".venv-image" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$*" in --version) echo "Python 3.10.14" ;; *) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    status, printed = place.run("generate", "a red apple")
+    assert status == 0, printed
+    assert f"{python} is Python 3.10.14; the image service needs Python 3.11 or 3.12, so it runs in .venv" in printed
+    assert "conda create -n testbed-image python=3.12" in printed
+    assert place.pip_calls[-1].endswith("-r requirements.txt -r image_generation_service_requirements.txt")
+
+
 def test_what_a_killed_script_left_running_is_ended_by_stop(place: Place) -> None:
     installed(place)
     script = place.start()

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
 
 from app.core.settings import PROJECT_FOLDER, Settings
 
@@ -32,17 +30,14 @@ def settings_doc() -> None:
 def document() -> str:
     """The whole page as Markdown."""
     rows = [
-        f"| {_variables(name, info)} | {_default(info.default)} | {info.description} |"
+        f"| {_variables(name)} | {_default(info.default)} | {info.description} |"
         for name, info in Settings.model_fields.items()
     ]
     return HEAD + "\n".join(rows) + "\n" + TAIL
 
 
-def _variables(name: str, info: FieldInfo) -> str:
-    names = [f"ATELIER_{name.upper()}"]
-    if isinstance(info.validation_alias, AliasChoices):
-        names = [str(choice) for choice in info.validation_alias.choices if str(choice).isupper()]
-    return " or ".join(f"`{variable}`" for variable in names)
+def _variables(name: str) -> str:
+    return " or ".join(f"`{variable}`" for variable in Settings.variables(name))
 
 
 def _default(value: Any) -> str:

@@ -1,12 +1,15 @@
 """All settings, read once from the environment and then frozen. `docs/settings.md` is made from this class."""
 
 import os
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.errors import AtelierError
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]  # where `app` lies: a checkout, or a place for packages
 
@@ -20,6 +23,12 @@ def home_folder(project: Path) -> Path:
 
 HOME_FOLDER = home_folder(PROJECT_FOLDER)
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+class WrongSettings(AtelierError):
+    """A setting has a value that is not allowed."""
+
+    code = "wrong_settings"
 
 
 class MachineSize(StrEnum):
@@ -59,8 +68,27 @@ class WebServer(StrEnum):
     WAITRESS = "waitress"
 
 
+class EngineKind(StrEnum):
+    """Who makes the pictures."""
+
+    LOCAL = "local"
+    TEST = "test"
+
+
+class LogLevel(StrEnum):
+    """How much the logs say."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class Settings(BaseSettings):
-    """Every setting with its default, its unit and what it does. Environment prefix `ATELIER_`."""
+    """Every setting with its default, its unit and what it does. Environment prefix `ATELIER_`.
+
+    Making one raises WrongSettings: a sentence for each value that is not allowed.
+    """
 
     model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True, extra="ignore", populate_by_name=True)
 
@@ -158,7 +186,9 @@ class Settings(BaseSettings):
         "A name alone means the default model, `*` any ending; the answer says which model drew. Empty = none.",
     )
     preload: bool = Field(True, description="Load the default model when the service starts.")
-    engine: str = Field("local", description="Who makes the pictures: local (this machine), or test (fast, no model).")
+    engine: EngineKind = Field(
+        EngineKind.LOCAL, description="Who makes the pictures: local (this machine), or test (fast, no model)."
+    )
     device: str | None = Field(None, description="cpu, cuda:0, mps …; the best one of this machine if absent.")
     confine: Confine = Field(
         Confine.AUTO,
@@ -183,7 +213,33 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ATELIER_OFFLINE", "HF_HUB_OFFLINE", "offline"),
         description="Never ask the model hub for anything.",
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR. Prompts are logged at DEBUG only.")
+    log_level: LogLevel = Field(
+        LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR. Prompts are logged at DEBUG only."
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise WrongSettings("; ".join(_sentence(dict(item)) for item in error.errors())) from None
+
+    @classmethod
+    def variables(cls, name: str) -> tuple[str, ...]:
+        """The environment variables that set the field `name`."""
+        alias = cls.model_fields[name].validation_alias
+        if isinstance(alias, AliasChoices):
+            return tuple(str(choice) for choice in alias.choices if str(choice).isupper())
+        return (f"ATELIER_{name.upper()}",)
+
+    @field_validator("machine_size", "memory_tier", "web_server", "device", mode="before")
+    @classmethod
+    def _absent_if_empty(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -204,3 +260,26 @@ class Settings(BaseSettings):
     def binds_beyond_loopback(self) -> bool:
         """True if other machines could reach the image service."""
         return self.host not in LOOPBACK_HOSTS
+
+
+def wrong_setting(settings: Settings, name: str, allowed: str) -> WrongSettings:
+    """The error for a field whose value turned out to be wrong when it was looked up."""
+    return WrongSettings(_told(Settings.variables(name), getattr(settings, name), allowed))
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """`The setting MACHINE_SIZE is 'huge'; allowed is big, medium, little or tiny.`"""
+    given = str(error["loc"][0]) if error["loc"] else ""
+    name = next((name for name in Settings.model_fields if given in (name, *Settings.variables(name))), None)
+    words = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").replace("'", "")
+    if name is None:
+        return f"The settings are wrong: {words}"
+    secret = "Secret" in str(Settings.model_fields[name].annotation)
+    variables = [variable for variable in Settings.variables(name) if variable in os.environ] or Settings.variables(
+        name
+    )
+    return _told(variables, "…" if secret else error["input"], f"allowed is {words}")
+
+
+def _told(variables: Iterable[str], value: object, allowed: str) -> str:
+    return f"The setting {' or '.join(variables)} is {str(value)!r}; {allowed}."

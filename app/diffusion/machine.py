@@ -21,7 +21,10 @@ def choose_device(wanted: str | None = None) -> torch.device:
     Raises ValueError if the device asked for is not there.
     """
     if wanted:
-        device = torch.device(wanted)
+        try:
+            device = torch.device(wanted)
+        except RuntimeError:
+            raise ValueError(f"device {wanted!r} is not known; allowed is cpu, cuda:0, cuda:1 …, mps") from None
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise ValueError(
                 f"device {wanted!r} is not in this machine; it has {torch.cuda.device_count()} CUDA devices"

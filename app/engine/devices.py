@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.catalog import Catalog
-from app.core.settings import Settings
+from app.core.settings import Settings, wrong_setting
 from app.engine.local import LocalEngine
 
 NVIDIA_SMI = ("nvidia-smi", "-L")
 NVIDIA_SMI_S = 10.0
+UNSEEN = ("xpu",)  # devices that torch may know and that nothing here can look for
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,19 @@ def build_engines(settings: Settings, catalog: Catalog) -> list[LocalEngine]:
         )
         for device in find_devices(settings)
     ]
+
+
+def check_device(settings: Settings) -> None:
+    """Raise WrongSettings, naming the devices there are, if `settings.device` is none of this machine's."""
+    wanted = settings.device
+    if settings.engine == "test" or wanted is None or wanted in ("cpu", *UNSEEN):
+        return
+    if wanted.startswith("cuda") and "+rocm" in _torch_version():  # AMD's are called so too, and nvidia-smi knows none
+        return
+    here = [f"cuda:{number}" for number, _ in enumerate(cuda_names(_list_gpus(), os.environ))]
+    known = [*here, *([mps.name] if (mps := _mps()) else []), "cpu"]
+    if wanted not in (*known, *(["cuda"] if here else [])):
+        raise wrong_setting(settings, "device", f"this machine has {', '.join(known)}")
 
 
 def find_devices(settings: Settings) -> list[Device]:
@@ -83,13 +97,21 @@ def cuda_names(listing: str, environment: Mapping[str, str]) -> list[str]:
 def _list_gpus() -> str:
     """The output of `nvidia-smi -L`; empty without a driver, or with a torch that cannot use CUDA."""
     try:
-        if "+cpu" in importlib.metadata.version("torch"):
+        if "+cpu" in _torch_version():
             return ""
         answer = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, timeout=NVIDIA_SMI_S, check=False)
-    except (OSError, subprocess.TimeoutExpired, importlib.metadata.PackageNotFoundError) as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         logger.debug("no CUDA devices: %s", error)
         return ""
     return answer.stdout if answer.returncode == 0 else ""
+
+
+def _torch_version() -> str:
+    """`2.13.0+cpu`; "+cpu" if there is none, for then no GPU can be used."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "+cpu"
 
 
 def _cuda(number: int, visible: str) -> Device:

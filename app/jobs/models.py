@@ -2,7 +2,9 @@
 
 import logging
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.errors import AtelierError
@@ -11,6 +13,7 @@ from app.engine.base import Engine, ModelEvent
 from app.jobs.live import LiveEvents
 from app.jobs.signals import job_error
 
+FAILURE_SHOWN_S = 60.0  # long enough for whoever asked; others have not asked, and next time it may work
 logger = logging.getLogger(__name__)
 
 
@@ -36,9 +39,11 @@ def topic_of(model: str) -> str:
 class ModelDesk:
     """The requests to one engine. Anyone asks; the engine's own thread serves."""
 
-    def __init__(self, engine: Engine, live: LiveEvents) -> None:
+    def __init__(self, engine: Engine, live: LiveEvents, now: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._live = live
+        self._now = now
+        self._failed_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._requests: deque[tuple[str, str]] = deque()
         self._states: dict[str, ModelState] = {}
@@ -57,8 +62,11 @@ class ModelDesk:
             return len(self._requests)
 
     def states(self) -> dict[str, ModelState]:
-        """What is going on here; a model that is loaded or not, without more, is absent."""
+        """What is going on here; a model that is loaded or not, without more, is absent. A failure stays a minute."""
         with self._lock:
+            for model, at in list(self._failed_at.items()):
+                if self._now() - at >= FAILURE_SHOWN_S:
+                    del self._failed_at[model], self._states[model]
             return dict(self._states)
 
     def rest(self) -> None:
@@ -105,6 +113,9 @@ class ModelDesk:
     def _tell(self, model: str, state: ModelState) -> None:
         with self._lock:
             self._states[model] = state
+            self._failed_at.pop(model, None)
+            if state.state == "failed":
+                self._failed_at[model] = self._now()
             if state.state in ("loaded", "unloaded"):  # the engine's own status says so from now on
                 del self._states[model]
         error = state.error.model_dump() if state.error else None

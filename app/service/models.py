@@ -12,7 +12,7 @@ from app.core.schema import JobError
 from app.hub.disk import Presence
 from app.service.answers import answers
 from app.service.inputs import ModelPath
-from app.service.installed import files_of
+from app.service.installed import check_installed, files_of
 from app.service.model_events import ModelProgress, entry_of, state_of
 from app.service.parts import Parts, current_parts
 from app.service.replies import reply
@@ -76,10 +76,11 @@ def get_model(path: ModelPath) -> Response:
 def load_model(path: ModelPath) -> Response:
     """Load a model into memory
 
-    Answers at once; `GET /api/models/{key}/events` tells how far it is.
+    Answers at once; `GET /api/models/{key}/events` tells how far it is. 409 if it is not on this machine.
     """
     parts = current_parts()
     entry = parts.catalog.get(path.key)
+    check_installed(parts, entry)
     parts.dispatcher.load_model(entry.key)
     return reply(_shown(parts, entry), 202)
 

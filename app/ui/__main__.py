@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--role", type=Role, choices=list(Role), default=Role.ADMIN, help="what that person may do")
     chosen = parser.parse_args(arguments)
     given = {"ui_host": chosen.host, "ui_port": chosen.port, "ui_auth_file": chosen.auth_file}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    configure_logs(settings.log_level)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the page itself says when the service is away
     try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        configure_logs(settings.log_level)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # the page itself says when the service is away
         if chosen.add_user:
             if settings.ui_auth_file is None:
                 parser.error("--add-user needs --auth-file")

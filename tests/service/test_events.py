@@ -149,6 +149,14 @@ def test_loading_a_model_is_told_until_it_is_loaded(make_house: Callable[..., Ho
     assert [kind for kind, _, _ in read(house, "/api/models/pocket/events")][-1] == "unloaded"
 
 
+def test_loading_a_model_that_is_not_here_is_refused_and_marks_nothing(house: House) -> None:
+    answer = house.client.post("/api/models/other/load")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "model_not_installed")
+    assert "Installed are: pocket" in answer.get_json()["detail"]
+    now = house.client.get("/api/models/other").get_json()
+    assert (now["state"], now["error"]) == ("unloaded", None)
+
+
 def test_a_model_in_use_cannot_be_unloaded(house: House) -> None:
     job = house.submit("!slow", num_inference_steps=100)
     while house.client.get(f"/api/jobs/{job['id']}").get_json()["state"] != "running":
