@@ -134,7 +134,7 @@ class Catalog:
             entry = self.get(request.model or self.default_key)
         except UnknownModel as error:
             known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
-            raise InvalidRequest([FieldError("model", request.model, known)]) from error
+            raise InvalidRequest([FieldError("model", request.model or self.default_key, known)]) from error
         return self.resolve_for(request, entry)
 
     def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:

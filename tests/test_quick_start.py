@@ -23,6 +23,7 @@ FILES = (
     "image_generation_service_requirements.txt",
     "requirements.txt",
     "requirements-dev.txt",
+    "pyproject.toml",  # it is how a checkout is told from an installed package
 )
 # A .venv that is complete already: its pip only writes down what it was asked.
 FAKE_PYTHON = """#!/bin/sh
