@@ -19,6 +19,12 @@ def with_progress(parts: Parts, job: Job) -> Job:
     return job.model_copy(update={"progress": parts.live.progress(job.id)})
 
 
+def in_a_list(parts: Parts, job: Job) -> Job:
+    """`with_progress` for one of many jobs: without `extra`, which nothing here uses and which may be long."""
+    job = with_progress(parts, job)
+    return job.model_copy(update={"request": job.request.model_copy(update={"extra": {}})})
+
+
 def follow(parts: Parts, job_id: str, *, after: int = 0, deadline: float | None = None) -> Iterator[StreamEvent | None]:
     """The job's events behind number `after`, until it is finished; `None` for about each second without one.
 

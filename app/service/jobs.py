@@ -12,7 +12,7 @@ from app.core.schema import GenerationRequest, Job, JobState
 from app.service import callers
 from app.service.answers import answers
 from app.service.inputs import JobPath, PageQuery, SubmitHeaders
-from app.service.job_events import with_progress
+from app.service.job_events import in_a_list, with_progress
 from app.service.parts import current_parts
 from app.service.replies import no_unknown_id, reply
 from app.service.work import submit, wait
@@ -64,9 +64,12 @@ def generate(body: JobRequest, header: SubmitHeaders) -> Response:
 
 
 def list_jobs(query: JobsQuery) -> Response:
-    """Jobs, newest first"""
+    """Jobs, newest first
+
+    The requests in the list come without their `extra`; ask for the job to see it.
+    """
     page: Page[Job] = current_parts().jobs.list(states=query.state, limit=query.limit, cursor=query.cursor)
-    return reply(JobPage(items=tuple(with_progress(current_parts(), job) for job in page.items), next=page.next))
+    return reply(JobPage(items=tuple(in_a_list(current_parts(), job) for job in page.items), next=page.next))
 
 
 def get_job(path: JobPath) -> Response:

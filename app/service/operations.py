@@ -15,7 +15,7 @@ from app.core.errors import ShuttingDown
 from app.core.schema import Job, JobError, JobState
 from app.service import callers, metrics
 from app.service.answers import answers, media
-from app.service.job_events import with_progress
+from app.service.job_events import in_a_list
 from app.service.keys import Scope
 from app.service.parts import current_parts
 from app.service.replies import reply
@@ -122,7 +122,7 @@ def status() -> Response:
                 queued=counts.get(JobState.QUEUED, 0),
                 running=counts.get(JobState.RUNNING, 0),
             ),
-            running=tuple(with_progress(parts, job) for job in running),
+            running=tuple(in_a_list(parts, job) for job in running),
             devices=devices,
             loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
             waiting_calls=parts.seats.taken,

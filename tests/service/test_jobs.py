@@ -160,3 +160,11 @@ def test_a_model_names_the_samplers_that_it_takes(house: House) -> None:
     assert {"Euler a", "DPM++ 2M Karras", "DDIM"} <= set(schedulers)
     assert "default" not in schedulers
     assert house.submit(scheduler=schedulers[-1])["request"]["scheduler"] == schedulers[-1]
+
+
+def test_a_list_leaves_out_what_only_one_job_needs(house: House) -> None:
+    job = house.submit(extra={"notes": "x" * 1000})
+    assert house.client.get(f"/api/jobs/{job['id']}").get_json()["request"]["extra"] == {"notes": "x" * 1000}
+    [listed] = [item for item in house.client.get("/api/jobs").get_json()["items"] if item["id"] == job["id"]]
+    assert listed["request"]["extra"] == {}
+    assert listed["request"]["prompt"] == job["request"]["prompt"]
