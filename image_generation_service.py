@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 from flask import Flask
 from sqlalchemy import Engine as Database
@@ -29,8 +30,8 @@ from app.jobs.live import LiveEvents
 from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
 from app.library import Library
-from app.migrations import upgrade
-from app.service import Parts, addresses, create_app, data_lock, private_data
+from app.migrations import newest_version, upgrade
+from app.service import Parts, addresses, backups, create_app, data_lock, private_data
 from app.service.key_ring import KeyRing, ring_of
 from app.service.keys import ApiKeys, Scope, keys_file, new_key
 from app.service.model_events import tell_download
@@ -129,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logs(settings.log_level)
         if options.rebuild_library:
             return _rebuild_library(settings)
+        if options.backup or options.restore:
+            return _back_up_or_restore(settings, options.backup, options.restore)
         keys = _checked_keys(settings)
         settings.data_folder.mkdir(parents=True, exist_ok=True)
         data_lock.check(settings)
@@ -211,6 +214,17 @@ def _rebuild_library(settings: Settings) -> int:
     return 0
 
 
+def _back_up_or_restore(settings: Settings, target: Path | None, source: Path | None) -> int:
+    try:
+        said = backups.back_up(settings, target) if target else ""
+        said += backups.restore(settings, source, newest_version()) if source else ""
+    except AtelierError as error:
+        sys.stderr.write(f"{error.message}\n{error.hint or ''}\n")
+        return EXIT_REFUSED
+    sys.stdout.write(f"{said}\n")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The image service of Atelier. More settings: docs/settings.md.")
     parser.add_argument("--host", help="address to listen on (ATELIER_HOST, 127.0.0.1)")
@@ -230,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rebuild-library", action="store_true", help="give every picture file its entry in the library back, and end"
     )
+    parser.add_argument("--backup", metavar="FILE", type=Path, help="copy the job table to FILE, and end")
+    parser.add_argument("--restore", metavar="FILE", type=Path, help="put such a copy in its place, and end")
     return parser
 
 

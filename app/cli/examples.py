@@ -7,6 +7,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'generate "a lighthouse" --model sdxl-turbo --steps 4 --cfg 0 --out light.png',
         "generate - < prompt.txt",
     ),
+    "backup": ("backup atelier-backup.db",),
+    "restore": ("restore atelier-backup.db --yes",),
     "watch": ("watch drop/", "watch drop/ --model sdxl-turbo --parallel 2"),
     "doctor": ("doctor", "doctor --vram 8 --ram 32"),
     "jobs list": ("jobs list", "jobs list --state failed --limit 100"),

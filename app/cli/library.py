@@ -1,14 +1,12 @@
 """`library`: the saved pictures."""
 
-import subprocess
-import sys
 from typing import Annotated
 
 import typer
 
 from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json, print_table
+from app.cli.entry import run_service
 from app.cli.examples import examples
-from app.core.settings import PROJECT_FOLDER
 
 
 def build() -> typer.Typer:
@@ -76,8 +74,4 @@ def delete(
 
 def rebuild() -> None:
     """Restore the library's entries from the PNG files alone. Run it on the service's machine; the service may run."""
-    # The library is a room of the service; the command line only starts the service's own entry point.
-    own_python = PROJECT_FOLDER / ".venv-image" / "bin" / "python"
-    command = [own_python if own_python.exists() else sys.executable, PROJECT_FOLDER / "image_generation_service.py"]
-    done = subprocess.run([*command, "--rebuild-library"], check=False)
-    raise typer.Exit(done.returncode)
+    run_service("--rebuild-library")

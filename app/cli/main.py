@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import doctor, generate, jobs, library, models, models_doc, settings_doc, ui, watch
+from app.cli import doctor, entry, generate, jobs, library, models, models_doc, settings_doc, ui, watch
 from app.cli.common import failure_lines, print_json
 from app.cli.examples import examples
 from app.core.errors import AtelierError
@@ -28,6 +28,8 @@ def build() -> typer.Typer:
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")
     app.add_typer(library.build(), name="library")
+    app.command("backup", epilog=examples("backup"))(entry.backup)
+    app.command("restore", epilog=examples("restore"))(entry.restore)
     app.command("watch", epilog=examples("watch"))(watch.watch)
     app.command(
         "ui", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}

@@ -1,9 +1,6 @@
 """Runs the missing steps with Alembic. Imported only when there are some, because Alembic is slow to import."""
 
 import logging
-import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -12,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app.core.errors import AtelierError
 from app.database import writing
+from app.database.copies import copy_database
 
 logger = logging.getLogger(__name__)
 MIGRATION_LOCK = 5001_0001  # any number, the same in every service: two services migrate one after the other
@@ -46,13 +44,7 @@ def run_steps(database: Engine, current: str | None) -> None:
 def back_up(file: Path, version: str) -> Path:
     """A consistent copy of a SQLite file beside it, complete or not there at all. Replaces one of the same version."""
     backup = file.with_name(f"{file.name}.schema-{version}.backup")
-    unfinished = backup.with_name(backup.name + ".tmp")
-    unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(unfinished)) as target:
-        source.backup(target)
-    with unfinished.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    unfinished.replace(backup)
+    copy_database(file, backup)
     return backup
 
 
