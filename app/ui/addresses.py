@@ -42,10 +42,12 @@ ADDRESSES = (
     Address(r"/atelier/picture/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/thumbnail/[A-Za-z0-9-]{1,64}\.webp"),
     Address(UPLOAD_PATH, POST, MAX_UPLOAD_BYTES),
-    # Gradio's own: its scripts and styles, and the one address that all events of the page go to.
+    # Gradio's own: its scripts and styles, the one address that all events of the page go to, and the one that a page
+    # which lost its line asks until there is an answer.
     Address(r"/assets/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}"),
     Address(r"/static/js/iframeResizer\.contentWindow\.min\.js"),
     Address(r"/(theme\.css|favicon\.ico|robots\.txt)"),
+    Address("/gradio_api/app_id"),
     Address(EVENTS_PATH, POST, MAX_JSON_BYTES),
 )
 # Only when the owner offers the tools to assistants.

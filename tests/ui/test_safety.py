@@ -94,7 +94,7 @@ def test_nothing_of_the_page_is_offered_as_an_api(http: requests.Session, page_p
 
 CLOSED_GETS = (
     "file=x", "file/x", "proxy=http://127.0.0.1:9/", "deep_link", "custom_component/1/client/component/index.js",
-    "vibe-code", "dev/reload", "queue/data", "queue/status", "heartbeat/x", "startup-events", "token", "user", "app_id",
+    "vibe-code", "dev/reload", "queue/data", "queue/status", "heartbeat/x", "startup-events", "token", "user",
     "login_check", "upload_progress?upload_id=x", "stream/a/b/1/playlist.m3u8", "runs", "openapi.json", "theme.css",
     "profiling/summary", "a-route-of-next-year",
 )  # fmt: skip
