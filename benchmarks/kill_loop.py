@@ -1,4 +1,4 @@
-"""The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 5]`.
+"""The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 9] [--postgres]`.
 
 First with the fast test engine, then ten jobs of the shipped model with three kills. Every accepted job must end
 succeeded with each of its pictures once; the file must be the one that was hashed; the pixels must be those of an
@@ -12,12 +12,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from PIL import Image
 
 from app.core.schema import GenerationRequest
 from app.engine.testing import draw
+from tests.jobs.postgres import a_server, an_empty_database
 from tests.system.history import Draw, check_answers, check_files, check_table
 from tests.system.kill_loop import KillLoop
 from tests.system.victim import Victim
@@ -31,14 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--engine-kills", type=int, default=20)
-    parser.add_argument("--service-kills", type=int, default=5)
+    parser.add_argument("--service-kills", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1, help="of the requests and of the moments of the kills")
     parser.add_argument("--model", default="pocket", help="of the second loop; empty = no second loop")
+    parser.add_argument("--postgres", action="store_true", help="the first loop on a PostgreSQL of its own")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is ended too
     with tempfile.TemporaryDirectory() as name:
-        with Victim(Path(name) / "fast") as victim:
-            print("Fast test engine")
+        with ExitStack() as stack:
+            settings = {}
+            if options.postgres:
+                server = stack.enter_context(a_server())
+                settings["DATABASE_URL"] = stack.enter_context(an_empty_database(server, "kill_loop"))
+            victim = stack.enter_context(Victim(Path(name) / "fast", **settings))
+            print("Fast test engine", "on PostgreSQL" if options.postgres else "on SQLite")
             loop = KillLoop(victim, _fast_requests(options.jobs, options.seed), seed=options.seed)
             _run(victim, loop, options.engine_kills, options.service_kills, draw)
         if options.model:

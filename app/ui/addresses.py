@@ -50,8 +50,14 @@ ADDRESSES = (
     Address("/gradio_api/app_id"),
     Address(EVENTS_PATH, POST, MAX_JSON_BYTES),
 )
-# Only when the owner offers the tools to assistants.
-TOOL_ADDRESSES = (Address(r"/gradio_api/mcp(/[A-Za-z0-9_/-]{0,100})?", (*GET, *POST, "DELETE"), MAX_JSON_BYTES),)
+# Only when the owner offers the tools to assistants. Gradio runs a tool by calling itself: it asks what there is, joins
+# its own queue and reads the answer.
+TOOL_ADDRESSES = (
+    Address(r"/gradio_api/mcp(/[A-Za-z0-9_/-]{0,100})?", (*GET, *POST, "DELETE"), MAX_JSON_BYTES),
+    Address("/gradio_api/info"),
+    Address("/gradio_api/queue/join", POST, MAX_JSON_BYTES),
+    Address("/gradio_api/queue/data"),
+)
 
 
 class AddressBook:

@@ -8,8 +8,10 @@ import pytest
 from app.core.schema import GenerationRequest
 from app.engine.testing import draw
 from tests.system.history import check_answers, check_files, check_table
-from tests.system.kill_loop import KillLoop
+from tests.system.kill_loop import WAYS, KillLoop
 from tests.system.victim import Victim
+
+BACK_S = 5.0  # of a machine that is not shared
 
 
 def some_requests(count: int, *, seed: int) -> list[GenerationRequest]:
@@ -33,11 +35,12 @@ def some_requests(count: int, *, seed: int) -> list[GenerationRequest]:
 def test_what_was_accepted_is_made_once_whatever_is_killed(tmp_path: Path, models_folder: Path) -> None:
     with Victim(tmp_path / "service", MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one") as victim:
         loop = KillLoop(victim, some_requests(60, seed=5), seed=5)
-        report = loop.run(engine_kills=6, service_kills=2)
+        report = loop.run(engine_kills=6, service_kills=len(WAYS))
         check_answers(victim.client, loop.promises, draw)
         assert victim.stop() == 0
         attempts = check_table(victim.database_url, loop.promises)
         orphans = check_files(victim.database_url, victim.output_folder, tmp_path / "thumbnails")
     print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
     assert report.engine_kills == 6
-    assert len(report.service_kills) == 2
+    assert sorted(report.service_kills) == sorted(WAYS)
+    assert max(report.back_s) <= BACK_S

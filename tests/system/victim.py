@@ -31,7 +31,7 @@ class Victim(RunningService):
         super().__init__(folder, **settings)
         self.client = ImageServiceClient(self.url)
         self.output_folder = folder / "output"
-        self.database_url = f"sqlite:///{folder / 'data' / 'atelier.db'}"
+        self.database_url = settings.get("DATABASE_URL") or f"sqlite:///{folder / 'data' / 'atelier.db'}"
 
     def __exit__(self, *_: object) -> None:
         self.kill_all()
