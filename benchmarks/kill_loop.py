@@ -1,8 +1,8 @@
 """The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 9]`.
 
-First with the fast test engine (`--postgres`: on a PostgreSQL of its own), then ten jobs of the shipped model with three kills. Every accepted job must end
-succeeded with each of its pictures once; the file must be the one that was hashed; the pixels must be those of an
-undisturbed run. Ends with a traceback and status 1 if not.
+First with the fast test engine (`--postgres`: on a PostgreSQL of its own), then ten jobs of the shipped model with 3
+kills. Every accepted job must end succeeded with each of its pictures once; the file must be the one that was hashed;
+the pixels must be those of an undisturbed run. Ends with a traceback and status 1 if not.
 """
 
 import argparse
