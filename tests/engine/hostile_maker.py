@@ -83,6 +83,7 @@ def attempts(there: dict, scratch: Path) -> dict[str, Callable[[], object]]:
         "connect to a port of this machine": lambda: connect(socket.AF_INET, socket.SOCK_STREAM, tcp),
         "connect from another thread": lambda: in_a_thread(lambda: connect(socket.AF_INET, socket.SOCK_STREAM, tcp)),
         "connect to a socket of this machine": lambda: connect(socket.AF_UNIX, socket.SOCK_STREAM, there["socket"]),
+        "connect as a GPU's driver may not": lambda: connect(socket.AF_UNIX, socket.SOCK_SEQPACKET, there["packets"]),
         "send a datagram": lambda: connect(socket.AF_INET, socket.SOCK_DGRAM, tcp),
         "listen": lambda: socket.create_server(("127.0.0.1", 0)).close(),
         "read the database": lambda: Path(there["database"]).read_bytes(),

@@ -68,13 +68,19 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     for file in files.values():
         file.write_text("secret")
     monkeypatch.setenv("HOME", str(home))
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as local:
-        local.bind(str(tmp_path / "socket"))
-        local.listen()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as local,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as packets,
+    ):
+        for listener, name in ((local, "socket"), (packets, "packets")):
+            listener.bind(str(tmp_path / name))
+            listener.listen()
         yield {
             **{name: str(file) for name, file in files.items()},
             "port": tcp.getsockname()[1],
             "socket": str(tmp_path / "socket"),
+            "packets": str(tmp_path / "packets"),
             "home": str(home),
             "models": str(models),
             "model_file": str(models / "one" / "weights"),
@@ -92,12 +98,14 @@ def what_it_did(engine: LocalEngine, there: dict[str, object]) -> dict:
 
 
 @pytest.mark.usefixtures("code")
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])  # a GPU's walls are a little lower
 def test_hostile_code_reaches_no_network_no_database_no_key_no_home_and_no_other_process(
-    make_engine: MakeEngine, there: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    make_engine: MakeEngine, there: dict[str, object], monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    did = what_it_did(make_engine(module="hostile_maker"), there)
+    engine = make_engine(module="hostile_maker", device=device, engine="local", confine="required")
+    did = what_it_did(engine, there)
     assert did["came_through"] == []
     assert len(did["refused"]) == len(hostile_maker.attempts(there, Path()))
     assert did["own"] == "its own folder"
@@ -120,6 +128,7 @@ def test_the_same_code_gets_out_where_the_owner_switched_the_walls_off(
     assert {
         "connect to a port of this machine",
         "connect to a socket of this machine",
+        "connect as a GPU's driver may not",
         "read the database",
         "read a key",
         "read the home folder",
