@@ -186,6 +186,7 @@ def test_a_link_to_the_home_folder_opens_nothing(
     make_engine: MakeEngine, code: Path, there: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     (code / "reader.py").write_text(READS.replace('glob("weights")', 'glob(".ssh/*")'))
+    caplog.set_level(logging.INFO)
     Path(str(there["models"]), "two").symlink_to(str(there["home"]))
     engine = make_engine(module="reader")
     outcomes = [engine.run([a_job(model="two")], ignore, nobody)[0] for _ in range(2)]
