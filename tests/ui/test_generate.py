@@ -39,6 +39,32 @@ def test_control_and_enter_generate_without_the_mouse(page: Page) -> None:
     expect(until(page, "succeeded")).to_contain_text("typed only")
 
 
+def test_control_and_enter_in_another_field_or_a_double_click_make_no_further_job(
+    page: Page, client: ImageServiceClient
+) -> None:
+    write(page, "not from the library")
+    open_tab(page, "Library")
+    page.get_by_label("Search prompts").press("Control+Enter")
+    open_tab(page, "Image generation")
+    write(page, "clicked twice")
+    page.locator("#at-generate").dblclick()
+    until(page, "succeeded")
+    generate(page, "and then once")  # whatever was sent before this is in the queue by now
+    prompts = [job.request.prompt for job in client.jobs(limit=50)[0]]
+    assert prompts.count("clicked twice") == prompts.count("and then once") == 1
+    assert "not from the library" not in prompts
+
+
+def test_no_reset_button_changes_steps_or_guidance(page: Page) -> None:
+    expect(page.get_by_label("number input for Steps")).not_to_have_value("")
+    names = ("Steps", "CFG scale")
+    before = [page.get_by_label(f"number input for {name}").input_value() for name in names]
+    for button in page.get_by_role("button", name=re.compile("reset", re.IGNORECASE)).all():
+        button.click()
+    set_number(page, "Seed", 5)  # an answer of the page comes after those clicks
+    assert [page.get_by_label(f"number input for {name}").input_value() for name in names] == before
+
+
 def test_an_empty_prompt_is_refused_in_words(page: Page) -> None:
     page.locator("#at-generate").click()
     expect(page.locator("#at-toast")).to_contain_text("Write a prompt first.")

@@ -4,12 +4,20 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const field = document.activeElement;
+      const elsewhere = field && field !== document.body && !field.closest(".at-form");
+      if (elsewhere || event.repeat || document.querySelector("dialog[open]")) return;
       event.preventDefault();
       // A field tells its value to the page when it is left; give that a moment before the click.
       if (document.activeElement instanceof HTMLElement) document.activeElement.dispatchEvent(new Event("change", { bubbles: true }));
       setTimeout(() => press("#at-generate"), 30);
     }
   });
+
+  // Who clicks twice out of habit wants one job.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target instanceof Element && event.target.closest("#at-generate")) event.stopPropagation();
+  }, true);
 
   document.addEventListener("click", async (event) => {
     const target = event.target instanceof Element ? event.target : null;

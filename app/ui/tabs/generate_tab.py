@@ -124,10 +124,18 @@ def _create_settings(studio: Studio) -> tuple[Any, ...]:
             height = gr.Number(label=texts("form_height"), precision=0, min_width=110)
             count = gr.Slider(1, MAX_IMAGES, value=1, step=1, label=texts("form_count"), min_width=160)
         with gr.Row(elem_classes="at-tight"):
-            # The widest ranges there are; each model narrows them when it is chosen.
-            steps = gr.Slider(1, 1000, step=1, label=texts("form_steps"), info=texts("form_steps_info"), min_width=200)
+            # The widest ranges there are; each model narrows them when it is chosen. No reset: it would give the least.
+            steps = gr.Slider(
+                1, 1000, step=1, label=texts("form_steps"), info=texts("form_steps_info"), min_width=200, buttons=[]
+            )
             guidance = gr.Slider(
-                0, 100, step=0.1, label=texts("form_guidance"), info=texts("form_guidance_info"), min_width=200
+                0,
+                100,
+                step=0.1,
+                label=texts("form_guidance"),
+                info=texts("form_guidance_info"),
+                min_width=200,
+                buttons=[],
             )
         with gr.Row(elem_classes="at-tight"):
             seed = gr.Number(label=texts("form_seed"), value=RANDOM_SEED, precision=0, min_width=140, scale=4)
