@@ -1,12 +1,12 @@
 """`doctor`: what this machine is, what would run on it, whether the service is up, who holds its ports."""
 
-import tomllib
-from pathlib import Path
+import os
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from app.catalog import Catalog, ModelEntry
 from app.cli.common import JsonOption, KeyOption, UrlOption, client_of, print_json, print_table, shown_size
 from app.cli.machine import Machine, listener, look_at_machine
 from app.cli.models import state_of
@@ -39,7 +39,8 @@ def doctor(
     machine = look_at_machine(settings.output_folder)
     with client_of(url, key) as client:
         service = _service(client)
-        models = _models(client) if service["up"] else _listed(settings.models_folder)
+        models = _models(client) if service["up"] else _listed(settings)
+    troubles = _troubles(Catalog(settings))
     here = room_of(machine)
     elsewhere = vram is not None or ram is not None
     room = other_room(here, vram, ram) if elsewhere else here
@@ -51,7 +52,9 @@ def doctor(
             for m, plan in plans
         ]
         walls = {"confine": settings.confine, "missing": missing()}
-        print_json({"machine": machine.as_dict(), "walls": walls, "service": service, "ports": ports, "models": found})
+        told = [{"name": name, "reason": reason} for name, reason in troubles]
+        known = {"machine": machine.as_dict(), "walls": walls, "service": service, "ports": ports}
+        print_json({**known, "models": found, "refused": told})
         return
     if not elsewhere:
         _print_machine(machine, service, ports, settings.confine)
@@ -64,6 +67,10 @@ def doctor(
     for model, plan in plans:
         if plan is not None:
             typer.echo(f"  {model['key']}: {why(plan)}")
+    if troubles and not elsewhere:
+        typer.echo("\nIn the models folder, and not usable:")
+        for name, reason in troubles:
+            typer.echo(f"  {name}: {reason}")
 
 
 def port_owner(port: int) -> None:
@@ -118,17 +125,27 @@ def _models(client: ImageServiceClient) -> list[dict[str, Any]]:
         return []  # an API key is missing, say: the rest of the report still helps
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
-    """What the catalog's file says, while no service can be asked."""
-    file = folder / "catalog.toml"
-    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return [{"key": key, "state": _on_disk(folder, values), **values} for key, values in table.items()]
+def _listed(settings: Settings) -> list[dict[str, Any]]:
+    """What the catalog says, while no service can be asked."""
+    catalog = Catalog(settings)
+    listed = [entry for entry in catalog.entries() if not entry.own]
+    return [entry.model_dump(mode="json") | {"state": _on_disk(catalog, entry)} for entry in listed]
 
 
-def _on_disk(folder: Path, values: dict[str, Any]) -> str:
-    if "path" not in values:
+def _on_disk(catalog: Catalog, entry: ModelEntry) -> str:
+    path = catalog.installed_path(entry)
+    if path is None:
         return "service is down"
-    return "installed" if (folder / values["path"]).exists() else "not installed"
+    return "installed" if os.path.exists(path) else "not installed"
+
+
+def _troubles(catalog: Catalog) -> list[tuple[str, str]]:
+    """What in the models folder cannot be used, and why."""
+    entries, skipped = catalog.look()
+    broken = catalog.problem()
+    found = [] if broken is None else [("catalog.toml", broken.message)]
+    found += [(entry.key, entry.refused) for entry in entries if entry.refused]
+    return found + [(item.name, item.reason) for item in skipped]
 
 
 def _port(what: str, port: int) -> dict[str, Any]:

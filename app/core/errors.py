@@ -18,6 +18,7 @@ AtelierError
 │   ├── DatabaseBusy           the job table cannot be used right now
 │   │   └── DatabaseGone · DatabaseDamaged
 │   ├── DatabaseOnNetworkDisk · ShuttingDown
+│   ├── CatalogUnreadable      the list of models cannot be read; what is queued waits
 │   ├── DownloadFailed         the network or the hub; what arrived is kept
 │   └── GenerationFailed
 ├── GenerationCancelled        not a fault: someone asked for it
@@ -283,6 +284,13 @@ class DatabaseOnNetworkDisk(ServerError):
             or "Give ATELIER_DATA_FOLDER or ATELIER_DATABASE_URL a place on a disk of "
             "this machine, or the URL of a PostgreSQL, which several machines may share.",
         )
+
+
+class CatalogUnreadable(ServerError):
+    """The list of models cannot be read right now. What is queued waits."""
+
+    code = "catalog_unreadable"
+    http_status = 503
 
 
 class ShuttingDown(ServerError):

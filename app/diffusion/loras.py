@@ -22,6 +22,7 @@ _SUFFIXES = {
     for side, names in enumerate((("lora_A", "lora.down", "lora_down"), ("lora_B", "lora.up", "lora_up")))
     for name in (f".{names[0]}", f".{names[1]}", f"_{names[1]}", f".lora_linear_layer{names[1][4:]}", f".{names[2]}")
 }
+_SCALES = (".alpha",)  # one number for a layer, no matrix
 # An older form names the layers of attention by their roles; diffusers renames them when it loads them.
 _ROLE = re.compile(r"(\.self_attn)?(?:\.processor)?\.to_(q|k|v|out)$")
 
@@ -130,8 +131,10 @@ def _check_fit(pipe: Pipeline, file: Path, state: Mapping[str, Any]) -> None:
     other = f"The LoRA {file.name} is for another architecture"
     for key, tensor in state.items():
         suffix = next((ending for ending in _SUFFIXES if key.endswith(ending)), None)
-        if suffix is None:
+        if suffix is None and key.endswith(_SCALES):
             continue
+        if suffix is None:
+            raise ModelRefused(f"The LoRA {file.name} has a tensor of a kind that is not used here: {key[:100]!r}.")
         part, _, path = _ROLE.sub(_layer, key.removesuffix(suffix)).partition(".")
         known = layers.get(part, {})
         layer = known.get(path) or known.get(path.removeprefix("text_model.")) or known.get(f"text_model.{path}")

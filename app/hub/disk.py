@@ -4,21 +4,18 @@ The layout is huggingface_hub's (`models--OWNER--NAME/{blobs,refs,snapshots}`), 
 Beside them lies the plan of our download, which tells a part from the whole. Nothing here asks the network.
 """
 
-import json
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.hub.alone import alone
+from app.hub.plan import PLAN_FILE, Plan, PlannedFile, is_commit, is_inside, is_revision, read_json, read_plan
 
-PLAN_FILE = "atelier-download.json"
 DEFAULT_REVISION = "main"
 INCOMPLETE = ".incomplete"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _WITHOUT_WEIGHTS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "FeatureExtractor")
 
 
@@ -58,41 +55,6 @@ class OnDisk:
     folder: Path | None = None
 
 
-@dataclass(frozen=True)
-class PlannedFile:
-    """One file of a download: path in the repository, bytes, name of its blob, and the checksum if there is one."""
-
-    path: str
-    size: int
-    blob: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a download is to bring. `asked` is the revision that was asked for, `commit` what it was at that time.
-
-    `bare`: without the transformer's weights.
-    """
-
-    asked: str
-    commit: str
-    variant: str | None
-    files: tuple[PlannedFile, ...]
-    bare: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes in all; a blob that two files share counts once."""
-        return sum({file.blob: file.size for file in self.files}.values())
-
-    def write(self, storage: Path) -> None:
-        """Keep it beside the files; a reader sees the old plan or the new one."""
-        unfinished = storage / f"{PLAN_FILE}.tmp"
-        unfinished.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        unfinished.replace(storage / PLAN_FILE)
-
-
 def hub_cache() -> Path:
     """Where huggingface_hub keeps what it downloads: `HF_HUB_CACHE`, else `HF_HOME`, else below the home folder."""
     cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
@@ -103,16 +65,6 @@ def hub_cache() -> Path:
 def storage_folder(repository: str) -> Path:
     """The folder of one hub model in the cache."""
     return hub_cache() / f"models--{repository.replace('/', '--')}"
-
-
-def read_plan(storage: Path) -> Plan | None:
-    """The plan of the last download of ours, or None."""
-    try:
-        values = json.loads((storage / PLAN_FILE).read_bytes())
-        files = tuple(PlannedFile(**file) for file in values.pop("files"))
-        return Plan(files=files, **values)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def on_disk(entry: HubModel) -> OnDisk:
@@ -126,7 +78,7 @@ def on_disk(entry: HubModel) -> OnDisk:
         return _against_plan(storage, plan)
     folder = _snapshot(storage, entry.revision or DEFAULT_REVISION)
     if folder is not None and not any(_missing(folder, bare=bool(entry.transformer))):
-        size = sum(_size(file) or 0 for file in folder.rglob("*") if file.is_file())
+        size = sum(_size(file) or 0 for file in folder.rglob("*") if os.path.isfile(file))
         return OnDisk(Presence.COMPLETE, size, size, folder)
     done = _blob_bytes(storage)
     return OnDisk(Presence.PARTIAL if done else Presence.ABSENT, done, entry.size_bytes)
@@ -172,7 +124,7 @@ def _remove_partial(entry: HubModel, storage: Path) -> int:
 
 def repositories() -> list[str]:
     """Hub ids of which something is in the cache."""
-    folders = sorted(hub_cache().glob("models--*--*")) if hub_cache().is_dir() else []
+    folders = sorted(hub_cache().glob("models--*--*")) if _is_folder(hub_cache()) else []
     return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
 
 
@@ -200,24 +152,32 @@ def _size(file: Path) -> int | None:
 def _snapshot(storage: Path, revision: str) -> Path | None:
     """The snapshot folder of a revision. A commit names it; a branch is looked up."""
     commit = revision
-    if not _COMMIT.fullmatch(revision):
-        reference = storage / "refs" / revision
-        if not reference.is_file():
+    if not is_commit(revision):
+        if not is_revision(revision):
             return None
-        commit = reference.read_text(encoding="utf-8").strip()
+        try:
+            with (storage / "refs" / revision).open("rb") as stream:
+                commit = stream.read(100).decode("ascii").strip()
+        except (OSError, ValueError):
+            return None
+        if not is_commit(commit):  # what another program wrote there is not followed anywhere
+            return None
     folder = storage / "snapshots" / commit
-    return folder if folder.is_dir() else None
+    return folder if _is_folder(folder) else None
 
 
 def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
     """What a folder that another tool downloaded lacks, as far as its own index and shard lists tell."""
-    index = _json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     if index is None:
         yield "model_index.json"
         return
     for part, value in index.items():
         if part.startswith("_") or part == "safety_checker" or not isinstance(value, list) or len(value) != 2:
             continue
+        if "/" in part or not is_inside(part):
+            yield "model_index.json"
+            return
         if value[0] is None or (bare and part == "transformer" and (folder / part).is_dir()):
             continue
         names = [file.name for file in _files(folder / part)]
@@ -229,22 +189,22 @@ def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
 
 def _shards(part: Path) -> set[str]:
     """The shards of one complete list: a folder may have lists of several variants, and need not have all files."""
-    lists = [_json(file) or {} for file in _files(part) if ".safetensors.index." in file.name]
-    sets = [set(map(str, (shards.get("weight_map") or {}).values())) for shards in lists]
+    lists = [(read_json(file) or {}).get("weight_map") for file in _files(part) if ".safetensors.index." in file.name]
+    sets = [set(map(str, shards.values())) for shards in lists if isinstance(shards, dict)]
     here = {file.name for file in _files(part)}
     return min(sets, key=lambda shards: len(shards - here), default=set())
 
 
-def _json(file: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # False, and no error, for what may not be looked at
 
 
 def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
+    """The files of a folder; none of one that is not there or may not be read."""
+    try:
+        return [file for file in folder.iterdir() if os.path.isfile(file)]
+    except OSError:
+        return []
 
 
 def _blob_bytes(storage: Path) -> int:

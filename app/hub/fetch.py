@@ -25,7 +25,8 @@ from huggingface_hub.hf_api import ModelInfo
 from app.core.errors import DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
 from app.hub.alone import alone
 from app.hub.choose import other_variants, wanted_files
-from app.hub.disk import DEFAULT_REVISION, HubModel, Plan, PlannedFile, bytes_present, on_disk, storage_folder
+from app.hub.disk import DEFAULT_REVISION, HubModel, bytes_present, on_disk, storage_folder
+from app.hub.plan import Plan, PlannedFile
 from app.hub.transfer import FileTransfer, Meter
 
 FILES_AT_ONCE = 4
@@ -81,7 +82,10 @@ def make_plan(model: HubModel) -> Plan:
         wanted -= {name for name in wanted if name.startswith("transformer/") and "safetensors" in name}
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelRefused(f"{repository} has no safetensors weights; nothing else is loaded.")
-    return Plan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)), bare)
+    try:
+        return Plan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)), bare)
+    except ValueError as error:  # its words become paths
+        raise DownloadFailed(f"The hub's answer for {repository} is refused: {error}.", hint=NETWORK_HINT) from error
 
 
 def _planned(info: ModelInfo, wanted: set[str]) -> Iterator[PlannedFile]:
@@ -90,7 +94,7 @@ def _planned(info: ModelInfo, wanted: set[str]) -> Iterator[PlannedFile]:
         if item.rfilename in wanted:
             checksum = item.lfs.sha256 if item.lfs else None
             blob = checksum or item.blob_id
-            if blob is None or not blob.isalnum() or item.size is None:
+            if blob is None or item.size is None:
                 raise DownloadFailed(f"The hub does not say what {item.rfilename} is like.", hint=NETWORK_HINT)
             yield PlannedFile(item.rfilename, item.size, blob, checksum)
 

@@ -13,7 +13,8 @@ from huggingface_hub import hf_hub_url
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
 
 from app.core.errors import DownloadFailed
-from app.hub.disk import INCOMPLETE, Plan, PlannedFile
+from app.hub.disk import INCOMPLETE
+from app.hub.plan import Plan, PlannedFile
 
 CHUNK_BYTES = 2**20
 TRIES = 6  # in a row without a new byte

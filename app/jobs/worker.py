@@ -9,6 +9,7 @@ from functools import partial
 
 from app.core.errors import (
     AtelierError,
+    CatalogUnreadable,
     DatabaseBusy,
     EngineCrashed,
     EngineUnavailable,
@@ -157,8 +158,8 @@ class EngineWorker:
             self._put_back(jobs, crashed=crashed, reason=error.code)
         except ShuttingDown as error:
             self._put_back(jobs, crashed=False, reason=error.code)
-        except EngineUnavailable as error:
-            logger.warning("No engine: %s", error.message)
+        except (EngineUnavailable, CatalogUnreadable) as error:
+            logger.warning("The job waits: %s", error.message)
             self.hold.set(error)
             self._put_back(jobs, crashed=False, reason=error.code)
         except AtelierError as error:

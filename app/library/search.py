@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Engine, and_, false, func, or_, select, tuple_
 
 from app.core.errors import FieldError, InvalidRequest
 from app.core.pages import Page
@@ -99,7 +99,7 @@ def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: st
         rows = connection.execute(query).mappings().all()
         shown = rows[:limit]
         place = func.row_number().over(partition_by=key, order_by=NEWEST_FIRST).label("place")
-        same = or_(*(and_(*(images.c[name] == row[name] for name in names)) for row in shown))
+        same = or_(false(), *(and_(*(images.c[name] == row[name] for name in names)) for row in shown))
         ranked = select(images.c.seq, place).where(same, *where).subquery()
         first = select(ranked.c.seq).where(ranked.c.place <= MAX_GROUP_IMAGES)
         members = select(images).where(images.c.seq.in_(first)).order_by(*NEWEST_FIRST)

@@ -3,12 +3,13 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 from flask import Blueprint, Response, jsonify
 
-from app.catalog import ModelEntry
+from app.catalog import LoraFile, ModelEntry
 from app.core.errors import AtelierError, FieldError, InvalidRequest
 from app.core.samplers import SAMPLERS
 from app.picture import infotext
@@ -49,10 +50,14 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
 
     @blueprint.get("/sdapi/v1/loras")
     def loras() -> Response:
+<<<<<<< HEAD
         rows = parts.catalog.loras()
         return jsonify(
             [{"name": name, "alias": name, "path": file.name, "metadata": more} for name, file, more in rows]
         )
+=======
+        return jsonify([_lora(lora, parts.catalog.folder) for lora in parts.catalog.loras()])
+>>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
 
     @blueprint.get("/sdapi/v1/memory")
     def memory() -> Response:
@@ -162,6 +167,13 @@ def from_model(entry: ModelEntry) -> dict[str, Any]:
         "filename": entry.path or entry.repository or entry.key,
         "config": None,
     }
+
+
+def _lora(lora: LoraFile, models_folder: Path) -> dict[str, Any]:
+    """A line of the list. Where the models folder lies on this machine is nobody's business; `refused` is ours."""
+    path = lora.file.relative_to(models_folder).as_posix()
+    known = {"name": lora.name, "alias": lora.name, "path": path, "metadata": dict(lora.metadata)}
+    return known | ({"refused": lora.refused} if lora.refused else {})
 
 
 def picture_of(body: Mapping[str, Any], name: str) -> bytes:

@@ -1,7 +1,9 @@
 """Which models can draw now: other programs are offered these and no others."""
 
+import os
+
 from app.catalog import ModelEntry
-from app.core.errors import ModelNotInstalled
+from app.core.errors import ModelNotInstalled, ModelRefused
 from app.hub.disk import OnDisk, Presence, on_disk
 from app.service.parts import Parts
 
@@ -11,13 +13,13 @@ def files_of(parts: Parts, entry: ModelEntry) -> OnDisk:
     local = parts.catalog.installed_path(entry)
     if local is None:
         return on_disk(entry)
-    there = local.exists()
+    there = os.path.exists(local)
     return OnDisk(Presence.COMPLETE if there else Presence.ABSENT, entry.size_bytes if there else 0, entry.size_bytes)
 
 
 def is_installed(parts: Parts, entry: ModelEntry) -> bool:
-    """True if all files of the model are on this machine."""
-    return files_of(parts, entry).presence is Presence.COMPLETE
+    """True if all files of the model are on this machine and may be used."""
+    return not entry.refused and files_of(parts, entry).presence is Presence.COMPLETE
 
 
 def installed_entries(parts: Parts) -> list[ModelEntry]:
@@ -26,7 +28,9 @@ def installed_entries(parts: Parts) -> list[ModelEntry]:
 
 
 def check_installed(parts: Parts, entry: ModelEntry) -> None:
-    """Raise ModelNotInstalled, naming the models that are here, before a job waits for what cannot be drawn."""
+    """Raise ModelRefused, or ModelNotInstalled naming what is here, before a job waits for what cannot be drawn."""
+    if entry.refused:
+        raise ModelRefused(entry.refused)
     if not is_installed(parts, entry):
         here = ", ".join(known.key for known in installed_entries(parts)) or "none"
         raise ModelNotInstalled(

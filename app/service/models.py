@@ -8,6 +8,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from app.catalog import ModelEntry, allowed_schedulers, hub_entry
+from app.core.errors import ModelRefused
 from app.core.schema import JobError
 from app.hub.disk import Presence
 from app.service.answers import answers
@@ -51,20 +52,38 @@ class Model(ModelEntry):
     error: JobError | None = Field(None, description="Why loading it failed.")
 
 
+class SkippedFile(BaseModel):
+    """Something in the models folder that is no model, though it may be meant to be one."""
+
+    name: str
+    reason: str
+
+
 class ModelList(BaseModel):
     """All models."""
 
     items: tuple[Model, ...]
     next: str | None = None
+    skipped: tuple[SkippedFile, ...] = Field((), description="What in the models folder could not be looked at.")
+    problem: JobError | None = Field(
+        None, description="Set while the catalog's file cannot be read: what is shown is old."
+    )
 
 
 def list_models() -> Response:
     """The catalog: every model with its defaults, its ranges and how it is"""
     parts = current_parts()
-    entries = parts.catalog.entries()
+    entries, skipped = parts.catalog.look()
     known = {entry.key for entry in entries}
     entries += [hub_entry(key) for key in parts.downloads.states() if key not in known]
-    return reply(ModelList(items=tuple(_shown(parts, entry) for entry in entries)))
+    problem = parts.catalog.problem()
+    return reply(
+        ModelList(
+            items=tuple(_shown(parts, entry) for entry in entries),
+            skipped=tuple(SkippedFile(name=item.name, reason=item.reason) for item in skipped),
+            problem=JobError(**problem.as_dict()) if problem else None,
+        )
+    )
 
 
 def get_model(path: ModelPath) -> Response:
@@ -125,6 +144,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
     state = state_of(parts, entry.key)
     files = files_of(parts, entry)
     download = parts.downloads.states().get(entry.key)
+    refused = JobError(code=ModelRefused.code, message=entry.refused) if entry.refused else None
     values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
     return Model.model_construct(
         **values,
@@ -133,9 +153,9 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
         files=files.presence,
         bytes_on_disk=files.done,
         download=Download.model_validate(download, from_attributes=True) if download else None,
-        state=state.state,
+        state="failed" if refused else state.state,
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
-        error=state.error,
+        error=refused or state.error,
     )
 
 

@@ -17,7 +17,7 @@ from app.service import callers, metrics
 from app.service.answers import answers, media
 from app.service.job_events import in_a_list
 from app.service.keys import Scope
-from app.service.parts import current_parts
+from app.service.parts import Parts, current_parts
 from app.service.replies import reply
 
 TAG = Tag(name="operations", description="How the service is.")
@@ -126,13 +126,18 @@ def status() -> Response:
             devices=devices,
             loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
             waiting_calls=parts.seats.taken,
+<<<<<<< HEAD
             keys=_keys(),
             problems=tuple(parts.dispatcher.problems()),
             warnings=tuple(parts.library.room.warnings()),
+=======
+            problems=problems_of(parts),
+>>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
         )
     )
 
 
+<<<<<<< HEAD
 def _keys() -> tuple[Key, ...] | None:
     if callers.current().key is None or not callers.current().scope.includes(Scope.ADMIN):
         return None
@@ -140,6 +145,16 @@ def _keys() -> tuple[Key, ...] | None:
     return tuple(Key(caller=k.caller, scope=k.scope, expires=k.expires, last_used=used) for k, used in listed)
 
 
+=======
+def problems_of(parts: Parts) -> tuple[JobError, ...]:
+    """What keeps jobs waiting: what the engines say, and a list of models that cannot be read."""
+    broken = parts.catalog.problem()
+    own = () if broken is None else (JobError(**broken.as_dict()),)
+    return tuple(dict.fromkeys((*own, *parts.dispatcher.problems())))
+
+
+@needs(Scope.ADMIN)
+>>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
 def pause() -> Response:
     """Start nothing new; what runs goes on"""
     current_parts().dispatcher.pause()

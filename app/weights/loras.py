@@ -1,10 +1,12 @@
 """LoRA files of the models folder: which there are, whether one is whole, and which family it was trained for."""
 
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.core.names import is_clean
 from app.core.prompt_syntax import LoraTag, parse_loras
 from app.families import LORA_FLUX, LORA_QWEN, LORA_SD1, LORA_SD2, LORA_SDXL, family_of
 from app.weights.header import read_header
@@ -16,21 +18,44 @@ _MARKS = (".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.", ".lora.up.", ".lor
 _TEXT_WIDTHS: Mapping[int, str] = {768: LORA_SD1, 1024: LORA_SD2, 2048: LORA_SDXL}
 
 
+@dataclass(frozen=True)
+class LoraFile:
+    """One LoRA of the models folder: the trainer's notes, or why it cannot be used."""
+
+    name: str
+    file: Path
+    metadata: Mapping[str, str]
+    refused: str | None = None
+
+
 def lora_files(models_folder: Path) -> dict[str, Path]:
-    """Name → file of every `.safetensors` under `loras`, folders inside it too; of two with one name, the first."""
+    """Name → file of every `.safetensors` under `loras`, folders inside it too; of two with one name, the first.
+
+    Files whose name cannot be written, and folders that cannot be read, are passed over. Never raises.
+    """
+    files = [
+        Path(folder, name)
+        for folder, _, names in os.walk(models_folder / LORA_FOLDER)  # passes over what it may not read
+        for name in names
+        if name.endswith(".safetensors") and not name.startswith(".") and is_clean(name)
+    ]
     found: dict[str, Path] = {}
-    for file in sorted((models_folder / LORA_FOLDER).rglob("*.safetensors")):
-        if file.is_file() and not file.name.startswith("."):
+    for file in sorted(files):
+        if os.path.isfile(file):
             found.setdefault(file.stem, file)
     return found
 
 
-def lora_metadata(file: Path) -> dict[str, Any]:
-    """What the trainer wrote into a LoRA; nothing for a damaged file."""
+def look_at_lora(name: str, file: Path) -> LoraFile:
+    """What a LoRA file says about itself. Never raises."""
     try:
-        return dict(read_header(file).metadata)
-    except (ModelRefused, OSError):
-        return {}
+        header = read_header(file)
+        check_shapes(file, header.shapes)
+    except ModelRefused as error:
+        return LoraFile(name, file, {}, error.message)
+    except OSError as error:
+        return LoraFile(name, file, {}, f"{file.name} cannot be read: {error.strerror}.")
+    return LoraFile(name, file, header.metadata)
 
 
 def lora_family(shapes: Shapes) -> str | None:
@@ -69,18 +94,28 @@ def _reason(files: Mapping[str, Path], tag: LoraTag, pipeline: str) -> str | Non
         check_lora(files[tag.name], pipeline)
     except ModelRefused as error:
         return error.message
+    except OSError as error:
+        return f"{files[tag.name].name} cannot be read: {error.strerror}"
     return None
 
 
 def check_lora(file: Path, pipeline: str) -> Shapes:
     """The tensors of a LoRA. Raises ModelRefused if it is damaged, no LoRA, or known to be for another family."""
     shapes = read_header(file).shapes
-    if not any(mark in name for name in shapes for mark in _MARKS):
-        raise ModelRefused(f"{file.name} is no LoRA of a kind that can be used here (LoCon, LoHa and LoKr cannot).")
+    check_shapes(file, shapes)
     family, fitting = lora_family(shapes), family_of(pipeline).loras
     if family and fitting and family not in fitting:
         raise ModelRefused(f"{file.name} is a LoRA for {family}; this model is {' or '.join(fitting)}.")
     return shapes
+
+
+def check_shapes(file: Path, shapes: Shapes) -> None:
+    """Raises ModelRefused for tensors that are no LoRA, or whose names would reach into the model's own attributes."""
+    if not any(mark in name for name in shapes for mark in _MARKS):
+        raise ModelRefused(f"{file.name} is no LoRA of a kind that can be used here (LoCon, LoHa and LoKr cannot).")
+    hostile = next((name for name in shapes if "__" in name), None)  # `__class__`, `__dict__`: Python's insides
+    if hostile is not None:
+        raise ModelRefused(f"{file.name} is refused: {hostile[:100]!r} is no layer of a model.")
 
 
 def find_lora(models_folder: Path, tag: LoraTag) -> Path:

@@ -1,0 +1,14 @@
+"""Which models there are: `models/catalog.toml`, and the folders and `.safetensors` files a user puts beside it.
+
+Never loads weights and never asks the network: it reads a table and looks at file names, sizes and headers.
+"""
+
+from app.catalog.catalog import Catalog
+from app.catalog.entry import ModelEntry, Span, allowed_schedulers
+from app.catalog.own import Skipped, file_entry, folder_entry, hub_entry, is_hub_id
+from app.weights.loras import LoraFile
+
+__all__ = [
+    "Catalog", "LoraFile", "ModelEntry", "Skipped", "Span",
+    "allowed_schedulers", "file_entry", "folder_entry", "hub_entry", "is_hub_id",
+]  # fmt: skip

@@ -1,0 +1,140 @@
+"""The models of one models folder, and requests that are filled in or refused with what is allowed."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from app.catalog.entry import ModelEntry, allowed_schedulers
+from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
+from app.catalog.table import Table
+from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
+from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
+from app.core.schema import RANDOM_SEED, GenerationRequest
+from app.core.settings import Settings
+from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
+
+CATALOG_FILE = "catalog.toml"
+
+
+class Catalog:
+    """The models of one models folder. Reads the disk at each call, so a model dropped in appears by itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.models_folder
+        self.default_key = settings.default_model
+        self._max_images = settings.max_images
+        self._max_pixels = settings.max_pixels
+        self._files = SingleFiles()
+        self._table = Table(self.folder / CATALOG_FILE)
+
+    def entries(self) -> list[ModelEntry]:
+        """All models: the catalog's in its order, the user's own by name, then what else the hub's cache has.
+
+        One that cannot be used says why in `refused`. Never raises for what is in a file.
+        """
+        return self.look()[0]
+
+    def look(self) -> tuple[list[ModelEntry], list[Skipped]]:
+        """All models, and what in the models folder is none because it cannot be looked at or named."""
+        listed = self._table.entries()
+        taken = {name for entry in listed for name in (entry.path, entry.config, entry.transformer) if name}
+        known = {name for entry in listed for name in (entry.key, entry.repository) if name}
+        own = list(own_models(self.folder, taken, self._files))
+        entries = [entry for entry in (*own, *hub_models()) if isinstance(entry, ModelEntry)]
+        skipped = [item for item in own if isinstance(item, Skipped)]
+        return listed + [entry for entry in entries if entry.key not in known], skipped
+
+    def problem(self) -> CatalogUnreadable | None:
+        """Why the catalog's file is not what is used now; None if all is well."""
+        self._table.entries()
+        return self._table.problem
+
+    def get(self, key: str) -> ModelEntry:
+        """The entry of one key.
+
+        Raises UnknownModel, which names the keys there are, and CatalogUnreadable if the file that may list it cannot
+        be read now.
+        """
+        entries = self.entries()
+        for entry in entries:
+            if entry.key == key:
+                return entry
+        if self._table.problem is not None:
+            raise self._table.problem
+        known = ", ".join(entry.key for entry in entries)
+        raise UnknownModel(f"There is no model {key!r}. Known models: {known}.")
+
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        """The same request with the model's defaults filled in and the seed drawn, ready to be stored.
+
+        Raises InvalidRequest naming every field outside the model's ranges, UnknownModel's text included as
+        field `model`; ModelRefused for a model that cannot be used; CatalogUnreadable. Nothing is rounded or clipped.
+        """
+        try:
+            entry = self.get(request.model or self.default_key)
+        except UnknownModel as error:
+            known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
+            raise InvalidRequest([FieldError("model", request.model or self.default_key, known)]) from error
+        return self.resolve_for(request, entry)
+
+    def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
+        """`resolve` for a model that need not be in the catalog."""
+        if entry.refused:
+            raise ModelRefused(entry.refused)
+        filled = request.model_copy(update=dict(_filled(request, entry)))
+        errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
+        errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
+        if entry.lora and entry.lora not in lora_files(self.folder):
+            errors.append(FieldError("model", entry.key, _missing_lora(entry)))
+        if errors:
+            raise InvalidRequest(errors)
+        # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
+        choice = parse_scheduler(filled.scheduler or DEFAULT)
+        return filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
+
+    def loras(self) -> list[LoraFile]:
+        """Every LoRA in the models folder; one that is damaged says so in `refused`."""
+        return [look_at_lora(name, file) for name, file in lora_files(self.folder).items()]
+
+    def installed_path(self, entry: ModelEntry) -> Path | None:
+        """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
+        return self.folder / entry.path if entry.path else None
+
+
+def _missing_lora(entry: ModelEntry) -> str:
+    name = f"{entry.lora}.safetensors"
+    return f"it needs {name} in models/loras: hf download {entry.lora_repository} {name} --local-dir models/loras"
+
+
+def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, Any]]:
+    names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
+    values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
+    # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
+    seed = secrets.randbelow(2**32) if request.seed == RANDOM_SEED else request.seed
+    return [*values, ("model", entry.key), ("seed", seed)]
+
+
+def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int, max_pixels: int):  # type: ignore[no-untyped-def]
+    checks = [
+        ("num_inference_steps", entry.steps_range),
+        ("guidance_scale", entry.guidance_range),
+        ("width", entry.size_range),
+        ("height", entry.size_range),
+    ]
+    for name, span in checks:
+        value = getattr(request, name)
+        if not span.allows(value):
+            yield FieldError(name, value, f"{span.words()} for model {entry.key}")
+    if request.num_images > max_images:
+        yield FieldError("num_images", request.num_images, f"allowed is 1 to {max_images}")
+    if request.width * request.height > max_pixels:  # type: ignore[operator]
+        size = f"{request.width}x{request.height}"
+        yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
+    allowed = allowed_schedulers(entry)
+    choice = parse_scheduler(request.scheduler or DEFAULT)
+    if choice is None or choice.value not in (DEFAULT, *allowed):
+        names = entry.schedulers or tuple(item.name for item in SAMPLERS if item.name in allowed)
+        yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(names))
+    elif choice.sampler and request.num_inference_steps < choice.sampler.min_steps:  # type: ignore[operator]
+        least = f"allowed is at least {choice.sampler.min_steps} with the sampler {choice.sampler.name}"
+        yield FieldError("num_inference_steps", request.num_inference_steps, least)
