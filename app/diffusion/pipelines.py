@@ -79,6 +79,8 @@ def check_model(
     Fetches what is not on this machine only if `download`. Raises ModelNotInstalled, and ModelRefused for files that
     are unsafe, damaged or of a class we do not run; what a download raises.
     """
+    if entry.refused and not (entry.path or entry.repository):  # an entry of the catalog that says nothing of use
+        raise ModelRefused(entry.refused)
     path = models_folder / entry.path if entry.path else _hub_folder(entry, on_event, download)
     if path.is_file():
         return check_file(path, models_folder / entry.config if entry.config else None)

@@ -50,14 +50,7 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
 
     @blueprint.get("/sdapi/v1/loras")
     def loras() -> Response:
-<<<<<<< HEAD
-        rows = parts.catalog.loras()
-        return jsonify(
-            [{"name": name, "alias": name, "path": file.name, "metadata": more} for name, file, more in rows]
-        )
-=======
         return jsonify([_lora(lora, parts.catalog.folder) for lora in parts.catalog.loras()])
->>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
 
     @blueprint.get("/sdapi/v1/memory")
     def memory() -> Response:

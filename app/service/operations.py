@@ -126,18 +126,13 @@ def status() -> Response:
             devices=devices,
             loaded_models=tuple(sorted({model for device in devices for model in device.loaded_models})),
             waiting_calls=parts.seats.taken,
-<<<<<<< HEAD
             keys=_keys(),
-            problems=tuple(parts.dispatcher.problems()),
-            warnings=tuple(parts.library.room.warnings()),
-=======
             problems=problems_of(parts),
->>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
+            warnings=tuple(parts.library.room.warnings()),
         )
     )
 
 
-<<<<<<< HEAD
 def _keys() -> tuple[Key, ...] | None:
     if callers.current().key is None or not callers.current().scope.includes(Scope.ADMIN):
         return None
@@ -145,7 +140,6 @@ def _keys() -> tuple[Key, ...] | None:
     return tuple(Key(caller=k.caller, scope=k.scope, expires=k.expires, last_used=used) for k, used in listed)
 
 
-=======
 def problems_of(parts: Parts) -> tuple[JobError, ...]:
     """What keeps jobs waiting: what the engines say, and a list of models that cannot be read."""
     broken = parts.catalog.problem()
@@ -154,7 +148,6 @@ def problems_of(parts: Parts) -> tuple[JobError, ...]:
 
 
 @needs(Scope.ADMIN)
->>>>>>> 6e32a54 (A model, LoRA or catalog entry that cannot be used says why and is in the way of nothing else)
 def pause() -> Response:
     """Start nothing new; what runs goes on"""
     current_parts().dispatcher.pause()

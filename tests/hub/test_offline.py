@@ -48,8 +48,9 @@ def test_a_complete_model_is_loaded_and_draws_without_one_connection(
     models = tmp_path / "models"
     models.mkdir()
     save_single_file(StableDiffusionPipeline.from_pretrained(tiny_repository), models / "single.safetensors")
+    (models / "base").symlink_to(fetch(wanted))
     (models / "catalog.toml").write_text(
-        f'[single]\ntitle = "S"\npath = "single.safetensors"\nconfig = "{fetch(wanted)}"\n', encoding="utf-8"
+        '[single]\ntitle = "S"\npath = "single.safetensors"\nconfig = "base"\n', encoding="utf-8"
     )
     hub.calls.clear()
     done = subprocess.run(

@@ -229,7 +229,7 @@ HUB_FILES = ("atelier-download.json", "refs/main", f"snapshots/{COMMIT}/model_in
     plan=st.dictionaries(st.sampled_from(["asked", "commit", "variant", "files", "bare"]), JSON),
     parts=st.dictionaries(st.sampled_from(["_class_name", "unet", "../../..", "/etc", "vae"]), JSON),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_bytes_anywhere_close_a_door(
     house: House, models: Path, hub_cache: Path, raw: bytes, header: Any, value: Any, plan: Any, parts: Any
 ) -> None:
@@ -262,7 +262,7 @@ def test_no_bytes_anywhere_close_a_door(
 
 
 @given(text=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_bytes_as_the_catalog_close_a_door(house: House, models: Path, text: bytes) -> None:
     assert "pocket" in listed(house)
     (models / "catalog.toml").write_bytes(text)
@@ -304,7 +304,7 @@ def test_jobs_wait_for_a_catalog_that_is_broken_at_the_start(make_settings: Call
     second.start()
     try:
         after = House(second, _client(second))
-        until = [after.client.get("/api/status").get_json() for _ in range(30)]
+        until = [after.client.get("/api/status").get_json() for _ in range(10)]
         assert until[-1]["problems"][0]["code"] == "catalog_unreadable"
         assert after.client.get(f"/api/jobs/{job}").get_json()["state"] in ("queued", "running")
         answer = after.client.post("/api/jobs", json={"prompt": "a dog"})
