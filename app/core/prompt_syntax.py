@@ -16,9 +16,11 @@ ROUND = 1.1
 SQUARE = 1 / ROUND
 MAX_WEIGHT = 10.0  # beyond it a typing mistake is likelier than a wish: `(word:12)`
 MAX_LORA_WEIGHT = 10.0
-MAX_NESTED = 50  # weights inside weights that `plain_words` takes away
+MAX_NESTED = 50  # brackets inside brackets that count; further ones are text
+MAX_LORAS = 50  # of one prompt
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+# No pattern here may look at a character more than a few times, or 20,000 of them would stop the studio.
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
 _PIECE = re.compile(
     rf"""
     \\(?P<escaped>[()\[\]\\])
@@ -31,8 +33,9 @@ _PIECE = re.compile(
 )
 _SQUARE_PAIR = re.compile(r"\[([^\[\]\\]*)\]")
 _EDITING = re.compile(rf"\||:\s*{_NUMBER}\s*$")
-_NUMBERED = re.compile(rf"(?<!\\)\(((?:[^()\\:]|:(?!\s*{_NUMBER}\s*\)))*):\s*({_NUMBER})\s*\)")
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_ONLY_NUMBER = re.compile(rf"\s*({_NUMBER})\s*")
+_WORDS = re.compile(r"[^\\():]+|[\\():]")
+_BREAK = re.compile(r"\bBREAK\b")
 _LORA = re.compile(r"<lora:([^<>:]+)((?::[^<>:]*)*)>")
 
 
@@ -95,6 +98,8 @@ class _Weighted:
         found, number = piece.group(0), piece["weight"]
         if piece["escaped"]:
             self.add(piece["escaped"])
+        elif piece["open"] and len(self._opened[found]) == MAX_NESTED:
+            self.add(found)
         elif piece["open"]:
             self._opened[found].append(len(self._texts))
         elif number is not None and self._opened["("] and abs(float(number)) <= MAX_WEIGHT:
@@ -112,21 +117,21 @@ class _Weighted:
     def fragments(self) -> list[Fragment]:
         """What was taken, neighbours of equal weight joined; brackets still open end here."""
         self._close_all()
-        made: list[Fragment] = []
+        groups: list[tuple[list[str], float, bool]] = []
         for i, (text, raw) in enumerate(zip(self._texts, self._weights, strict=True)):
             weight = 1.0 if math.isclose(raw, 1.0, abs_tol=1e-9) else raw
-            if made and made[-1].weight == weight and i not in self._breaks:
-                made[-1] = Fragment(made[-1].text + text, weight, made[-1].starts_chunk)
+            if groups and groups[-1][1] == weight and i not in self._breaks:
+                groups[-1][0].append(text)
             else:
-                made.append(Fragment(text, weight, i in self._breaks))
-        return made or [Fragment("")]
+                groups.append(([text], weight, i in self._breaks))
+        return [Fragment("".join(texts), weight, starts) for texts, weight, starts in groups] or [Fragment("")]
 
     def _add_chunks(self, text: str) -> None:
         first, *others = _BREAK.split(text)
-        self.add(first)
-        for part in others:
+        self.add(first.rstrip() if others else first)
+        for number, part in enumerate(others, 1):
             self._breaks.add(len(self._texts))
-            self._texts.append(part)
+            self._texts.append(part.lstrip() if number == len(others) else part.strip())
             self._weights.append(1.0)
 
     def _close_all(self) -> None:
@@ -161,33 +166,71 @@ def plain_words(prompt: str) -> str:
 
     Brackets without a number stay as text: such models read whole sentences, with their brackets.
     """
-    for _ in range(MAX_NESTED):
-        last, prompt = prompt, _NUMBERED.sub(_without_weight, prompt)
-        if prompt == last:
-            break
-    return re.sub(r"\\([()\[\]])", r"\1", prompt)
+    words = _Words()
+    for piece in _WORDS.finditer(prompt):
+        words.take(piece[0])
+    return re.sub(r"\\([()\[\]])", r"\1", words.text())
 
 
-def _without_weight(found: re.Match[str]) -> str:
-    return found[1] if abs(float(found[2])) <= MAX_WEIGHT else found[0]
+class _Words:
+    """The words of a prompt so far, and where its brackets that are still open began. Each piece is looked at once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._open: list[int] = []  # the place of each open bracket
+        self._pure: list[bool] = []  # nothing inside it but text and weights that were taken away
+        self._colons: list[int] = []  # the places of the colons that may begin a weight
+
+    def take(self, piece: str) -> None:
+        """A run of text, or one of the four signs."""
+        escaped = bool(self._pieces) and self._pieces[-1] == "\\"
+        if piece == "(" and not escaped:
+            self._open.append(len(self._pieces))
+            self._pure.append(True)
+        elif piece == ":":
+            self._colons.append(len(self._pieces))
+        elif piece in "\\(" and self._pure:
+            self._pure[-1] = False
+        elif piece == ")" and self._open:
+            self._close()
+            return
+        self._pieces.append(piece)
+
+    def text(self) -> str:
+        """All that is left."""
+        return "".join(self._pieces)
+
+    def _close(self) -> None:
+        start, pure = self._open.pop(), self._pure.pop()
+        inside = bool(self._colons) and self._colons[-1] > start
+        number = _ONLY_NUMBER.fullmatch("".join(self._pieces[self._colons[-1] + 1 :])) if pure and inside else None
+        if number and abs(float(number[1])) <= MAX_WEIGHT:
+            del self._pieces[self._colons.pop() :]
+            self._pieces[start] = ""
+            return
+        self._pieces.append(")")
+        if self._pure:
+            self._pure[-1] = False
 
 
 def parse_loras(prompt: str) -> tuple[str, list[LoraTag]]:
     """The prompt without its LoRA tags, and the tags in order.
 
-    Raises ValueError, saying what is allowed, for a weight that is no number between -10 and 10 and for a LoRA that
-    is named twice.
+    Raises ValueError, saying what is allowed, for a weight that is no number between -10 and 10, for a LoRA that is
+    named twice and for more than 50.
     """
-    tags: list[LoraTag] = []
+    tags: dict[str, LoraTag] = {}
     for found in _LORA.finditer(prompt):
+        if len(tags) == MAX_LORAS:
+            raise ValueError(f"allowed are at most {MAX_LORAS} LoRAs in a prompt")
         weights = [_lora_weight(found.group(0), text) for text in found.group(2).split(":")[1:]] or [1.0]
         if len(weights) > 2:
             raise ValueError(f"{found.group(0)}: allowed is <lora:name:weight> or <lora:name:text weight:image weight>")
         tag = LoraTag(found.group(1).strip(), weights[0], weights[-1])
-        if any(tag.name == other.name for other in tags):
+        if tag.name in tags:
             raise ValueError(f"{tag}: a LoRA can be named once in a prompt")
-        tags.append(tag)
-    return (_LORA.sub("", prompt) if tags else prompt), tags
+        tags[tag.name] = tag
+    return (_LORA.sub("", prompt) if tags else prompt), list(tags.values())
 
 
 def _lora_weight(tag: str, text: str) -> float:

@@ -1,6 +1,7 @@
 """A1111's prompt syntax: which words count how much, what is a LoRA, and what is just text."""
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -114,11 +115,37 @@ def test_any_text_is_read_without_an_error_and_loses_no_word(prompt: str) -> Non
     assert letters == [char for char in prompt if char in "ab"]
 
 
-@pytest.mark.parametrize("piece", ["[|", "(", "(:", "(:1", "<lora:", "[", "(a:1.1", "\\"])
-def test_a_hostile_prompt_costs_no_time(piece: str) -> None:
-    prompt = (piece * 20_000)[:20_000]
-    started = time.monotonic()
+def read(prompt: str) -> None:
     parse_weights(prompt)
     plain_words(prompt)
-    parse_loras(prompt)
-    assert time.monotonic() - started < 2
+    with suppress(ValueError):
+        parse_loras(prompt)
+
+
+HOSTILE = ["[|", "(", "(:", "(:1", "<lora:", "[", "(a:1.1", "\\", "1", " ", "a BREAK ", "(a", "a:", "(a:1)", "<lora:a:"]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_prompt_costs_no_time(piece: str) -> None:
+    whole = (piece * 20_000)[:20_000]
+    started = time.process_time()
+    for prompt in (whole, f":{whole}x", f"(a:{whole})", whole[:10_000] + ")" * 10_000, f"(a:1{whole}x)"):
+        read(prompt)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("piece", ["1", " "])
+def test_a_prompt_fifty_times_as_long_costs_about_fifty_times_as_much(piece: str) -> None:
+    started = time.process_time()
+    read((f"(a:1{piece * 1_000_000}")[:1_000_000] + "x)")
+    assert time.process_time() - started < 20
+
+
+def test_brackets_that_are_nested_deeper_than_anybody_means_are_text() -> None:
+    assert [piece.text for piece in parse_weights("(" * 60 + "x" + ")" * 60)] == ["(" * 10 + "x", ")" * 10]
+
+
+def test_more_loras_than_anybody_uses_are_refused() -> None:
+    assert len(parse_loras("".join(f"<lora:a{number}:1>" for number in range(50)))[1]) == 50
+    with pytest.raises(ValueError, match="at most 50"):
+        parse_loras("".join(f"<lora:a{number}:1>" for number in range(51)))
