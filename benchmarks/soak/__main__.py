@@ -57,8 +57,8 @@ def _figures(outcome: Outcome, minutes: float, engine: str) -> str:
         "nothing was broken.\n",
         "![memory, descriptors and threads over time](images/soak.png)\n",
         f"- Jobs: {states}; none failed, was lost or doubled; {outcome.browser_pictures} came from the browser.",
-        f"- Broken: {ways}. The service took work again after {statistics.median(back):.1f} s in the middle and "
-        f"{back[-1]:.1f} s at most (a full disk is full for 6 s).",
+        f"- Broken: {ways}. Each of these took {statistics.median(back):.1f} s in the middle and {back[-1]:.1f} s at "
+        "most, from finding something to break until all took work again (a full disk is full for 6 s).",
         f"- Calls: {sum(outcome.done.values())} done, {sum(outcome.put_off.values())} put off by a service that was "
         f"away, full or busy, {len(outcome.wrong)} wrong.",
         f"- Files that crashed attempts had left and the janitor removed: {outcome.orphans}.\n",
