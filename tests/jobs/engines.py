@@ -3,7 +3,6 @@
 import hashlib
 import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -111,13 +110,16 @@ class Shelf:
         self.folder = folder
         self.room = math.inf
         self.fault: Exception | None = None
-        self.writing_s = 0.0
+        self.may_write = threading.Event()  # while it is not set, `write` waits
+        self.may_write.set()
+        self.asked = threading.Event()  # set by the first `write`
         self.checks: list[int] = []
         self.left: list[str] = []  # the paths that were discarded
         folder.mkdir(exist_ok=True)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
-        time.sleep(self.writing_s)
+        self.asked.set()
+        assert self.may_write.wait(120)
         if self.room < 1:
             raise DiskFull
         if self.fault is not None:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from app.catalog import Catalog
-from app.core.errors import DiskFull, ModelBusy, StorageUnavailable, UnknownModel
+from app.core.errors import DatabaseBusy, DiskFull, ModelBusy, StorageUnavailable, UnknownModel
 from app.core.schema import Job, JobState
 from app.core.settings import Settings
 from app.database import open_database, writing
@@ -48,7 +48,7 @@ class Room:
         self.dispatcher.wake()
         return job_id
 
-    def until(self, true: Callable[[], bool], timeout: float = 20) -> None:
+    def until(self, true: Callable[[], bool], timeout: float = 90) -> None:
         deadline = time.monotonic() + timeout
         while not true():
             assert time.monotonic() < deadline, [self.table.get(job_id).state for job_id in self.ids]
@@ -178,10 +178,11 @@ def test_a_running_job_is_cancelled_within_a_step_and_its_neighbour_goes_on(a_ro
 
 def test_encoding_overlaps_with_the_next_run(a_room: Callable[..., Room]) -> None:
     room = a_room()
-    room.shelf.writing_s = 1.0
+    room.shelf.may_write.clear()
     first, second = room.submit(), room.submit()
     room.until(lambda: len(room.engines[0].runs) == 2)
     assert room.table.get(first).state == JobState.RUNNING  # still being saved while the second one runs
+    room.shelf.may_write.set()
     assert [room.finished(job_id).state for job_id in (first, second)] == [JobState.SUCCEEDED] * 2
 
 
@@ -241,21 +242,33 @@ def test_without_an_engine_the_job_waits_and_the_reason_is_shown(a_room: Callabl
 
 
 def test_a_locked_database_delays_a_finish_and_loses_nothing(
-    a_room: Callable[..., Room], sqlite: sqlalchemy.Engine
+    a_room: Callable[..., Room], sqlite: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @sqlalchemy.event.listens_for(sqlite, "connect")
     def _impatient(connection, _record):  # type: ignore[no-untyped-def]
         connection.execute("PRAGMA busy_timeout=20")
 
-    room = a_room()
-    room.shelf.writing_s = 1.0
+    room = a_room(start=False)
+    finish, refused = room.table.finish, []
+
+    def watched(job: Job, *rest: Any) -> bool:
+        try:
+            return finish(job, *rest)
+        except DatabaseBusy as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(room.table, "finish", watched)
+    room.dispatcher.start()
+    room.shelf.may_write.clear()
     job_id = room.submit()
-    room.until(lambda: room.engines[0].runs)
+    room.until(room.shelf.asked.is_set)
     other = open_database(str(sqlite.url))
-    with writing(other):  # somebody holds the write lock when the pictures are written and the job is to be finished
-        room.until(lambda: [problem.code for problem in room.dispatcher.problems()] == ["database_busy"])
-        room.until(lambda: room.shelf.files())
+    with writing(other):  # somebody holds the write lock when the job is to be finished
+        room.shelf.may_write.set()
+        room.until(lambda: refused)
         assert room.table.get(job_id).state == JobState.RUNNING
+        assert [problem.code for problem in room.dispatcher.problems()] == ["database_busy"]
     job = room.finished(job_id)
     assert (job.state, job.attempt, len(room.shelf.files())) == (JobState.SUCCEEDED, 1, 1)
     assert room.engines[0].runs == [[job_id]]
@@ -287,13 +300,14 @@ def test_files_whose_job_became_somebody_elses_are_removed(
     a_room: Callable[..., Room], sqlite: sqlalchemy.Engine
 ) -> None:
     room = a_room()
-    room.shelf.writing_s = 1.0
+    room.shelf.may_write.clear()
     job_id = room.submit()
-    room.until(lambda: room.engines[0].runs)
+    room.until(room.shelf.asked.is_set)
     other = JobTable(sqlite, boot_id="another")
     assert other.recover() == 1
     [again] = other.claim()
     assert other.finish(again, saved_images(again), seconds=1)
+    room.shelf.may_write.set()
     room.until(lambda: room.shelf.left)
     room.until(lambda: not room.shelf.files())
     assert room.table.get(job_id).attempt == 2
@@ -317,10 +331,9 @@ def test_stopping_lets_a_quick_job_finish_and_queues_a_long_one_again(a_room: Ca
     room = a_room(engines=2)
     long = room.submit("slow")
     room.until(lambda: room.live.preview(long) is not None)
-    room.shelf.writing_s = 0.2
     quick = room.submit()
     room.until(lambda: room.table.get(quick).state != JobState.QUEUED)
-    room.dispatcher.stop(1.0)
+    room.dispatcher.stop(3.0)
     assert room.table.get(quick).state == JobState.SUCCEEDED
     assert room.table.get(long).state == JobState.QUEUED
     assert all(engine.closed.is_set() for engine in room.engines)

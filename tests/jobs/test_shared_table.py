@@ -132,15 +132,17 @@ def test_who_saves_too_late_deletes_its_files(
     postgres: sqlalchemy.Engine, start: Callable[..., tuple[JobTable, Shelf]]
 ) -> None:
     table, shelf = start("slow saver", lease_s=3600)
-    shelf.writing_s = 1.0
+    shelf.may_write.clear()
     job = table.submit(a_request(num_images=2), origin="api")[0]
-    until(lambda: shelf.files())
+    until(shelf.asked.is_set)
     let_lease_end(postgres, job.id)  # as if it had been paused for longer than that
     other = JobTable(postgres, boot_id="other")
     assert other.recover() == 1
     [again] = other.claim()
     images = saved_images(again)
     assert other.finish(again, images, seconds=1)
+    shelf.may_write.set()
+    until(lambda: shelf.left)
     until(lambda: not shelf.files())
     assert [image.id for image in table.get(job.id).images] == [image.id for image in images]
 

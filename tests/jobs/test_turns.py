@@ -13,7 +13,7 @@ from app.database import writing
 from app.jobs.table import JobTable
 from app.migrations import upgrade
 
-from .test_migrations import at_version
+from .older import at_version
 from .things import Clock, a_request, saved_images
 
 OLD = "fingerprint, origin, state, priority, model, batch_key, request, num_images, megapixel_steps, attempt, crashes"

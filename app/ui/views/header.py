@@ -71,11 +71,11 @@ def _instruction(state: ServiceState, url: str, words: Words) -> Markup:
 
 
 def _trouble(status: Mapping[str, Any], words: Words) -> Markup:
-    def texts(name: str) -> list[str]:
+    def told(name: str) -> list[str]:
         found = status.get(name) or ()
         said = [words.find(f"error_{each.get('code')}") or str(each.get("message")) for each in found]
         return list(dict.fromkeys(said))
 
-    notices = [notice(words("service_trouble", text=text), "bad") for text in texts("problems")]
-    notices += [notice(text) for text in texts("warnings")]
+    notices = [notice(words("service_trouble", text=text), "bad") for text in told("problems")]
+    notices += [notice(text) for text in told("warnings")]
     return Markup('<div role="alert">{}</div>').format(join(notices)) if notices else Markup("")
