@@ -1,9 +1,10 @@
 """Many made-up requests to every address of the service, and how each door answered. No answer may be 500 or more.
 
-    python -m benchmarks.fuzz_doors [--requests 100000] [--seed 1]
+    python -m benchmarks.fuzz_doors [--requests 100000] [--seed 1] [--minutes 60]
 
-The service is the real one without its HTTP server, with the fast test engine, in a folder of its own. The exit status
-is 1 if an answer was 500 or more; those requests are shown.
+The service is the real one without its HTTP server, with the fast test engine, in a folder of its own. It ends after
+so many minutes at the latest, and at Ctrl-C, with what came back until then. The exit status is 1 if an answer was 500
+or more; those requests are shown.
 """
 
 import argparse
@@ -12,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.core.settings import Settings
+from app.core.logs import configure_logs
+from app.core.settings import LogLevel, Settings
 from image_generation_service import build_service
 from tests.doors.odd_requests import Sent, addresses, send
 from tests.service.conftest import CATALOG, House
@@ -20,8 +22,8 @@ from tests.service.conftest import CATALOG, House
 EVERY = 1000
 
 
-def run(folder: Path, count: int, seed: int) -> Sent:
-    """Send `count` requests; what came back."""
+def run(folder: Path, count: int, seed: int, minutes: float) -> Sent:
+    """Send `count` requests, or for so many minutes; what came back."""
     (folder / "models" / "pocket").mkdir(parents=True)
     (folder / "models" / "catalog.toml").write_text(CATALOG)
     (folder / "data").mkdir()
@@ -39,6 +41,10 @@ def run(folder: Path, count: int, seed: int) -> Sent:
             if number % EVERY == 0:
                 seconds = time.monotonic() - began
                 print(f"{number} requests, {seconds:.0f} s, {len(sent.ours)} answers of 500 or more", flush=True)
+            if time.monotonic() - began > minutes * 60:
+                break
+    except KeyboardInterrupt:
+        pass
     finally:
         service.stop(drain_s=0)
     return sent
@@ -59,9 +65,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=60)
     options = parser.parse_args()
+    configure_logs(LogLevel.ERROR)
     with tempfile.TemporaryDirectory() as folder:
-        sent = run(Path(folder), options.requests, options.seed)
+        sent = run(Path(folder), options.requests, options.seed, options.minutes)
     print(report(sent))
     print("\n".join(sent.ours[:50]))
     return 1 if sent.ours else 0
