@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,23 +43,34 @@ def wait_until_idle(service: RunningService) -> None:
         time.sleep(0.05)
 
 
+@contextmanager
+def paused(service: RunningService) -> Iterator[None]:
+    """What is submitted meanwhile waits, however slow this machine is."""
+    assert curl("-X", "POST", f"{service.url}/api/queue/pause")[0] == 200
+    try:
+        yield
+    finally:
+        curl("-X", "POST", f"{service.url}/api/queue/resume")
+
+
 def test_a_playground_prompt_is_queued_and_appears_in_the_library(service: RunningService) -> None:
     wait_until_idle(service)
-    document = f'{{\n    "text":"!slow {PROMPT}", \n    "num_images":"6"\n    "seed":12345\n}}'  # its own lost comma
-    status, answer = curl("-X", "POST", "-d", document, f"{service.url}/prompt")
-    assert status == 200
-    _, second = curl("-X", "POST", "-d", '{"text":"a cat","num_images":"2","seed":0}', f"{service.url}/prompt")
-    _, waiting = curl(f"{service.url}/queue_status")
-    assert [line["queue_id"] for line in waiting] == [answer["queue_id"], second["queue_id"]]
-    assert waiting[0] == {"text": f"!slow {PROMPT}", "num_images": 6, "queue_id": answer["queue_id"]}
+    with paused(service):
+        document = f'{{\n    "text":"{PROMPT}", \n    "num_images":"6"\n    "seed":12345\n}}'  # its own lost comma
+        status, answer = curl("-X", "POST", "-d", document, f"{service.url}/prompt")
+        assert status == 200
+        _, second = curl("-X", "POST", "-d", '{"text":"a cat","num_images":"2","seed":0}', f"{service.url}/prompt")
+        _, waiting = curl(f"{service.url}/queue_status")
+        assert [line["queue_id"] for line in waiting] == [answer["queue_id"], second["queue_id"]]
+        assert waiting[0] == {"text": PROMPT, "num_images": 6, "queue_id": answer["queue_id"]}
     wait_until_idle(service)
     _, library = curl(f"{service.url}/getlibrary")
     group = next(group for group in library if group["queue_id"] == answer["queue_id"])
-    assert group["text_prompt"] == f"!slow {PROMPT}"
+    assert group["text_prompt"] == PROMPT
     assert group["seed"] == 12345
     assert len(group["generated_images"]) == 6
     assert group["process_time_secs"] > 0
-    assert abs(group["creation_unixtime"] - time.time()) < 120
+    assert abs(group["creation_unixtime"] - time.time()) < 600
 
 
 def test_a_playground_image_is_served_and_deleted(service: RunningService, http: requests.Session) -> None:
@@ -178,16 +191,17 @@ def test_a_picture_file_that_somebody_removed_is_an_error_of_that_picture_alone(
 def test_the_environment_makes_one_picture_at_a_time(service: RunningService) -> None:
     wait_until_idle(service)
     assert curl(f"{service.url}/server/status") == (200, {"is_available": True})
-    status, answer = curl("-X", "POST", "-d", '{"prompt": "!slow a cat"}', f"{service.url}/image/generate")
-    assert status == 200
-    assert curl(f"{service.url}/server/status") == (200, {"is_available": False})
-    assert curl("-X", "POST", "-d", '{"prompt": "a dog"}', f"{service.url}/image/generate")[0] == 429
-    address = f"{service.url}/image/generate?generation_uuid={answer['generation_uuid']}"
-    assert curl(address) == (200, [])
+    with paused(service):
+        status, answer = curl("-X", "POST", "-d", '{"prompt": "a cat"}', f"{service.url}/image/generate")
+        assert status == 200
+        assert curl(f"{service.url}/server/status") == (200, {"is_available": False})
+        assert curl("-X", "POST", "-d", '{"prompt": "a dog"}', f"{service.url}/image/generate")[0] == 429
+        address = f"{service.url}/image/generate?generation_uuid={answer['generation_uuid']}"
+        assert curl(address) == (200, [])
     wait_until_idle(service)
     _, [result] = curl(address)
     assert result["uuid"] == answer["generation_uuid"]
-    assert result["prompt"] == "!slow a cat"
+    assert result["prompt"] == "a cat"
     assert result["errors"] == []
     assert inspect(base64.b64decode(result["data"])).kind == "atelier"
     assert result in curl(f"{service.url}/image/generate")[1]
