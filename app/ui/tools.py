@@ -39,7 +39,8 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
 
     with blocks:
         for tool in (generate_image, list_models, get_job):
-            gr.api(tool, api_name=tool.__name__)
+            # Not queued: Gradio answers a queued one by calling its own addresses, and those are closed.
+            gr.api(tool, api_name=tool.__name__, queue=False)
 
 
 def _told(call: Callable[[], Any]) -> str:
