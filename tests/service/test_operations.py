@@ -80,3 +80,17 @@ def test_the_prompt_is_logged_at_debug(house: House, tmp_path: Path, own_logs: N
     configure_logs("DEBUG", tmp_path / "service.log")
     house.submit("my private wish")
     assert "my private wish" in (tmp_path / "service.log").read_text()
+
+
+def test_it_is_not_ready_while_the_job_table_cannot_be_read(make_house: Callable[..., House]) -> None:
+    house = make_house()
+    file = house.service.parts.settings.data_folder / "atelier.db"
+    file.rename(file.with_name("moved.db"))
+    answer = house.client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.get_json()["code"] == "database_gone"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert house.client.get("/health").status_code == 200
+    assert house.client.post("/api/jobs", json={"prompt": "x"}).status_code == 503
+    file.with_name("moved.db").rename(file)
+    assert house.client.get("/ready").status_code == 200
