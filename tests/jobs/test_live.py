@@ -95,3 +95,13 @@ def test_memory_does_not_grow_with_the_number_of_jobs() -> None:
     assert live.latest(f"job-{KEPT_TOPICS + 499}") is not None
     assert live._progress == live._previews == live._readers == {}
     assert len(live._newest) == KEPT_TOPICS
+
+
+def test_progress_of_jobs_whose_end_is_told_elsewhere_does_not_pile_up() -> None:
+    live = LiveEvents()
+    for number in range(KEPT_TOPICS + 50):  # as when another service takes job after job over
+        live.step(EngineEvent(f"job-{number}", "step", 1, 4, preview=b"jpeg"))
+    known = [f"job-{number}" for number in range(KEPT_TOPICS + 50) if live.progress(f"job-{number}")]
+    assert known == [f"job-{number}" for number in range(50, KEPT_TOPICS + 50)]
+    assert live.preview("job-0") is None
+    assert live.preview(known[-1]) == b"jpeg"
