@@ -24,6 +24,7 @@ from app.diffusion.pipelines import (
 from app.diffusion.placement import packages, room_of, tile
 from app.diffusion.shared import SharedParts, bytes_of
 from app.diffusion.single_file import CheckedFile
+from app.diffusion.stamps import Stamp, stamp
 from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
 from app.tiers.parts import Parts
 from app.tiers.plan import Plan
@@ -40,6 +41,7 @@ class _Source:
     parts: Parts
     folder: Path
     on_event: OnEvent | None
+    stamp: Stamp
 
 
 class ModelCache:
@@ -72,16 +74,20 @@ class ModelCache:
     def load(
         self, entry: ModelEntry, folder: Path, on_event: OnEvent | None = None, *, download: bool = False
     ) -> LoadedModel:
-        """The model, ready to run; free of cost if it is loaded. `folder` is the models folder.
+        """The model, ready to run; nearly free if it is loaded and its files are as they were. `folder`: of the models.
 
         Raises ModelNotInstalled, ModelRefused, OutOfMemory (after everything else was unloaded for it).
         """
         with self._lock:
-            if entry.key in self._models:
-                self._models.move_to_end(entry.key)
-                return self._models[entry.key]
+            known = self._sources.get(entry.key)
+            if known is not None and entry.key in self._models:
+                if known.stamp == stamp(entry, folder, known.checked):
+                    self._models.move_to_end(entry.key)
+                    return self._models[entry.key]
+                self.unload(entry.key)  # its files are others now: what is in memory is another model
             checked = check_model(entry, folder, on_event, download=download or self._download)
-            source = _Source(entry, checked, parts_of_checked(checked), folder, on_event)
+            before = stamp(entry, folder, checked)  # before they are read: a change meanwhile is found the next time
+            source = _Source(entry, checked, parts_of_checked(checked), folder, on_event, before)
             plan = self._plan(source)
             # Held while others are unloaded for this model: what it has in common with them must survive that.
             parts = common_parts(entry, checked, self.device, plan, self._parts)

@@ -11,6 +11,14 @@ from typing import Any
 
 import diffusers
 import transformers
+from diffusers import ModelMixin, SchedulerMixin
+from transformers import (
+    FeatureExtractionMixin,
+    ImageProcessingMixin,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
 
 from app.core.errors import ModelRefused
 from app.families import is_known
@@ -19,6 +27,17 @@ from app.weights.header import read_header
 MAX_JSON_BYTES = 32 * 2**20
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WEIGHT_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".msgpack", ".h5", ".onnx")
+_PREPARED = (PreTrainedTokenizerBase, FeatureExtractionMixin, ImageProcessingMixin, ProcessorMixin)
+_ROLES: dict[str, tuple[type, ...]] = {
+    "scheduler": (SchedulerMixin,),
+    "unet": (ModelMixin,),
+    "transformer": (ModelMixin,),
+    "vae": (ModelMixin,),
+    "text_encoder": (PreTrainedModel,),
+    "image_encoder": (PreTrainedModel,),
+    "tokenizer": _PREPARED,
+    "feature_extractor": _PREPARED,
+}
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib")
 
 
@@ -95,8 +114,8 @@ def _read_json(file: Path, missing: str) -> dict[str, Any]:
         if file.stat().st_size > MAX_JSON_BYTES:
             raise ModelRefused(f"{file.name} is too large for a configuration ({file.stat().st_size} bytes).")
         value = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ModelRefused(f"{file.parent.name}/{file.name} is not readable JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelRefused(f"{file.parent.name}/{file.name} is not readable JSON: {str(error)[:200]}") from error
     if not isinstance(value, dict):
         raise ModelRefused(f"{file.parent.name}/{file.name} is not a JSON object.")
     return value
@@ -104,6 +123,10 @@ def _read_json(file: Path, missing: str) -> dict[str, Any]:
 
 def _refuse_code(folder: Path) -> None:
     for file in folder.rglob("*"):
+        if file.suffix.lower() in _WEIGHT_SUFFIXES and len(file.relative_to(folder).parts) > 2:
+            raise ModelRefused(
+                f"{folder.name} hides weights that are no safetensors ({file.relative_to(folder)}); none are opened."
+            )
         if file.suffix.lower() in _CODE_SUFFIXES:
             raise ModelRefused(f"{folder.name} brings code of its own ({file.relative_to(folder)}); that is never run.")
         if file.name in ("config.json", "tokenizer_config.json", "preprocessor_config.json", "model_index.json"):
@@ -146,8 +169,14 @@ def _check_class(folder: Path, part: str, value: list[Any]) -> None:
     ):
         raise ModelRefused(f"{folder.name}: component {part} wants {value!r}; only diffusers and transformers classes.")
     cls = getattr(module, name, None)
-    if not isinstance(cls, type) or not hasattr(cls, "from_pretrained"):
-        raise ModelRefused(f"{folder.name}: component {part} wants {library}.{name}, which is not a model class here.")
+    if not isinstance(cls, type) or not issubclass(cls, _allowed_for(part)):
+        raise ModelRefused(f"{folder.name}: component {part} wants {library}.{name}, which is no class for it here.")
+
+
+def _allowed_for(part: str) -> tuple[type, ...]:
+    """What a component may be. A pipeline inside a pipeline is never: its own parts would be loaded unchecked."""
+    known = (kinds for role, kinds in _ROLES.items() if part.startswith(role))
+    return next(known, (SchedulerMixin, ModelMixin, PreTrainedModel, *_PREPARED))
 
 
 def weight_files(folder: Path, variant: str | None) -> list[Path]:

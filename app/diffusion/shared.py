@@ -16,6 +16,7 @@ import torch
 
 from app.diffusion.checkpoints import CheckedFolder, weight_files
 from app.diffusion.kinds import Pipeline
+from app.diffusion.stamps import Stamp, file_stamp
 
 # What config.json says about its own making, and not about the model.
 _OF_NO_MATTER = ("_name_or_path", "_diffusers_version", "transformers_version", "torch_dtype", "dtype")
@@ -28,7 +29,7 @@ class SharedParts:
     """The components of loaded models, by what is in their files. Keeps none of them alive. One thread."""
 
     def __init__(self) -> None:
-        self._known: dict[Outline, list[tuple[tuple[Path, ...], weakref.ref[torch.nn.Module]]]] = {}
+        self._known: dict[Outline, list[tuple[tuple[Path, ...], weakref.ref[torch.nn.Module], list[Stamp]]]] = {}
         self._sums: dict[tuple[int, int, int, int], str] = {}
 
     def find(self, checked: CheckedFolder, variant: str | None, dtype: torch.dtype) -> dict[str, torch.nn.Module]:
@@ -36,9 +37,10 @@ class SharedParts:
         found = {}
         for part in checked.components:
             files = tuple(weight_files(checked.folder / part, variant))
-            for known, reference in self._known.get(_outline(checked.folder / part, files, dtype), ()):
+            for known, reference, stamps in self._known.get(_outline(checked.folder / part, files, dtype), ()):
                 module = reference()
-                if module is not None and _is_plain(module) and self._same(files, known):
+                unchanged = stamps == [file_stamp(file) for file in known]  # since the module was made of them
+                if module is not None and unchanged and _is_plain(module) and self._same(files, known):
                     found[part] = module
                     break
         return found
@@ -54,8 +56,8 @@ class SharedParts:
             if isinstance(module, torch.nn.Module):
                 files = tuple(weight_files(checked.folder / part, variant))
                 modules = self._known.setdefault(_outline(checked.folder / part, files, dtype), [])
-                if all(reference() is not module for _, reference in modules):
-                    modules.append((files, weakref.ref(module)))
+                if all(reference() is not module for _, reference, _ in modules):
+                    modules.append((files, weakref.ref(module), [file_stamp(file) for file in files]))
 
     def _same(self, files: tuple[Path, ...], others: tuple[Path, ...]) -> bool:
         pairs = list(zip(files, others, strict=True))

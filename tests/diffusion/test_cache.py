@@ -194,3 +194,42 @@ def test_twenty_cycles_of_two_models_leave_a_process_of_its_own_flat(tiny_folder
     sizes = json.loads(done.stdout.splitlines()[-1])
     settled, last = sizes[3], sizes[-1]  # four cycles fill the allocator's pools, twenty follow
     assert last - settled < 0.02 * settled, [size // 2**20 for size in sizes]
+
+
+def weights_of(cache: ModelCache, entry: ModelEntry) -> torch.Tensor:
+    return cache.load(entry, Path("/")).pipe.unet.conv_in.weight.clone()
+
+
+def test_a_model_whose_files_are_others_now_is_loaded_anew(tmp_path: Path) -> None:
+    for seed, name in enumerate(("model", "other", "third")):
+        make_tiny_sd(tmp_path / name, seed=seed)
+    fresh = {name: weights_of(ModelCache("cpu"), folder_entry(tmp_path / name)) for name in ("model", "other", "third")}
+    cache, entry = ModelCache("cpu"), folder_entry(tmp_path / "model")
+    first = cache.load(entry, Path("/"))
+    assert cache.load(entry, Path("/")) is first
+    shutil.move(tmp_path / "model", tmp_path / "old")
+    shutil.copytree(tmp_path / "other", tmp_path / "model")
+    assert torch.equal(weights_of(cache, entry), fresh["other"])
+    (tmp_path / "model" / "unet" / UNET).write_bytes((tmp_path / "third" / "unet" / UNET).read_bytes())  # in its place
+    assert torch.equal(weights_of(cache, entry), fresh["third"])
+    shutil.rmtree(tmp_path / "model")
+    with pytest.raises(ModelRefused):
+        cache.load(entry, Path("/"))
+    assert cache.loaded() == ()
+
+
+def test_parts_of_a_loaded_model_are_not_shared_once_their_files_are_others(tmp_path: Path) -> None:
+    make_tiny_sd(tmp_path / "one", seed=1)
+    make_tiny_sd(tmp_path / "two", seed=2)
+    shutil.copytree(tmp_path / "one", tmp_path / "link")
+    for file in (tmp_path / "link").rglob("*.safetensors"):
+        original = tmp_path / "one" / file.relative_to(tmp_path / "link")
+        file.unlink()
+        file.symlink_to(original)
+    cache = ModelCache("cpu")
+    cache.load(folder_entry(tmp_path / "one"), Path("/"))
+    new = (tmp_path / "two" / "unet" / UNET).read_bytes()
+    (tmp_path / "one" / "unet" / UNET).unlink()
+    (tmp_path / "one" / "unet" / UNET).write_bytes(new)
+    wanted = weights_of(ModelCache("cpu"), folder_entry(tmp_path / "two"))
+    assert torch.equal(weights_of(cache, folder_entry(tmp_path / "link")), wanted)

@@ -195,3 +195,39 @@ def test_a_safety_checker_in_the_index_is_not_loaded_and_not_missed(folder: Path
         ),
     )
     assert ModelCache("cpu").load(folder_entry(folder), Path("/")).pipe.safety_checker is None
+
+
+def test_a_pipeline_inside_a_pipeline_is_refused_and_its_pickles_too(folder: Path) -> None:
+    inner = folder / "image_encoder" / "unet"
+    inner.mkdir(parents=True)
+    (folder / "image_encoder" / "model_index.json").write_text("{}")
+    edit(
+        folder / "model_index.json", lambda index: index.update(image_encoder=["diffusers", "StableDiffusionPipeline"])
+    )
+    assert "wants diffusers.StableDiffusionPipeline" in refusal(folder)
+    edit(folder / "model_index.json", lambda index: index.pop("image_encoder"))
+    check_folder(folder)
+    (inner / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04.")
+    assert "hides weights that are no safetensors" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("unet", ["transformers", "CLIPTextModel"]),
+        ("text_encoder", ["diffusers", "UNet2DConditionModel"]),
+        ("scheduler", ["diffusers", "AutoencoderKL"]),
+        ("vae", ["diffusers", "DDIMScheduler"]),
+        ("tokenizer", ["transformers", "AutoTokenizer"]),
+        ("helper", ["diffusers", "AutoPipelineForText2Image"]),
+        ("helper", ["transformers", "AutoModel"]),
+    ],
+)
+def test_each_component_may_only_be_what_its_name_says(folder: Path, part: str, value: list[str]) -> None:
+    edit(folder / "model_index.json", lambda index: index.update({part: value}))
+    assert f"component {part} wants {value[0]}.{value[1]}" in refusal(folder)
+
+
+def test_a_deep_configuration_is_refused(folder: Path) -> None:
+    (folder / "unet" / "config.json").write_text('{"a":' * 100_000)
+    assert "is not readable JSON" in refusal(folder)
