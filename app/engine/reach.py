@@ -14,6 +14,7 @@ import psutil
 from app.catalog import ModelEntry
 from app.confine import Walls
 from app.confine.memory import all_memory
+from app.core.environment import handed_on
 from app.core.settings import PROJECT_FOLDER, Settings
 from app.hub.disk import hub_cache, storage_folder
 from app.weights.loras import LORA_FOLDER
@@ -107,9 +108,8 @@ def child_environment(own: Mapping[str, str], scratch: Path) -> dict[str, str]:
 
     Its home and its temporary files are `scratch`; it asks no model hub.
     """
-    kept = {name: value for name, value in own.items() if _is_kept(name.upper())}
     folder = str(scratch)
-    return kept | {
+    return handed_on(own) | {
         "HOME": folder,
         "TMPDIR": folder,
         "XDG_CACHE_HOME": folder,
@@ -121,23 +121,6 @@ def child_environment(own: Mapping[str, str], scratch: Path) -> dict[str, str]:
     }
 
 
-KEPT = {
-    "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV", "LANG", "LANGUAGE", "TZ", "SYSTEMROOT", "WINDIR", "COMSPEC",
-    "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS", "PYTHONFAULTHANDLER", "PYTHONUTF8",
-    "MACHINE_SIZE", "DO_NOT_TRACK",
-}  # fmt: skip
-KEPT_BEGINNINGS = (
-    "LC_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "MALLOC_", "TORCH_", "PYTORCH_", "CUDA_",
-    "CUBLAS_", "CUDNN_", "NVIDIA_", "HSA_", "HIP_", "ROCR_", "MIOPEN_", "DIFFUSERS_", "TRANSFORMERS_", "SAFETENSORS_",
-)  # fmt: skip
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH", "URL")
-
-
-def _is_kept(name: str) -> bool:
-    secret = any(word in name for word in SECRET_WORDS)
-    return name in KEPT or (name.startswith(KEPT_BEGINNINGS) and not secret)
-
-
 def _matches(patterns: Iterable[str]) -> list[str]:
     return [path for pattern in patterns for path in glob.glob(pattern)]
 
@@ -147,7 +130,7 @@ def _private(settings: Settings) -> tuple[Path, ...]:
     url = settings.resolved_database_url
     database = [Path(url.removeprefix("sqlite:///"))] if url.startswith("sqlite:///") else []
     files = [settings.api_keys_file, settings.ui_auth_file, settings.drop_folder, *database]
-    home = Path(os.path.expanduser("~"))
+    home = Path(os.path.expanduser("~"))  # `Path.home` raises for a user without one
     folders = [settings.data_folder, settings.logs_folder, settings.output_folder, home]
     return tuple(path.resolve() for path in (*files, *folders) if path is not None)
 

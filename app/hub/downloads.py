@@ -12,13 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.environment import handed_on
 from app.core.errors import ModelBusy, NotDownloadable
 from app.core.schema import JobError
 from app.core.settings import PROJECT_FOLDER
 from app.hub.disk import HubModel, Presence, clean, on_disk
 
 RATE_SPAN_S = 10.0  # the speed shown is that of the last seconds
-SECRET_ENDINGS = ("_KEY", "_KEYS", "_KEYS_FILE", "_SECRET", "_PASSWORD", "DATABASE_URL")
+FOR_THE_HUB = {
+    "HOME", "USERPROFILE", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", "HF_HOME", "HF_TOKEN", "HF_TOKEN_PATH",
+    "HF_ENDPOINT", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+    "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+}  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -228,8 +233,8 @@ class Downloads:
 
 
 def child_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """What this process has, less the service's secrets. The hub's token stays: it is needed here and only here."""
-    kept = {name: value for name, value in own.items() if not name.upper().endswith(SECRET_ENDINGS)}
+    """What computing and the network need. The hub's token is needed here, and only here; no other secret is."""
+    kept = handed_on(own, more=FOR_THE_HUB)
     # The service itself runs offline towards the hub; what it may download was decided before.
     online = {name: value for name, value in kept.items() if name not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
     # The hub hears which model is wanted, and nothing about this machine or its user.

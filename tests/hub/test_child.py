@@ -62,8 +62,10 @@ def test_it_ends_with_its_parent_and_keeps_what_came(hub: Hub, wanted: Wanted) -
 
 
 def test_the_childs_environment_has_the_hubs_login_but_not_the_services_secrets() -> None:
-    own = {"HF_TOKEN": "t", "HF_HUB_OFFLINE": "1", "ATELIER_API_KEY": "k", "ATELIER_DATABASE_URL": "u", "PATH": "p"}
-    assert child_environment(own) == {"HF_TOKEN": "t", "PATH": "p", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    needed = {"HF_TOKEN": "t", "PATH": "p", "https_proxy": "x", "HF_ENDPOINT": "e", "HF_HUB_DOWNLOAD_TIMEOUT": "9"}
+    others = {"ATELIER_API_KEY": "k", "ATELIER_DATABASE_URL": "u", "PGPASSWORD": "g", "AWS_SESSION_TOKEN": "a"}
+    own = needed | others | {"HF_HUB_OFFLINE": "1", "SSH_AUTH_SOCK": "s"}
+    assert child_environment(own) == needed | {"HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def test_the_hub_is_asked_for_the_model_and_nothing_else(hub: Hub) -> None:
