@@ -102,6 +102,6 @@ class Place:
 
 def _first_failure(output: Path) -> str:
     for line in output.read_text("utf-8", "replace").splitlines():
-        if line.startswith(("FAILED ", "ERROR ")):
+        if line.startswith(("FAILED tests/", "ERROR tests/")):
             return line.split(" - ")[0].split(" ", 1)[1]
     return "the tests could not start"

@@ -121,3 +121,16 @@ def test_folders_with_the_names_of_claims_and_heartbeats_stop_nothing(tmp_path: 
     assert one.take_over_from_the_dead() == []
     assert one.mine() == []
     assert [name.stem.split("-")[5] for name in one.waiting()] == ["1"]
+
+
+def test_each_beat_renews_the_heartbeat_and_leaves_nothing_open(tmp_path: Path) -> None:
+    one, two = Claims(tmp_path, dead_after_s=30), Claims(tmp_path, dead_after_s=30)
+    one.beat()
+    drop(tmp_path, "1")
+    one.take(one.waiting()[0])
+    opened = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        os.utime(tmp_path / f".watcher-{one.claimant}", (1000, 1000))
+        one.beat()
+    assert two.take_over_from_the_dead() == []
+    assert len(os.listdir("/proc/self/fd")) == opened

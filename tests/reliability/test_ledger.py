@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.ledger import Row, WrongLedger, exists, missing_tests, read_rows, read_tables
+from tests.reliability.page import PAGE, page
 
 
 def test_every_test_that_the_ledger_names_exists() -> None:
@@ -47,3 +48,7 @@ def test_a_row_that_says_too_little_is_refused(text: str, wrong: str, tmp_path: 
     (tmp_path / "area.toml").write_text(f"[[row]]\n{text}\n")
     with pytest.raises(WrongLedger, match=wrong):
         read_rows(tmp_path)
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run: python -m tests.reliability"

@@ -337,3 +337,13 @@ def test_a_proxy_is_believed_only_if_the_owner_named_it(tmp_path: Path, service:
                 entered = http.post(page.url + "/login", data=wrong | {"password": "x"}, headers=sent)
                 assert entered.status_code == 200
                 assert "evil.example" not in entered.text
+
+
+def test_a_blank_line_or_a_remark_in_the_login_file_hides_nobody_below_it(tmp_path: Path) -> None:
+    file = tmp_path / "people"
+    add_user(file, "anna", "a long password")
+    first = file.read_text()
+    file.unlink()
+    add_user(file, "bert", "another password", Role.ADMIN)
+    file.write_text(f"# the team\n\n{first}\n   \n# later\n{file.read_text()}")
+    assert set(read_auth_file(file)) == {"anna", "bert"}
