@@ -128,6 +128,22 @@ def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: Mak
     assert engine.status().restarts == 1
 
 
+SILENT_LOAD = """
+import sys, time
+from app.engine.testing import FastMaker, serve
+class Quiet(FastMaker):
+    def load(self, *arguments):
+        time.sleep(4)
+serve(Quiet, sys.argv[1:])
+"""
+
+
+def test_a_child_that_took_its_job_may_load_in_silence(make_engine: MakeEngine) -> None:
+    engine = make_engine(command=[sys.executable, "-c", SILENT_LOAD], denoise_timeout_s=2)
+    assert works(engine)
+    assert engine.status().restarts == 0
+
+
 def test_a_child_that_freezes_while_it_loads_is_replaced_long_before_loading_may_take(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
