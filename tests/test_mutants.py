@@ -4,8 +4,9 @@ from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT
-from benchmarks.mutants.results import Result, load, page, save
+from benchmarks.mutants.results import Result, load, page, read_explained, save
 from benchmarks.mutants.targets import read_fixed, read_groups
+from tests.reliability.ledger import exists
 
 SOURCE = b'''"""A docstring with 1 < 2."""
 LIMIT = 2
@@ -55,12 +56,18 @@ def test_every_target_exists_and_every_fixed_change_fits_the_code() -> None:
         assert (ROOT / fixed.file).read_text("utf-8").count(fixed.find) == 1, f"{fixed.what}: {fixed.find}"
 
 
+def test_a_survivor_has_a_reason_or_a_test_that_exists() -> None:
+    for row in read_explained():
+        assert set(row) in ({"file", "before", "after", "why"}, {"file", "before", "after", "test"}), row
+        assert "test" not in row or exists(row["test"]), row
+
+
 def test_a_survivor_is_on_the_page_and_a_noticed_change_only_counted(tmp_path: Path) -> None:
     before, after = b"def f():\n    return 1\n", b"def f():\n    return 2\n"
     seen = Result.of("jobs", "app/a.py", 2, "one more", before, after, "failed", "tests/a.py::test_a", 1.0)
     missed = Result.of("jobs", "app/b.py", 2, "one more", before, after, "passed", "", 1.0)
     save([seen, missed], tmp_path / "mutants.json")
     written = page(load(tmp_path / "mutants.json"))
-    assert "| jobs | 2 | 1 | 0 | 1 | 50% |" in written
+    assert "| jobs | 2 | 1 | 0 | 0 | 1 | 50% |" in written
     assert "| app/b.py | `return 1` → `return 2` | **a test is missing** |" in written
     assert "app/a.py" not in written

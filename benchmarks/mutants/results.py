@@ -69,29 +69,32 @@ def load(file: Path) -> list[Result]:
 
 def page(results: list[Result]) -> str:
     """The page as Markdown."""
-    reasons = {(row["file"], row["after"]): row["why"] for row in _explained()}
-    survivors = [result for result in results if not result.noticed]
-    explained = [result for result in survivors if (result.file, result.change[1]) in reasons]
+    reasons = {(row["file"], row["before"], row["after"]): row for row in read_explained()}
+    survivors = [(result, reasons.get((result.file, *result.change), {})) for result in results if not result.noticed]
     tried, noticed = Counter(result.group for result in results), Counter(r.group for r in results if r.noticed)
-    harmless = Counter(result.group for result in explained)
-    lines = [HEAD, "\n| modules | tried | noticed | harmless | missing | share |\n|---|---|---|---|---|---|\n"]
+    since = Counter(result.group for result, reason in survivors if "test" in reason)
+    harmless = Counter(result.group for result, reason in survivors if "why" in reason)
+    lines = [
+        HEAD,
+        "\n| modules | tried | noticed | since then | harmless | missing | share |\n|---|---|---|---|---|---|---|\n",
+    ]
     for group, count in tried.items():
-        real = count - harmless[group]
-        share = f"{noticed[group] / real:.0%}" if real else "–"
+        real, seen = count - harmless[group], noticed[group] + since[group]
+        share = f"{seen / real:.0%}" if real else "–"
         lines.append(
-            f"| {group} | {count} | {noticed[group]} | {harmless[group]} | {real - noticed[group]} | {share} |\n"
+            f"| {group} | {count} | {noticed[group]} | {since[group]} | {harmless[group]} | {real - seen} | {share} |\n"
         )
     lines.append(
-        "\nThe share is of the changes that are not harmless.\n\n## Survivors\n\n"
-        "| where | change | why |\n|---|---|---|\n"
+        "\n*Since then*: survived, and is noticed by a test that was written for it. The share is of the changes that "
+        "are not harmless.\n\n## Survivors\n\n| where | change | why, or the test |\n|---|---|---|\n"
     )
-    for result in survivors:
-        why = reasons.get((result.file, result.change[1]), "**a test is missing**")
+    for result, reason in survivors:
+        told = reason.get("why") or reason.get("test", "").rpartition("::")[2].replace("_", " ")
         before, after = (text.replace("|", "\\|").replace("`", "'") for text in result.change)
-        lines.append(f"| {result.file} | `{before}` → `{after}` | {why} |\n")
+        lines.append(f"| {result.file} | `{before}` → `{after}` | {told or '**a test is missing**'} |\n")
     return "".join(lines)
 
 
-def _explained() -> list[dict[str, str]]:
-    """Survivors that change nothing anybody could notice: file, the line after the change, why."""
+def read_explained() -> list[dict[str, str]]:
+    """Survivors by file and the line before and after: `why` it is harmless, or the `test` that notices it now."""
     return tomllib.loads(EXPLAINED.read_text("utf-8")).get("row", []) if EXPLAINED.exists() else []
