@@ -289,6 +289,27 @@ def test_a_frame_of_another_job_ends_the_run(make_engine: MakeEngine) -> None:
         engine.run([a_job()], ignore, nobody)
 
 
+OUT_OF_ORDER = """
+import sys
+from dataclasses import replace
+from app.engine.testing import FastMaker, serve
+class Confused(FastMaker):
+    def make(self, *arguments):
+        outcomes = super().make(*arguments)
+        return [replace(outcome, pictures=({pictures})) for outcome in outcomes]
+serve(Confused, sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "pictures", ["outcome.pictures[::-1]", "outcome.pictures[:1] * 2", "outcome.pictures * 2", "outcome.pictures[:1]"]
+)
+def test_pictures_that_come_twice_too_few_or_out_of_order_end_the_run(make_engine: MakeEngine, pictures: str) -> None:
+    engine = make_engine(command=[sys.executable, "-c", OUT_OF_ORDER.format(pictures=pictures)])
+    with pytest.raises(EngineCrashed, match="pictures of"):
+        engine.run([a_job(num_images=2)], ignore, nobody)
+
+
 def test_close_ends_a_run_of_another_thread(engine: LocalEngine) -> None:
     engine.start()
     closer = threading.Timer(0.3, engine.close)
