@@ -143,7 +143,7 @@ def test_whatever_is_opened_besides_the_page_has_no_rights(http: requests.Sessio
 
 def test_beyond_loopback_it_refuses_to_start_without_a_login(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.ui", "--host", "0.0.0.0", "--port", "0"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=160, check=False)
     assert done.returncode == 1
     assert "--auth-file" in done.stderr
 
@@ -161,9 +161,11 @@ def test_with_a_login_file_nobody_passes_without_the_password(tmp_path: Path, se
         assert session.post(page.url + EVENTS_PATH, json={"data": []}).status_code == 401
         sent = session.get(page.url + "/", headers={"Accept": "text/html"})
         assert sent.url.endswith("/login")
-        for _ in range(3):
+        told = set()
+        while "4" not in told:  # a pause that a busy machine does not sleep through
             wrong = session.post(page.url + "/login", data={"name": "ada", "password": "wrong"})
-            assert wrong.status_code == 401
+            assert wrong.status_code in (401, 429)
+            told.add(wrong.headers.get("Retry-After"))
         hasty = session.post(page.url + "/login", data={"name": "ada", "password": "correct horse"})
         assert hasty.status_code == 429
         assert int(hasty.headers["Retry-After"]) >= 1
@@ -189,5 +191,5 @@ def test_the_page_loads_neither_torch_nor_flask_nor_the_services_rooms() -> None
         "import sys, app.ui.server; bad = ('torch', 'flask', 'diffusers', 'app.service', 'app.jobs', 'app.library');"
         "print([name for name in bad if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=160)
     assert done.stdout.strip() == "[]", done.stderr
