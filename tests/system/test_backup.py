@@ -50,7 +50,7 @@ def until_all_finished(client: ImageServiceClient, ids: list[str]) -> None:
 def test_a_backup_under_load_is_restored_after_everything_was_lost_and_the_queue_goes_on(
     tmp_path: Path, models_folder: Path
 ) -> None:
-    service = RunningService(tmp_path, MODELS_FOLDER=str(models_folder))
+    service = RunningService(tmp_path, MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one")
     backup = tmp_path / "elsewhere" / "night.db"
     backup.parent.mkdir()
     acknowledged: list[str] = []

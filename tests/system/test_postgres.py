@@ -77,7 +77,12 @@ def submit(client: ImageServiceClient, prompt: str, key: str, **changes: int) ->
 def test_the_service_survives_restarts_of_postgresql_without_losing_or_doubling_a_job(
     tmp_path: Path, models_folder: Path, server: OwnServer, database: sqlalchemy.Engine
 ) -> None:
-    settings = {"DATABASE_URL": server.url, "MODELS_FOLDER": str(models_folder), "LEASE_S": str(LEASE_S)}
+    settings = {
+        "DATABASE_URL": server.url,
+        "MODELS_FOLDER": str(models_folder),
+        "DEFAULT_MODEL": "one",
+        "LEASE_S": str(LEASE_S),
+    }
     table = JobTable(database, boot_id="tests")
     with RunningService(tmp_path, **settings) as service, ImageServiceClient(service.url) as client:
         ids = []
@@ -117,6 +122,7 @@ def test_two_services_whose_clocks_disagree_share_the_work_and_take_over_from_on
     settings = {
         "DATABASE_URL": server.url,
         "MODELS_FOLDER": str(models_folder),
+        "DEFAULT_MODEL": "one",
         "OUTPUT_FOLDER": str(tmp_path / "output"),
         "LEASE_S": str(LEASE_S),
     }
