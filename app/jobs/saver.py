@@ -76,11 +76,6 @@ class Saver:
         """The job ended otherwise: remove what was written of it."""
         self._waiting.put(partial(self._discard, job))
 
-    def refused(self, job_id: str) -> bool:
-        """True if a picture of this job could not be saved: making the others would be in vain. Any thread."""
-        shelf = self._shelves.get(job_id)
-        return shelf is not None and shelf.problem is not None
-
     def close(self) -> None:
         """Save what is there, then end."""
         self._waiting.put(None)

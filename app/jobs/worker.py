@@ -148,7 +148,7 @@ class EngineWorker:
             made = self.engine.run(
                 jobs,
                 shared.live.step,
-                lambda job_id: self._let_go(job_id) or saver.refused(job_id),
+                self._let_go,
                 lambda job_id, picture: saver.take(by_id[job_id], picture),
             )
         except EngineCrashed as error:
@@ -180,9 +180,6 @@ class EngineWorker:
 
     def _take(self, job: Job, outcome: Outcome | None, saver: Saver) -> bool:
         """True if the saver finishes the job; else it is settled."""
-        if outcome is not None and saver.refused(job.id) and outcome.error is None:
-            saver.finish(job, outcome)  # cancelled by us, for its pictures cannot be saved
-            return True
         if outcome is None:
             self._fail([job], JobError(code=GenerationFailed.code, message="The engine gave no answer for this job."))
         elif outcome.cancelled and self._shared.stopping.letting_go.is_set():
