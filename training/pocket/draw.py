@@ -98,10 +98,19 @@ def thing(noun: str, colour: str | None) -> Image.Image:
     return recoloured(picture, colour)
 
 
-def paste(canvas: Image.Image, noun: str, colour: str | None, centre: tuple[float, float], side: float) -> None:
+def paste(
+    canvas: Image.Image,
+    noun: str,
+    colour: str | None,
+    centre: tuple[float, float],
+    side: float,
+    mirrored: bool = False,
+) -> None:
     """Paste the noun centred at `centre` (pixels) with its longer side `side` pixels."""
     width = max(4, round(side))
     picture = thing(noun, colour).resize(
         (width, width), Image.Resampling.BOX if width < 64 else Image.Resampling.BILINEAR
     )
+    if mirrored:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     canvas.paste(picture, (round(centre[0] - width / 2), round(centre[1] - width / 2)), picture)

@@ -157,8 +157,11 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps(named, indent=2), encoding="utf-8")
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py)."""
+def load_tokenizer(folder: Path, length: int = LENGTH) -> PreTrainedTokenizerFast:
+    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py).
+
+    `length` is how many positions the text encoder has.
+    """
     if not (folder / "vocab.json").exists():
         write_tokenizer(folder)
     plain = CLIPTokenizer.from_pretrained(str(folder))
@@ -166,7 +169,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     inside.normalizer = normalizers.Sequence([inside.normalizer, reading()])
     return PreTrainedTokenizerFast(
         tokenizer_object=inside,
-        model_max_length=LENGTH,
+        model_max_length=length,
         words_max_length=WORDS,  # read by Atelier, see app/diffusion/word_room.py
         bos_token=plain.bos_token,
         eos_token=plain.eos_token,
@@ -176,7 +179,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     )
 
 
-def token_ids(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
-    """Padded to LENGTH as the pipeline pads them, but cut so that the layout positions stay free."""
+def token_ids(tokenizer: PreTrainedTokenizerFast, texts: list[str], length: int = LENGTH) -> list[list[int]]:
+    """Padded to `length` as the pipeline pads them, but cut so that the layout positions stay free."""
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
-    return [row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows]
+    return [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
