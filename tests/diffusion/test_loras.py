@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from app.catalog import Catalog, ModelEntry, folder_entry
 from app.core.batching import batch_key
@@ -241,3 +242,14 @@ def test_a_model_in_fp8_refuses_loras_and_draws_on(models: Path, ask: Ask) -> No
     with pytest.raises(ModelRefused, match="takes no LoRA"):
         generate(laid_out, ask("a red apple<lora:ink:1>"))
     assert generate(laid_out, ask())[0].rgb == before
+
+
+def test_a_tensor_of_an_unknown_kind_is_refused_and_not_passed_over(tiny: LoadedModel, models: Path, ask: Ask) -> None:
+    file = save_lora(models / "loras" / "odd.safetensors")
+    tensors = load_file(file) | {"unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.diff": torch.zeros(1)}
+    save_file(tensors, file)
+    try:
+        with pytest.raises(ModelRefused, match=r"has a tensor of a kind that is not used here: .*attn1.to_q.diff"):
+            generate(tiny, ask("a cat <lora:odd:1>"))
+    finally:
+        file.unlink()
