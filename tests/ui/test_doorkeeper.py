@@ -47,7 +47,7 @@ def call(app: Any, path: str = "/", method: str = "GET", kind: str = "http", **h
     named = {"host": OWN} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
         "type": kind, "path": path, "method": method, "query_string": b"", "scheme": "http", "server": ("x", 1),
-        "headers": [(name.encode(), value.encode()) for name, value in named.items() if value is not None],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }  # fmt: skip
     if kind == "websocket":
         del scope["method"]
