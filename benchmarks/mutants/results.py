@@ -19,6 +19,9 @@ HEAD = """# Mutations
 value, a statement) and runs the module's tests. A change that no test notices has survived; here each survivor is
 listed, with why it does not matter or that a test is still missing. Texts, log lines, annotations and the numbers that
 tune (sizes, pauses) are not changed. This page is made by `python -m benchmarks.mutants --page FILE…`.
+
+The table counts a sample by chance and the changes by hand of `benchmarks/mutants/fixed.toml` that were made in the
+same session; the whole of a module is tried by naming its group without `--sample`.
 """
 
 
