@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.mutants.place import ROOT
+from benchmarks.mutants.targets import read_groups
 
 PAGE = ROOT / "docs" / "mutations.md"
 EXPLAINED = Path(__file__).parent / "explained.toml"
@@ -87,6 +88,9 @@ def page(results: list[Result]) -> str:
         lines.append(
             f"| {group} | {count} | {noticed[group]} | {since[group]} | {harmless[group]} | {real - seen} | {share} |\n"
         )
+    lines += [
+        f"| {group.name} | none yet | – | – | – | – | – |\n" for group in read_groups() if group.name not in tried
+    ]
     lines.append(
         "\n*Since then*: survived, and is noticed by a test that was written for it. The share is of the changes that "
         "are not harmless.\n\n## Survivors\n\n| where | change | why, or the test |\n|---|---|---|\n"
