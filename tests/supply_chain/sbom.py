@@ -11,8 +11,9 @@ SBOM = ROOT / "docs" / "sbom.cdx.json"
 def with_licences(bill: dict[str, Any]) -> dict[str, Any]:
     """The bill with the licences that the installed packages name, and without the places they could come from."""
     seen: dict[str, dict[str, Any]] = {}
+    for part in (*bill["components"], *bill["metadata"].get("tools", {}).get("components", ())):
+        part.pop("externalReferences", None)
     for component in bill["components"]:
-        component.pop("externalReferences", None)
         component.pop("description", None)
         component["bom-ref"] = component["purl"]
         licence = licence_of(component["name"])
