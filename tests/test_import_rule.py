@@ -22,17 +22,17 @@ ALLOWED = {
     "client_stream": set(),
     "client": {"client_stream"},
     "dropfolder": {"client"},
-    "cli": {"confine", "client", "dropfolder", "catalog", "tiers", "ui"},
+    "cli": {"confine", "client", "dropfolder", "catalog", "tiers"},
     "ui": {"client"},
     "database": set(),
     "migrations": {"database"},
-    "image_rows": {"database"},
+    "image_rows": set(),
     "diffusion": {"picture", "shipped", "catalog", "families", "tiers", "weights", "hub"},
     "engine": {"diffusion", "catalog", "confine", "hub", "weights"},
     "confine": set(),
-    "jobs": {"engine", "database", "migrations", "image_rows", "catalog", "library"},
-    "library": {"engine", "database", "migrations", "image_rows", "picture"},
-    "service": {"jobs", "library", "catalog", "tiers", "picture", "database", "hub"},
+    "jobs": {"engine", "database", "image_rows", "catalog"},
+    "library": {"engine", "database", "image_rows", "picture"},
+    "service": {"jobs", "library", "catalog", "picture", "database", "hub"},
 }
 LIBRARIES = {
     "torch": {"diffusion"},
@@ -108,6 +108,21 @@ def test_a_room_imports_only_what_stands_below_it(room: str) -> None:
             elif parts[0] in LIBRARIES and room not in LIBRARIES[parts[0]]:
                 wrong.append(f"{file.relative_to(ROOT)}:{line} imports {module}")
     assert wrong == []
+
+
+def test_no_room_may_import_what_it_does_not() -> None:
+    used: dict[str, set[str]] = {room: set() for room in ALLOWED}
+    for file in files():
+        for module, _, _ in imports_of(file):
+            parts = module.split(".")
+            if parts[0] == "app" and len(parts) > 1 and parts[1] in rooms():
+                used.setdefault(room_of(file), set()).add(parts[1])
+    assert {room: below - used[room] for room, below in ALLOWED.items() if below - used[room]} == {}
+
+
+def test_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    assert [room for room in ALLOWED if f"`app/{room}`" not in page and f"`app/{room}.py`" not in page] == []
 
 
 def test_the_rule_has_no_cycles() -> None:
