@@ -77,7 +77,11 @@ def generate_batch(
 
 def _delivered(made: Made, asked: GenerationRequest) -> Made:
     size = asked.width or 0, asked.height or 0
-    return replace(made, pictures=tuple(delivered(picture, *size) for picture in made.pictures))
+    try:
+        return replace(made, pictures=tuple(delivered(picture, *size) for picture in made.pictures))
+    except MemoryError:  # what was drawn is small, what was asked for need not be
+        words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
+        return replace(made, pictures=(), error=OutOfMemory(words, hint="Try a smaller size or fewer images."))
 
 
 def _with_retry(

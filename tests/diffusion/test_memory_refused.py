@@ -12,13 +12,14 @@ STORY = """
 import resource, sys
 from app import DiffusionService
 service = DiffusionService(output_dir=sys.argv[1])
-assert service.load_model("pocket")[0]
-assert service.generate_image(prompt="a cat", seed=1)["success"]
+assert service.load_model("models/pocket")[0]  # as a folder of the user's: it is drawn at any size, not enlarged
+small = {"prompt": "a cat", "seed": 1, "num_inference_steps": 2, "width": 128, "height": 128}
+assert service.generate_image(**small)["success"]
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 4 * 2**20, resource.RLIM_INFINITY))
-refused = service.generate_image(prompt="a cat", seed=1, width=512, height=512)
+refused = service.generate_image(**small | {"width": 512, "height": 512})
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-again = service.generate_image(prompt="a cat", seed=1)
+again = service.generate_image(**small)
 print(refused["success"], again["success"], refused["message"])
 """
 

@@ -70,7 +70,9 @@ def run_example(folder: Path, models: Path) -> str:
     command = [sys.executable, "-W", "error::FutureWarning", "-c", EXAMPLE]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # Where torchao is installed, torch and diffusers tell what it lacks; that is not ours.
+    ours = [line for line in done.stderr.splitlines() if "torchao" not in line and "torch/utils/_pytree" not in line]
+    assert ours == []
     return done.stdout
 
 

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from app.catalog import ModelEntry
+from app.core.errors import OutOfMemory
 from app.core.schema import GenerationRequest
 from app.core.settings import PROJECT_FOLDER
 from app.diffusion import DiffusionService
 from app.diffusion.cache import ModelCache
-from app.diffusion.generate import generate
+from app.diffusion.generate import generate, generate_batch
+from app.diffusion.pipelines import LoadedModel
 from app.picture import infotext
 from app.picture.fit import cover
 from app.picture.png import inspect
@@ -46,3 +49,17 @@ def test_the_shipped_model_draws_512_and_says_how_and_its_recipe_makes_it_again(
     assert isinstance(again, GenerationRequest)
     fields = again.model_dump(exclude={"num_images", "extra"})
     assert service.generate_image(**fields)["images"][0].tobytes() == result["images"][0].tobytes()
+
+
+def test_memory_that_runs_out_while_a_picture_is_enlarged_fails_that_picture_alone(
+    loaded: LoadedModel, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.diffusion.generate.delivered", refused)
+        [made] = generate_batch(loaded, [ask()])
+    assert made.pictures == ()
+    assert isinstance(made.error, OutOfMemory)
+    assert generate_batch(loaded, [ask()])[0].error is None

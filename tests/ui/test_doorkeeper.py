@@ -1,6 +1,5 @@
 """The doorkeeper and the login gate, asked directly: each header, each address, each kind of call."""
 
-import asyncio
 import socket
 from typing import Any
 
@@ -21,6 +20,7 @@ from app.ui.security import (
     host_names,
 )
 from app.ui.visitors import PERSON
+from tests.loops import run_apart
 
 OWN = "127.0.0.1:7860"
 LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
@@ -59,7 +59,7 @@ def call(app: Any, path: str = "/", method: str = "GET", kind: str = "http", **h
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    asyncio.run(app(scope, receive, send))
+    run_apart(app(scope, receive, send))
     if not sent:
         return {"type": "nothing", "status": 0, "headers": {}}
     told = {name.decode(): value.decode() for name, value in sent[0].get("headers", ())}

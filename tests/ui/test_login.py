@@ -32,6 +32,7 @@ from app.ui.roles import CURRENT_ROLE, Role, RoleClient
 from app.ui.security import MAX_SESSIONS, SESSION_S, Sessions
 from app.ui.strings import Strings
 from app.ui.visitors import address_of
+from tests.loops import run_apart
 from tests.running import RunningPage, RunningService
 from tests.ui.calls import functions_of
 
@@ -220,7 +221,7 @@ def test_many_logins_at_once_are_checked_two_at_a_time_and_the_rest_told_to_come
     async def all_at_once() -> list[httpx.Response]:
         return await asyncio.gather(*(enter(number) for number in range(CHECKS_AT_ONCE + MOST_WAITING + 4)))
 
-    answers = asyncio.run(all_at_once())
+    answers = run_apart(all_at_once())
     statuses = [answer.status_code for answer in answers]
     assert most[0] <= CHECKS_AT_ONCE
     assert statuses.count(503) == 4

@@ -1,6 +1,5 @@
 """The page's tools for assistants, called by the official client of the protocol."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.loops import run_apart
 from tests.running import RunningPage, RunningService
 
 
@@ -36,7 +36,7 @@ def talk(address: str, *calls: tuple[str, dict[str, Any]]) -> tuple[list[str], l
             answers = [await session.call_tool(name, arguments) for name, arguments in calls]
             return tools, [json.loads(answer.content[0].text) for answer in answers]  # type: ignore[union-attr]
 
-    return asyncio.run(run())
+    return run_apart(run())
 
 
 def test_an_assistant_finds_three_tools_and_no_function_of_the_page(address: str) -> None:
