@@ -31,10 +31,11 @@ from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import newest_version, upgrade
-from app.service import Parts, addresses, backups, create_app, data_lock, private_data
-from app.service.key_ring import KeyRing, ring_of
-from app.service.keys import ApiKeys, Scope, keys_file, new_key
+from app.service import Parts, create_app
+from app.service.http.key_ring import KeyRing, ring_of
+from app.service.http.keys import ApiKeys, Scope, keys_file, new_key
 from app.service.model_events import tell_download
+from app.service.serving import addresses, backups, data_lock, private_data
 from app.shipped import unpack_shipped
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return service
 
     # Imported by name: gunicorn cannot even be imported on Windows.
-    importlib.import_module(f"app.service.{web_server(settings)}_server").serve(settings, build)
+    importlib.import_module(f"app.service.serving.{web_server(settings)}_server").serve(settings, build)
     return 0
 
 

@@ -5,7 +5,7 @@ import pytest
 from app.catalog import Catalog
 from app.core.settings import PROJECT_FOLDER, MachineSize, Settings, Tier
 from app.tiers.choose import Room, choose, expected, ladder, lower
-from app.tiers.parts import Parts, guessed_parts, parts_of_entry
+from app.tiers.model_parts import ModelParts, guessed_parts, parts_of_entry
 from app.tiers.plan import Plan
 
 GIB = 2**30
@@ -16,7 +16,7 @@ def room(ram: float, vram: float | None = None, **more: object) -> Room:
     return Room(int(ram * GIB), None if vram is None else int(vram * GIB), **more)
 
 
-def listed(key: str) -> tuple[Parts, int]:
+def listed(key: str) -> tuple[ModelParts, int]:
     """Parts and pixels of a shipped catalog entry."""
     entry = Catalog(Settings(models_folder=PROJECT_FOLDER / "models")).get(key)
     parts = parts_of_entry(entry)
@@ -134,7 +134,7 @@ def test_every_step_down_needs_less_until_there_is_none(where: Room) -> None:
 
 
 def test_a_denoiser_from_a_file_of_its_own_keeps_its_number_format() -> None:
-    parts = Parts(1, 1, 1, 1, one_file=True)
+    parts = ModelParts(1, 1, 1, 1, one_file=True)
     assert all(item.tier not in (Tier.FP8, Tier.INT8) for item in ladder(parts, room(8), ("torchao",)))
 
 

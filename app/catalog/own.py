@@ -14,7 +14,7 @@ from app.core.errors import ModelRefused
 from app.core.names import is_clean, shown_name
 from app.families import STABLE_DIFFUSION, family_of, is_known
 from app.hub.disk import Presence, on_disk, repositories, storage_folder
-from app.hub.plan import read_plan
+from app.hub.download_plan import read_plan
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
 

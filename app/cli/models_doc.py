@@ -8,7 +8,7 @@ from app.catalog import Catalog, ModelEntry
 from app.cli.common import shown_size
 from app.core.settings import PROJECT_FOLDER, Settings, Tier
 from app.tiers.choose import Room, expected
-from app.tiers.parts import Parts, parts_of_entry
+from app.tiers.model_parts import ModelParts, parts_of_entry
 from app.tiers.plan import Plan
 
 PAGE = PROJECT_FOLDER / "docs" / "models.md"
@@ -65,7 +65,7 @@ def _sizes(entry: ModelEntry) -> Sequence[str]:
     )
 
 
-def _on_cpu(parts: Parts, pixels: int) -> Plan:
+def _on_cpu(parts: ModelParts, pixels: int) -> Plan:
     return expected(Plan(Tier.RELEASED, half=True), parts, CPU, pixels)
 
 

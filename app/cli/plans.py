@@ -9,7 +9,7 @@ from app.catalog import ModelEntry
 from app.cli.machine import Machine
 from app.core.settings import MachineSize, Tier
 from app.tiers.choose import Room, choose, gigabytes
-from app.tiers.parts import parts_of_entry
+from app.tiers.model_parts import parts_of_entry
 from app.tiers.plan import PACKAGES, WORDS, Plan
 
 GIB = 2**30

@@ -7,7 +7,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Page(Generic[Item]):
+class ListPage(Generic[Item]):
     """Some items in order, and where to go on: `next` is the cursor of the next page, or None at the end."""
 
     items: tuple[Item, ...] = ()

@@ -29,7 +29,7 @@ jobs = Table(
     Column("origin", String(40), nullable=False),
     Column("state", String(12), nullable=False),
     Column("priority", Integer, nullable=False, default=0),
-    Column("caller", String(64), nullable=False, server_default=""),  # whose job it is: see app/service/callers.py
+    Column("caller", String(64), nullable=False, server_default=""),  # whose job it is: see app/service/http/callers.py
     Column("turn", Integer, nullable=False, server_default="0"),  # place among the callers: see app/jobs/turns.py
     Column("model", String(200), nullable=False),
     Column("batch_key", String(64), nullable=False),

@@ -26,7 +26,7 @@ from app.diffusion.shared import SharedParts, bytes_of
 from app.diffusion.single_file import CheckedFile
 from app.diffusion.stamps import Stamp, stamp
 from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
-from app.tiers.parts import Parts
+from app.tiers.model_parts import ModelParts
 from app.tiers.plan import Plan
 
 NOTHING_LOWER = "A smaller model would need less; so would other programs that are closed."
@@ -38,7 +38,7 @@ class _Source:
 
     entry: ModelEntry
     checked: Checked
-    parts: Parts
+    parts: ModelParts
     folder: Path
     on_event: OnEvent | None
     stamp: Stamp

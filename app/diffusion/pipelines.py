@@ -31,7 +31,7 @@ from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.hub.disk import Presence, on_disk
 from app.hub.fetch import fetch
-from app.tiers.parts import Parts, guessed_parts, parts_of, role_of
+from app.tiers.model_parts import ModelParts, guessed_parts, parts_of, role_of
 from app.tiers.plan import PACKAGES, Plan
 from app.weights.header import read_header
 
@@ -107,7 +107,7 @@ def _hub_folder(entry: ModelEntry, on_event: OnEvent | None, download: bool) -> 
     )
 
 
-def parts_of_checked(checked: Checked) -> Parts:
+def parts_of_checked(checked: Checked) -> ModelParts:
     """What a model's parts hold, by the headers of its files."""
     if isinstance(checked, CheckedFile):
         return guessed_parts(checked.parameters, checked.pipeline)

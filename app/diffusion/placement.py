@@ -15,7 +15,7 @@ from app.diffusion.kinds import Pipeline
 from app.diffusion.machine import BF16_MIN_PARAMETERS, choose_dtype, memory
 from app.diffusion.released import ReadAgain, ReleasedEncoders
 from app.tiers.choose import Room
-from app.tiers.parts import role_of
+from app.tiers.model_parts import role_of
 from app.tiers.plan import PACKAGES, REQUIREMENTS_FILE, Plan
 
 STORAGE_8_BIT = torch.float8_e4m3fn

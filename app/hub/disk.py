@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Protocol
 
 from app.hub.alone import alone
-from app.hub.plan import PLAN_FILE, Plan, PlannedFile, is_commit, is_inside, is_revision, read_json, read_plan
+from app.hub.download_plan import (
+    PLAN_FILE,
+    DownloadPlan,
+    PlannedFile,
+    is_commit,
+    is_inside,
+    is_revision,
+    read_json,
+    read_plan,
+)
 
 DEFAULT_REVISION = "main"
 INCOMPLETE = ".incomplete"
@@ -128,7 +137,7 @@ def repositories() -> list[str]:
     return [folder.name.removeprefix("models--").replace("--", "/", 1) for folder in folders]
 
 
-def _against_plan(storage: Path, plan: Plan) -> OnDisk:
+def _against_plan(storage: Path, plan: DownloadPlan) -> OnDisk:
     folder = storage / "snapshots" / plan.commit
     whole = all(_is_whole(folder / file.path, file.size) for file in plan.files)
     if whole:

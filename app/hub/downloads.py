@@ -43,7 +43,7 @@ class DownloadState:
     error: JobError | None = None
 
 
-class Pace:
+class Speed:
     """Speed and time left, from the bytes of the last seconds."""
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ class Downloads:
 
     def _listen(self, order: _Order, child: "subprocess.Popen[str]") -> dict[str, Any]:
         """Tell the child's progress; its last line."""
-        pace, last = Pace(), dict[str, Any]()
+        pace, last = Speed(), dict[str, Any]()
         for line in child.stdout or ():
             last = _line(line)
             if last.get("kind") == "progress":

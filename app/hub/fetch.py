@@ -26,7 +26,7 @@ from app.core.errors import DiskFull, DownloadFailed, ModelNotInstalled, ModelRe
 from app.hub.alone import alone
 from app.hub.choose import other_variants, wanted_files
 from app.hub.disk import DEFAULT_REVISION, HubModel, bytes_present, on_disk, storage_folder
-from app.hub.plan import Plan, PlannedFile
+from app.hub.download_plan import DownloadPlan, PlannedFile
 from app.hub.transfer import FileTransfer, Meter
 
 FILES_AT_ONCE = 4
@@ -60,7 +60,7 @@ def fetch(model: HubModel, tell: Callable[[int, int], None] | None = None) -> Pa
         return storage / "snapshots" / plan.commit
 
 
-def make_plan(model: HubModel) -> Plan:
+def make_plan(model: HubModel) -> DownloadPlan:
     """Ask the hub which files there are, and choose. Raises ModelRefused if they are no diffusers pipeline."""
     repository = str(model.repository)
     asked = model.revision or DEFAULT_REVISION
@@ -83,7 +83,7 @@ def make_plan(model: HubModel) -> Plan:
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelRefused(f"{repository} has no safetensors weights; nothing else is loaded.")
     try:
-        return Plan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)), bare)
+        return DownloadPlan(asked, str(info.sha), model.variant, tuple(_planned(info, wanted)), bare)
     except ValueError as error:  # its words become paths
         raise DownloadFailed(f"The hub's answer for {repository} is refused: {error}.", hint=NETWORK_HINT) from error
 
@@ -99,7 +99,7 @@ def _planned(info: ModelInfo, wanted: set[str]) -> Iterator[PlannedFile]:
             yield PlannedFile(item.rfilename, item.size, blob, checksum)
 
 
-def _bring(repository: str, plan: Plan, storage: Path, tell: Callable[[int, int], None]) -> None:
+def _bring(repository: str, plan: DownloadPlan, storage: Path, tell: Callable[[int, int], None]) -> None:
     done = sum(bytes_present(storage, file) for file in {file.blob: file for file in plan.files}.values())
     need, free = plan.size - done, shutil.disk_usage(storage).free
     if need + SPARE_BYTES > free:
@@ -124,7 +124,7 @@ def _bring(repository: str, plan: Plan, storage: Path, tell: Callable[[int, int]
     tell(plan.size, plan.size)
 
 
-def _write_reference(storage: Path, plan: Plan) -> None:
+def _write_reference(storage: Path, plan: DownloadPlan) -> None:
     """A branch or tag is remembered as huggingface_hub does it, so that others find the snapshot offline."""
     if plan.asked != plan.commit:
         reference = storage / "refs" / plan.asked

@@ -14,7 +14,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_st
 
 from app.core.errors import DownloadFailed
 from app.hub.disk import INCOMPLETE
-from app.hub.plan import Plan, PlannedFile
+from app.hub.download_plan import DownloadPlan, PlannedFile
 
 CHUNK_BYTES = 2**20
 TRIES = 6  # in a row without a new byte
@@ -44,7 +44,7 @@ class Meter:
 class FileTransfer:
     """Brings files of one plan into one storage folder. `fetch` is for any thread, one file at a time in each."""
 
-    def __init__(self, repository: str, plan: Plan, storage: Path, meter: Meter) -> None:
+    def __init__(self, repository: str, plan: DownloadPlan, storage: Path, meter: Meter) -> None:
         self._repository, self._plan, self._storage, self._meter = repository, plan, storage, meter
         self._stopped = threading.Event()
 

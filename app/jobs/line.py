@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, se
 from app.core.schema import JobState
 from app.database import jobs
 from app.jobs.eta import Pace, learn
-from app.jobs.rows import Place
+from app.jobs.job_rows import Place
 
 WORK = (jobs.c.model, jobs.c.megapixel_steps)
 

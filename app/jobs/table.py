@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Engine, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest, QueueFull
-from app.core.pages import Page
+from app.core.pages import ListPage
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
 from app.jobs import history, transitions, turns
 from app.jobs.history import StoredEvent
+from app.jobs.job_rows import image_refs, job_of, unreadable_because
 from app.jobs.line import places
-from app.jobs.rows import image_refs, job_of, unreadable_because
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
 StoredEvents = list[StoredEvent]
@@ -131,7 +131,7 @@ class JobTable:
         origin: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[Job]:
+    ) -> ListPage[Job]:
         """Jobs from the newest to the oldest, 1 to 200 of them. `cursor` is the `next` of the page before.
 
         Raises InvalidRequest for a limit or a cursor that is none.
@@ -147,7 +147,7 @@ class JobTable:
         with reading(self._database) as connection:
             rows = connection.execute(wanted).all()
             found = self._jobs(connection, rows[:limit])
-        return Page(tuple(found), str(rows[limit - 1].seq) if len(rows) > limit else None)
+        return ListPage(tuple(found), str(rows[limit - 1].seq) if len(rows) > limit else None)
 
     def running_order(self, limit: int = 100) -> Jobs:
         """What runs, then what is next: at most `limit` jobs in the order of their place in line."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, delete, insert, select, update
 
 from app.core.errors import StorageUnavailable, UnknownImage
-from app.core.pages import Page
+from app.core.pages import ListPage
 from app.core.schema import Job, SavedImage
 from app.database import images, reading, writing
 from app.engine.base import Picture
@@ -18,7 +18,7 @@ from app.image_rows import image_of
 from app.library import files, upkeep
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
-from app.library.room import Room
+from app.library.room import LibraryRoom
 from app.library.words import forget_words
 from app.picture import png
 from app.picture import thumbnail as small
@@ -46,7 +46,7 @@ class Library:
         self._folder = folder
         self._thumbnails = thumbnails
         self._now = now
-        self.room = Room(database, folder, max_bytes)
+        self.room = LibraryRoom(database, folder, max_bytes)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
         """The image of `picture`, its PNG durably on the disk. Its row is not: commit it with the job, or `discard`.
@@ -115,7 +115,7 @@ class Library:
         favourite: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[SavedImage]:
+    ) -> ListPage[SavedImage]:
         """One page of images, newest first. `q`: words that the prompt has, parts of words and Chinese included.
 
         Raises InvalidRequest for a limit outside 1 to 200, a cursor that is none, a `q` that no prompt can hold.
@@ -131,7 +131,7 @@ class Library:
         by: finding.GroupBy = "prompt",
         limit: int = 20,
         cursor: str | None = None,
-    ) -> Page[finding.Group]:
+    ) -> ListPage[finding.Group]:
         """One page of groups, the one with the newest image first: a prompt and model's images, or a job's.
 
         Only images that fit the filter count. Raises InvalidRequest as `search` does.

@@ -17,7 +17,7 @@ SCARCE_BYTES = 2 * 2**30  # so little left on the disk is worth a warning
 GIB = 2**30
 
 
-class Room:
+class LibraryRoom:
     """Room for pictures. `max_bytes` is the owner's limit for all of them together, None = what the disk has."""
 
     def __init__(self, database: Engine, folder: Path, max_bytes: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Engine, and_, false, func, or_, select, tuple_
 
 from app.core.errors import FieldError, InvalidRequest
-from app.core.pages import Page
+from app.core.pages import ListPage
 from app.core.schema import SavedImage
 from app.database import images, reading
 from app.image_rows import image_of
@@ -60,7 +60,7 @@ class Group:
     count: int
 
 
-def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> Page[SavedImage]:
+def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> ListPage[SavedImage]:
     """One page of single images, the newest first. Raises InvalidRequest for a wrong limit or cursor."""
     _check_limit(limit)
     # Narrow first: a sort that carries whole rows, recipes included, costs ten times as much.
@@ -72,13 +72,13 @@ def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> 
         rows = connection.execute(query).mappings().all()
     shown = rows[:limit]
     more = len(rows) > limit
-    return Page(
+    return ListPage(
         tuple(image_of(row) for row in shown),
         _encode(shown[-1]["created_at"], shown[-1]["seq"]) if more else None,
     )
 
 
-def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: str | None) -> Page[Group]:
+def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: str | None) -> ListPage[Group]:
     """One page of groups, the one with the newest image first. Raises InvalidRequest for a wrong limit or cursor."""
     _check_limit(limit)
     where = wanted.where(database.dialect.name)
@@ -107,7 +107,7 @@ def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: st
         for row in connection.execute(members).mappings() if shown else ():
             found.setdefault(tuple(row[name] for name in names), []).append(image_of(row))
     items = tuple(_group(row, found[tuple(row[name] for name in names)]) for row in shown)
-    return Page(items, _encode(shown[-1]["newest"], shown[-1]["last"]) if len(rows) > limit else None)
+    return ListPage(items, _encode(shown[-1]["newest"], shown[-1]["last"]) if len(rows) > limit else None)
 
 
 def _group(row: Any, members: list[SavedImage]) -> Group:

@@ -6,37 +6,30 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from app import __version__
-from app.service import (
-    automatic1111_door,
-    callers,
-    docs_page,
-    environment,
-    metrics,
-    native,
-    openai,
-    playground,
-    request_ids,
-    scopes,
-    security,
-)
-from app.service.bodies import StrictJson
-from app.service.inputs import ModelKey, refuse_invalid
-from app.service.key_ring import KeyRing
-from app.service.keys import ApiKeys
+from app.service import environment, playground
+from app.service.automatic1111 import door as automatic1111
+from app.service.http import callers, docs_page, metrics, request_ids, scopes, security
+from app.service.http.body_limits import StrictJson
+from app.service.http.errors import answer_errors_with
+from app.service.http.key_ring import KeyRing
+from app.service.http.keys import ApiKeys
+from app.service.http.parameters import ModelKey, refuse_invalid
+from app.service.http.problem_json import Problem, problem
+from app.service.http.scopes import Act
+from app.service.native import door as native
+from app.service.openai import door as openai
 from app.service.parts import EXTENSION, Parts
-from app.service.problems import Problem, answer_errors_with, problem
-from app.service.scopes import Act
 
 # A door is one dialect: it opens its addresses in a top-level blueprint whose name is its `door` in the metrics.
-# The checks of security.py stand in front of every door. A door whose clients expect another shape of errors calls
-# problems.answer_errors_with(its blueprint, its own renderer).
+# The checks of http/security.py stand in front of every door. A door whose clients expect another shape of errors calls
+# errors.answer_errors_with(its blueprint, its own renderer).
 Door = Callable[[OpenAPI, Parts], None]
 DOORS: tuple[Door, ...] = (
     native.register,
     playground.register,
     environment.register,
     openai.register,
-    automatic1111_door.register,
+    automatic1111.register,
 )
 
 DESCRIPTION = """Text to picture as jobs in a queue that survives crashes. Errors are `application/problem+json`

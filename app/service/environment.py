@@ -11,12 +11,11 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from app.core.errors import AtelierError, FieldError, InvalidRequest, QueueFull, UnknownJob
 from app.core.schema import GenerationRequest, Job, JobState
 from app.service import work
-from app.service.failures import Failure
-from app.service.foreign_bodies import json_object
+from app.service.foreign.bodies import json_object
+from app.service.foreign.names import checked_request
+from app.service.http.errors import Failure, answer_errors_with
+from app.service.http.ids import no_unknown_id
 from app.service.parts import Parts
-from app.service.problems import answer_errors_with
-from app.service.replies import no_unknown_id
-from app.service.translate import checked_request
 
 ORIGIN = "environment"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from app.core.schema import Job, JobState
 from app.jobs.live import FINISHED, LiveEvent
+from app.service.http.streams import TICK_S, StreamEvent
 from app.service.parts import Parts
-from app.service.streams import TICK_S, StreamEvent
 
 
 def with_progress(parts: Parts, job: Job) -> Job:

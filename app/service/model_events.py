@@ -11,8 +11,8 @@ from app.core.schema import JobError
 from app.hub.downloads import DownloadState
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState, topic_of
+from app.service.http.streams import TICK_S, StreamEvent
 from app.service.parts import Parts
-from app.service.streams import TICK_S, StreamEvent
 
 UNLOADED = ModelState("unloaded")
 SETTLED = frozenset({"loaded", "unloaded", "failed", "downloaded", "download_failed", "download_cancelled"})

@@ -17,7 +17,7 @@ from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
 from app.library import Library
-from app.service.seats import Seats
+from app.service.http.seats import Seats
 
 EXTENSION = "atelier"
 

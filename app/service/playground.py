@@ -11,12 +11,11 @@ from app.core.errors import FieldError, InvalidRequest, UnknownImage
 from app.core.schema import RANDOM_SEED, GenerationRequest, Job
 from app.library import JobImages
 from app.service import work
-from app.service.failures import Failure
-from app.service.foreign_bodies import parsed
+from app.service.foreign.bodies import parsed
+from app.service.foreign.names import checked_request, foreign_names
+from app.service.http.errors import Failure, answer_errors_with
+from app.service.http.ids import no_unknown_id
 from app.service.parts import Parts
-from app.service.problems import answer_errors_with
-from app.service.replies import no_unknown_id
-from app.service.translate import checked_request, foreign_names
 
 ORIGIN = "playground"
 LARGEST_SEED = 2**32

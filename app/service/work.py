@@ -11,10 +11,10 @@ from flask import g
 
 from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import GenerationRequest, Job
-from app.service import callers
+from app.service.http import callers
+from app.service.http.streams import StreamEvent, hang_up_if_the_caller_did
 from app.service.job_events import follow
 from app.service.parts import Parts
-from app.service.streams import StreamEvent, hang_up_if_the_caller_did
 
 MAX_EXTRA_BYTES = 16 * 2**10
 _logger = structlog.stdlib.get_logger(__name__)
@@ -50,7 +50,7 @@ def submit(
     )
     if created:
         parts.dispatcher.wake()
-        g.accepted_origin = origin  # counted by metrics.py
+        g.accepted_origin = origin  # counted by http/metrics.py
     _logger.info("job_submitted", job_id=job.id, origin=origin, model=job.request.model, created=created)
     _logger.debug("job_prompt", job_id=job.id, prompt=request.prompt)
     return job, created

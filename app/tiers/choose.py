@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from app.core.settings import MachineSize, Tier
-from app.tiers.parts import DECODE_TILE_PIXELS, Parts
+from app.tiers.model_parts import DECODE_TILE_PIXELS, ModelParts
 from app.tiers.plan import PACKAGES, Plan
 
 GB = 10**9
@@ -62,7 +62,7 @@ class Room:
 
 
 def choose(
-    parts: Parts,
+    parts: ModelParts,
     room: Room,
     pixels: int,
     *,
@@ -92,7 +92,7 @@ def choose(
     return replace(_because(smallest, parts, room, "nothing fits"), fits=False, hint=_help(plans, room, packages))
 
 
-def ladder(parts: Parts, room: Room, packages: Collection[str] = ()) -> Iterator[Plan]:
+def ladder(parts: ModelParts, room: Room, packages: Collection[str] = ()) -> Iterator[Plan]:
     """All plans for a kind of machine, the fastest first; those that change pixels come last."""
     if room.vram is None:
         yield Plan(Tier.RESIDENT)
@@ -114,7 +114,7 @@ def ladder(parts: Parts, room: Room, packages: Collection[str] = ()) -> Iterator
             yield Plan(tier, vae_tiling=True, half=room.vram is None and not room.fast_half)
 
 
-def lower(plan: Plan, parts: Parts, room: Room, pixels: int, packages: Collection[str] = ()) -> Plan | None:
+def lower(plan: Plan, parts: ModelParts, room: Room, pixels: int, packages: Collection[str] = ()) -> Plan | None:
     """The next plan down the ladder that needs less memory than this one; None if this is the last."""
     here = expected(plan, parts, room, pixels)
     rungs = [expected(item, parts, room, pixels) for item in ladder(parts, room, packages)]
@@ -125,7 +125,7 @@ def lower(plan: Plan, parts: Parts, room: Room, pixels: int, packages: Collectio
     return None
 
 
-def expected(plan: Plan, parts: Parts, room: Room, pixels: int) -> Plan:
+def expected(plan: Plan, parts: ModelParts, room: Room, pixels: int) -> Plan:
     """The plan with its expected peaks filled in, for one picture of so many pixels."""
     on_cpu = room.vram is None
     wide = 4 if on_cpu and not (plan.half or room.fast_half) else 2
@@ -162,7 +162,7 @@ def gigabytes(size: int) -> str:
     return f"{size / GB:.1f} GB"
 
 
-def _ordered(parts: Parts, room: Room, pixels: int, size: MachineSize | None, tier: Tier | None) -> Plan:
+def _ordered(parts: ModelParts, room: Room, pixels: int, size: MachineSize | None, tier: Tier | None) -> Plan:
     """The plan that the owner wants, whether it fits or not."""
     wanted, tiling = tier or Tier.RESIDENT, False
     if tier is None and size is not None:
@@ -195,7 +195,7 @@ def _need(plan: Plan) -> int:
     return plan.expected_ram if plan.expected_vram is None else plan.expected_vram
 
 
-def _because(plan: Plan, parts: Parts, room: Room, why: str) -> Plan:
+def _because(plan: Plan, parts: ModelParts, room: Room, why: str) -> Plan:
     wide = 4 if room.vram is None and not (plan.half or room.fast_half) else 2
     weights = gigabytes(parts.total * wide)
     there = f"{gigabytes(room.ram)} RAM" if room.vram is None else f"{gigabytes(room.vram)} VRAM"

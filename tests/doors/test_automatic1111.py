@@ -11,7 +11,7 @@ import requests
 import webuiapi
 
 from app.picture.png import inspect
-from app.service.automatic1111 import Callers
+from app.service.automatic1111.generation import Callers
 from tests.running import RunningService
 
 TINY_PNG = base64.b64decode(

@@ -16,7 +16,7 @@ from app.catalog import Catalog
 from app.core.errors import UnknownModel
 from app.core.settings import Settings
 from app.picture.png import inspect
-from app.service.aliases import entry_for
+from app.service.foreign.aliases import entry_for
 from tests.running import RunningService
 
 

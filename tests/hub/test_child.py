@@ -9,7 +9,7 @@ import time
 import pytest
 
 from app.hub.disk import Presence, on_disk
-from app.hub.downloads import Pace, child_environment
+from app.hub.downloads import Speed, child_environment
 from tests.hub.conftest import REPOSITORY, Wanted
 from tests.hub_server import Hub
 from tests.running import ROOT
@@ -76,7 +76,7 @@ def test_the_hub_is_asked_for_the_model_and_nothing_else(hub: Hub) -> None:
 
 
 def test_speed_and_time_left_are_those_of_the_last_seconds() -> None:
-    pace = Pace()
+    pace = Speed()
     first = pace.after(100.0, 0, 1000)
     assert (first.bytes_per_s, first.eta_s) == (None, None)
     second = pace.after(102.0, 200, 1000)

@@ -17,8 +17,8 @@ from app.core.errors import AtelierError, DownloadFailed
 from app.hub import transfer
 from app.hub.child import Wanted
 from app.hub.disk import Presence, on_disk, storage_folder
+from app.hub.download_plan import PLAN_FILE, DownloadPlan, PlannedFile, is_inside, is_revision, read_plan
 from app.hub.fetch import fetch
-from app.hub.plan import PLAN_FILE, Plan, PlannedFile, is_inside, is_revision, read_plan
 from tests.hub_server import COMMIT, Hub
 
 INDEX = "model_index.json"
@@ -234,7 +234,7 @@ def test_only_names_that_stay_below_are_paths() -> None:
     with pytest.raises(ValueError, match="no file of a model"):
         PlannedFile("a", True, "0" * 40)
     with pytest.raises(ValueError, match="no revision"):
-        Plan("main", "main", None, ())
+        DownloadPlan("main", "main", None, ())
 
 
 def test_bytes_beyond_the_promise_never_reach_the_blob(hub: Hub, wanted: Wanted) -> None:

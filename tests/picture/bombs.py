@@ -22,9 +22,9 @@ from PIL import Image
 from app.core.errors import AtelierError
 from app.picture import png
 from app.picture.resize import resize
-from app.service.automatic1111_lists import add_extras
+from app.service.automatic1111.lists import add_extras
+from app.service.http.seats import Seats
 from app.service.parts import Parts
-from app.service.seats import Seats
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FULL = 24 * 2**20  # as base64 in JSON it is the largest body

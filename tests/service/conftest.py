@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from app.core.settings import Settings
 from app.service import create_app
-from app.service.key_ring import KeyRing
-from app.service.scopes import TABLE, Act
+from app.service.http.key_ring import KeyRing
+from app.service.http.scopes import TABLE, Act
 from image_generation_service import Service, build_service
 
 CATALOG = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.service import streams
+from app.service.http import streams
 from tests.service.conftest import House
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.service.incoming import MAX_HEAD_BYTES, Incoming
+from app.service.serving.incoming import MAX_HEAD_BYTES, Incoming
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /api/jobs HTTP/1.1\r\nHost: x\r\ncontent-LENGTH: 5\r\n\r\nabcde"

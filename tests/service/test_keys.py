@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from app.core.settings import Settings
-from app.service import key_ring
-from app.service.key_ring import KeyRing, ring_of
-from app.service.keys import ApiKey, ApiKeys, BadKeyFile, Scope, keys_file, new_key, read_keys
+from app.service.http import key_ring
+from app.service.http.key_ring import KeyRing, ring_of
+from app.service.http.keys import ApiKey, ApiKeys, BadKeyFile, Scope, keys_file, new_key, read_keys
 from tests.service.conftest import House
 
 Made = Callable[..., Settings]

@@ -10,8 +10,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.openapi import OpenAPI
 
 from app.service import Parts
-from app.service.bodies import MAX_JSON_BYTES
-from app.service.problems import answer_errors_with
+from app.service.http.body_limits import MAX_JSON_BYTES
+from app.service.http.errors import answer_errors_with
 from tests.service.conftest import House
 
 

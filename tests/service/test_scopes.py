@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 from flask_openapi3.openapi import OpenAPI
 
-from app.service import Parts, scopes
-from app.service.keys import Scope
-from app.service.scopes import TABLE, Act, UnlistedAddress, lines, page
-from app.service.scopes_page import PAGE
+from app.service import Parts
+from app.service.http import scopes
+from app.service.http.keys import Scope
+from app.service.http.scopes import TABLE, Act, UnlistedAddress, lines, page
+from app.service.http.scopes_page import PAGE
 from tests.service.conftest import House
 from tests.service.test_keys import a_ring, bearer
 
@@ -113,5 +114,5 @@ def test_an_address_stands_in_one_group_only() -> None:
 
 
 def test_the_page_of_scopes_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m app.service.scopes_page"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m app.service.http.scopes_page"
     assert all(f"`{line}`" in page() for line in scopes.lines())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.service.scopes import lines
+from app.service.http.scopes import lines
 from tests.running import RunningService
 
 PROMPT, URL, SECRET, WRONG = "canary-prompt", "http://canary.example/url", "canary-key", "canary-wrong-key"

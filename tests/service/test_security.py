@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from app.core.settings import Settings
-from app.service.key_ring import KeyRing
-from app.service.keys import ApiKey, ApiKeys, Scope
-from app.service.security import trusted_hosts
+from app.service.http.key_ring import KeyRing
+from app.service.http.keys import ApiKey, ApiKeys, Scope
+from app.service.http.security import trusted_hosts
 from tests.service.conftest import House
 
 EVERY_PATH = (

@@ -1,0 +1,13 @@
+"""Ids of jobs and images as they stand in addresses."""
+
+import re
+
+from app.core.errors import UnknownImage, UnknownJob
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def no_unknown_id(kind: str, id: str) -> None:
+    """Raise UnknownJob or UnknownImage for what cannot be an id of ours, so that it never reaches table or disk."""
+    if not _ID.fullmatch(id):
+        raise {"job": UnknownJob, "image": UnknownImage}[kind]()

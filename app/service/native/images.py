@@ -1,0 +1,232 @@
+"""The library: search, look, mark, delete; the picture files themselves; what a picture file says about itself."""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.core.errors import FieldError, InvalidRequest, UnknownJob
+from app.core.schema import SavedImage
+from app.picture import png
+from app.service.http import callers
+from app.service.http.documented import binary, documented
+from app.service.http.ids import no_unknown_id
+from app.service.http.json_reply import reply
+from app.service.http.parameters import ImagePath, PageQuery, Query
+from app.service.parts import Parts, current_parts
+
+TAG = Tag(name="images", description="The library of saved pictures.")
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
+# Bytes under an id never change. `private`: a shared cache must not hand them to somebody without a key.
+FOREVER = "private, max-age=31536000, immutable"
+
+
+class Image(SavedImage):
+    """A saved image and where its bytes are. `path` is relative to the library's folder."""
+
+    @computed_field(description="Address of the PNG, relative to the service.")  # type: ignore[prop-decorator]
+    @property
+    def url(self) -> str:
+        """Address of the PNG."""
+        return f"/images/{self.id}.png"
+
+    @computed_field(description="Address of a WebP; `?w=512` is the larger one.")  # type: ignore[prop-decorator]
+    @property
+    def thumbnail_url(self) -> str:
+        """Address of a small WebP."""
+        return f"/images/{self.id}/thumbnail.webp"
+
+
+class ImageGroup(BaseModel):
+    """Images of one prompt and model, newest first. `seconds` is the working time of all `count` of them."""
+
+    prompt: str
+    model: str
+    seconds: float | None
+    created_at: datetime
+    job_id: str
+    images: tuple[Image, ...]
+    count: int
+
+
+class ImagePage(BaseModel):
+    """A page of the library, newest first: images, or groups with `group=prompt`."""
+
+    items: tuple[Image, ...] | tuple[ImageGroup, ...]
+    next: str | None = Field(description="The cursor of the next page; null at the end.")
+
+
+class ImagesQuery(PageQuery):
+    """Which images."""
+
+    q: str | None = Field(None, max_length=1000, description="Text that the prompt contains.")
+    model: str | None = Field(None, max_length=200, description="Catalog key.")
+    seed: int | None = Field(None, ge=0, le=2**32 + 64, description="Exactly this seed.")
+    favourite: bool | None = Field(None, description="Only favourites, or only the others.")
+    group: Literal["prompt"] | None = Field(None, description="Put the images of one job together.")
+    cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
+
+
+class ImageChange(BaseModel):
+    """What can be changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    favourite: bool
+
+
+class ThumbnailWidth(IntEnum):
+    """The two widths that exist: any width would let a stranger fill the disk."""
+
+    SMALL = 256
+    LARGE = 512
+
+
+class ThumbnailQuery(Query):
+    """Which thumbnail."""
+
+    w: ThumbnailWidth = Field(ThumbnailWidth.SMALL, description="Pixels wide.")
+
+
+class Inspected(BaseModel):
+    """What a picture file says about how it was made. All of it is text to show, never to run."""
+
+    kind: str = Field(description="Which program wrote it: atelier, a1111, comfyui, invokeai, …; or none.")
+    made_by: str = Field(description="That program's name for people.")
+    width: int
+    height: int
+    recipe: dict[str, Any] | None = Field(description="Our own exact recipe.")
+    request: dict[str, Any] | None = Field(description="The fields of a request that could be read.")
+    parameters: str | None = Field(description="The text under `parameters`, as A1111 writes it.")
+    labels: dict[str, Any] = Field(description="What its XMP packet says: made by a machine, by which, when.")
+    texts: dict[str, str] = Field(description="Further texts of the file.")
+    cut: tuple[str, ...] = Field(description="Names of the texts that were too long to show in full.")
+
+
+def list_images(query: ImagesQuery) -> Response:
+    """Search the library"""
+    library = current_parts().library
+    if query.group is None:
+        found = library.search(
+            q=query.q, model=query.model, seed=query.seed, favourite=query.favourite,
+            limit=query.limit, cursor=query.cursor,
+        )  # fmt: skip
+        return reply(ImagePage(items=tuple(_shown(image) for image in found.items), next=found.next))
+    if query.seed is not None:
+        raise InvalidRequest([FieldError("seed", query.seed, "it cannot be used with group=prompt")])
+    groups = library.groups(
+        q=query.q, model=query.model, favourite=query.favourite, limit=query.limit, cursor=query.cursor
+    )
+    items = tuple(
+        ImageGroup(
+            prompt=group.prompt, model=group.model, seconds=group.seconds, created_at=group.created_at,
+            job_id=group.job_id, images=tuple(_shown(image) for image in group.images), count=group.count,
+        )
+        for group in groups.items
+    )  # fmt: skip
+    return reply(ImagePage(items=items, next=groups.next))
+
+
+def get_image(path: ImagePath) -> Response:
+    """One image with its recipe"""
+    no_unknown_id("image", path.image_id)
+    return reply(_shown(current_parts().library.get(path.image_id)))
+
+
+def change_image(path: ImagePath, body: ImageChange) -> Response:
+    """Mark an image as a favourite, or take the mark away"""
+    no_unknown_id("image", path.image_id)
+    parts = current_parts()
+    callers.refuse_strangers(_owner(parts, parts.library.get(path.image_id).job_id))
+    return reply(_shown(parts.library.favourite(path.image_id, body.favourite)))
+
+
+def delete_image(path: ImagePath) -> Response:
+    """Delete an image: its file, its thumbnails and its row
+
+    Repeatable: an image that is not there is as good as deleted.
+    """
+    no_unknown_id("image", path.image_id)
+    current_parts().library.delete(path.image_id)
+    return Response(status=204)
+
+
+def image_file(path: ImagePath) -> Response:
+    """The PNG, byte for byte as it was saved"""
+    no_unknown_id("image", path.image_id)
+    library = current_parts().library
+    answer = _picture("image/png", library.get(path.image_id).sha256)
+    if not answer.is_streamed and answer.status_code != 304:
+        answer.set_data(library.open(path.image_id))
+    answer.headers["Content-Disposition"] = f'inline; filename="{path.image_id}.png"'
+    return answer
+
+
+def thumbnail_file(path: ImagePath, query: ThumbnailQuery) -> Response:
+    """A small WebP of the image"""
+    no_unknown_id("image", path.image_id)
+    library = current_parts().library
+    answer = _picture("image/webp", f"{library.get(path.image_id).sha256}-{query.w.value}")
+    if answer.status_code != 304:
+        answer.set_data(library.thumbnail(path.image_id, query.w.value))
+    return answer
+
+
+def inspect_picture() -> Response:
+    """What does this picture file say about how it was made?
+
+    Send the file itself as the body: PNG, JPEG or WebP. Nothing of it is kept.
+    """
+    if request.mimetype not in PICTURE_TYPES:
+        raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(PICTURE_TYPES)}.")
+    return reply(Inspected(**vars(png.inspect(request.get_data(cache=False)))))
+
+
+def _owner(parts: Parts, job_id: str) -> str:
+    try:
+        return parts.jobs.caller_of(job_id)
+    except UnknownJob:  # the file came back without its job: it is nobody's
+        return ""
+
+
+def _shown(image: SavedImage) -> Image:
+    return Image.model_construct(**dict(image))
+
+
+def _picture(content_type: str, etag: str) -> Response:
+    """An empty answer with the headers of a picture; 304 if the caller has these bytes already."""
+    answer = Response(content_type=content_type)
+    answer.set_etag(etag)
+    answer.headers["Cache-Control"] = FOREVER
+    # Should a browser ever take the bytes for a page, that page may do nothing.
+    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    answer.headers["Cross-Origin-Resource-Policy"] = "same-site"
+    if request.if_none_match.contains(etag):
+        answer.status_code = 304
+    return answer
+
+
+def blueprint() -> APIBlueprint:
+    """The addresses of this file."""
+    api = APIBlueprint("images", __name__, abp_tags=[TAG])
+    api.get("/api/images", responses=documented({200: ImagePage}, 422))(list_images)
+    api.get("/api/images/<image_id>", responses=documented({200: Image}, 404, 422))(get_image)
+    api.patch("/api/images/<image_id>", responses=documented({200: Image}, 404, 413, 415, 422, 507))(change_image)
+    api.delete("/api/images/<image_id>", responses=documented({204: None}, 404, 422, 507))(delete_image)
+    unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
+    png_file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
+    api.get("/images/<image_id>.png", responses=png_file)(image_file)
+    webp_file = documented({200: binary("image/webp", "The thumbnail."), 304: unchanged}, 404, 422)
+    api.get("/images/<image_id>/thumbnail.webp", responses=webp_file)(thumbnail_file)
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES}
+    api.post(
+        "/api/inspect",
+        responses=documented({200: Inspected}, 413, 415, 422),
+        openapi_extensions={"requestBody": {"required": True, "content": content}},
+    )(inspect_picture)
+    return api

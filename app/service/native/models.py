@@ -1,0 +1,172 @@
+"""Models: the catalog, what is installed and loaded; load and unload, download and clean."""
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from app.catalog import ModelEntry, allowed_schedulers, hub_entry
+from app.core.errors import ModelRefused
+from app.core.schema import JobError
+from app.hub.disk import Presence
+from app.service.http.documented import documented
+from app.service.http.json_reply import reply
+from app.service.http.parameters import ModelPath
+from app.service.installed import check_installed, files_of
+from app.service.model_events import ModelProgress, entry_of, state_of
+from app.service.parts import Parts, current_parts
+
+TAG = Tag(name="models", description="What can draw.")
+
+
+class Download(BaseModel):
+    """How a download is. `done` of `of` are bytes, 0 = not known yet."""
+
+    state: str = Field(description="waiting, downloading or failed.")
+    done: int
+    of: int
+    bytes_per_s: float | None = Field(None, description="Of the last seconds.")
+    eta_s: float | None = Field(None, description="Seconds left at that speed.")
+    error: JobError | None = Field(None, description="Why it failed.")
+
+
+class Cleaned(BaseModel):
+    """What was removed."""
+
+    key: str
+    freed_bytes: int
+
+
+class Model(ModelEntry):
+    """A catalog entry and how the model is right now."""
+
+    default: bool = Field(False, description="True for the model that is used when a request names none.")
+    installed: bool = Field(False, description="True if all its files are on this machine.")
+    files: Presence = Field(Presence.ABSENT, description="absent, partial (an interrupted download) or complete.")
+    bytes_on_disk: int = Field(0, description="How much of it is on this machine.")
+    download: Download | None = Field(None, description="Set while it is downloaded, and when that failed.")
+    state: str = Field("unloaded", description="unloaded, waiting, loading, loaded, unloading or failed.")
+    progress: ModelProgress | None = Field(None, description="Set while it is loading.")
+    error: JobError | None = Field(None, description="Why loading it failed.")
+
+
+class SkippedFile(BaseModel):
+    """Something in the models folder that is no model, though it may be meant to be one."""
+
+    name: str
+    reason: str
+
+
+class ModelList(BaseModel):
+    """All models."""
+
+    items: tuple[Model, ...]
+    next: str | None = None
+    skipped: tuple[SkippedFile, ...] = Field((), description="What in the models folder could not be looked at.")
+    problem: JobError | None = Field(
+        None, description="Set while the catalog's file cannot be read: what is shown is old."
+    )
+
+
+def list_models() -> Response:
+    """The catalog: every model with its defaults, its ranges and how it is"""
+    parts = current_parts()
+    entries, skipped = parts.catalog.look()
+    known = {entry.key for entry in entries}
+    entries += [hub_entry(key) for key in parts.downloads.states() if key not in known]
+    problem = parts.catalog.problem()
+    return reply(
+        ModelList(
+            items=tuple(_shown(parts, entry) for entry in entries),
+            skipped=tuple(SkippedFile(name=item.name, reason=item.reason) for item in skipped),
+            problem=JobError(**problem.as_dict()) if problem else None,
+        )
+    )
+
+
+def get_model(path: ModelPath) -> Response:
+    """One model"""
+    parts = current_parts()
+    return reply(_shown(parts, entry_of(parts, path.key)))
+
+
+def load_model(path: ModelPath) -> Response:
+    """Load a model into memory
+
+    Answers at once; `GET /api/models/{key}/events` tells how far it is. 409 if it is not on this machine.
+    """
+    parts = current_parts()
+    entry = parts.catalog.get(path.key)
+    check_installed(parts, entry)
+    parts.dispatcher.load_model(entry.key)
+    return reply(_shown(parts, entry), 202)
+
+
+def unload_model(path: ModelPath) -> Response:
+    """Free a model's memory"""
+    parts = current_parts()
+    entry = parts.catalog.get(path.key)
+    parts.dispatcher.unload_model(entry.key)
+    return reply(_shown(parts, entry))
+
+
+def download_model(path: ModelPath) -> Response:
+    """Download a model from the hub, or go on with it
+
+    `key` may be any hub id of a diffusers model (`owner/name`). Answers at once; `GET /api/models/{key}` and its events
+    tell how far it is. Downloads are done one after the other. Nothing happens if the model is complete.
+    """
+    parts = current_parts()
+    entry = entry_of(parts, path.key, any_hub_id=True)
+    parts.downloads.start(entry.key, entry)
+    return reply(_shown(parts, entry), 202)
+
+
+def cancel_download(path: ModelPath) -> Response:
+    """Stop a download, or forget that one failed; what arrived is kept"""
+    parts = current_parts()
+    entry = entry_of(parts, path.key)
+    parts.downloads.cancel(entry.key)
+    return reply(_shown(parts, entry))
+
+
+def clean_model(path: ModelPath) -> Response:
+    """Remove what interrupted downloads of a model left; a complete model stays"""
+    parts = current_parts()
+    entry = entry_of(parts, path.key)
+    freed = parts.downloads.clean(entry.key, entry)
+    return reply(Cleaned(key=entry.key, freed_bytes=freed))
+
+
+def _shown(parts: Parts, entry: ModelEntry) -> Model:
+    state = state_of(parts, entry.key)
+    files = files_of(parts, entry)
+    download = parts.downloads.states().get(entry.key)
+    refused = JobError(code=ModelRefused.code, message=entry.refused) if entry.refused else None
+    values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
+    return Model.model_construct(
+        **values,
+        default=entry.key == parts.catalog.default_key,
+        installed=files.presence is Presence.COMPLETE,
+        files=files.presence,
+        bytes_on_disk=files.done,
+        download=Download.model_validate(download, from_attributes=True) if download else None,
+        state="failed" if refused else state.state,
+        progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
+        error=refused or state.error,
+    )
+
+
+def blueprint() -> APIBlueprint:
+    """The addresses of this file."""
+    api = APIBlueprint("models", __name__, abp_tags=[TAG])
+    api.get("/api/models", responses=documented({200: ModelList}))(list_models)
+    api.get("/api/models/<model:key>", responses=documented({200: Model}, 404, 422))(get_model)
+    api.post("/api/models/<model:key>/load", responses=documented({202: Model}, 404, 409, 422))(load_model)
+    api.post("/api/models/<model:key>/unload", responses=documented({200: Model}, 404, 409, 422))(unload_model)
+    api.post("/api/models/<model:key>/download", responses=documented({202: Model}, 404, 409, 422))(download_model)
+    api.delete("/api/models/<model:key>/download", responses=documented({200: Model}, 404, 422))(cancel_download)
+    api.post("/api/models/<model:key>/clean", responses=documented({200: Cleaned}, 404, 409, 422))(clean_model)
+    return api
