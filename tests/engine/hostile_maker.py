@@ -33,6 +33,7 @@ def ptrace_attach(pid: int) -> None:
     """Take hold of another process."""
     if libc.ptrace(16, pid, 0, 0) != 0:
         raise PermissionError(ctypes.get_errno(), "refused")
+    os.waitpid(pid, 0x40000000)  # __WALL: only what has stopped can be let go, and else it would stay stopped for ever
     libc.ptrace(17, pid, 0, 0)
 
 
