@@ -1,11 +1,13 @@
 """The models of one models folder, and requests that are filled in or refused with what is allowed."""
 
 import secrets
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.catalog.entry import ModelEntry, allowed_schedulers
+from app.catalog.entry import ModelEntry, Span, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
+from app.catalog.ranges import ranges
 from app.catalog.table import Table
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
@@ -82,7 +84,7 @@ class Catalog:
         if entry.refused:
             raise ModelRefused(entry.refused)
         filled = request.model_copy(update=dict(_filled(request, entry)))
-        errors = list(_range_errors(filled, entry, self._max_images, self._max_pixels))
+        errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
         errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
         if entry.lora and entry.lora not in lora_files(self.folder):
             errors.append(FieldError("model", entry.key, _missing_lora(entry)))
@@ -91,6 +93,10 @@ class Catalog:
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
         choice = parse_scheduler(filled.scheduler or DEFAULT)
         return filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
+
+    def ranges(self, entry: ModelEntry) -> dict[str, Span]:
+        """Field → what is allowed with this model here, for every number of a request."""
+        return ranges(entry, self._max_images)
 
     def loras(self) -> list[LoraFile]:
         """Every LoRA in the models folder; one that is damaged says so in `refused`."""
@@ -114,19 +120,14 @@ def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, An
     return [*values, ("model", entry.key), ("seed", seed)]
 
 
-def _range_errors(request: GenerationRequest, entry: ModelEntry, max_images: int, max_pixels: int):  # type: ignore[no-untyped-def]
-    checks = [
-        ("num_inference_steps", entry.steps_range),
-        ("guidance_scale", entry.guidance_range),
-        ("width", entry.size_range),
-        ("height", entry.size_range),
-    ]
-    for name, span in checks:
+def _range_errors(
+    request: GenerationRequest, entry: ModelEntry, allowed_ranges: Mapping[str, Span], max_pixels: int
+) -> Iterator[FieldError]:
+    for name, span in allowed_ranges.items():
         value = getattr(request, name)
         if not span.allows(value):
-            yield FieldError(name, value, f"{span.words()} for model {entry.key}")
-    if request.num_images > max_images:
-        yield FieldError("num_images", request.num_images, f"allowed is 1 to {max_images}")
+            whose = "" if name == "num_images" else f" for model {entry.key}"
+            yield FieldError(name, value, span.words() + whose)
     if request.width * request.height > max_pixels:  # type: ignore[operator]
         size = f"{request.width}x{request.height}"
         yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")

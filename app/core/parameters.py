@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 
@@ -39,6 +40,17 @@ def parameters(request: type[BaseModel]) -> Mapping[str, Parameter]:
             )
         table[name] = rows[0]
     return table
+
+
+def bounds(request: type[BaseModel]) -> dict[str, tuple[float, float | None]]:
+    """Field → least and most it may ever be, of the fields that are numbers; None = no most."""
+    found = {}
+    for name, field in request.model_fields.items():
+        least = [item.ge for item in field.metadata if isinstance(item, Ge)]
+        most = [item.le for item in field.metadata if isinstance(item, Le)]
+        if least:
+            found[name] = (float(str(least[0])), float(str(most[0])) if most else None)
+    return found
 
 
 def numbers_of_infotext(request: BaseModel) -> dict[str, Any]:

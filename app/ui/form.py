@@ -1,85 +1,136 @@
-"""The settings form as one value: from the page's fields to a request, and from a request back to the fields."""
+"""The settings form: a table of its fields, from the page's values to a request, and from a request back to them.
+
+A new parameter is one row here and its words `field_NAME` in both locales; its range comes from the service.
+"""
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from app.core.schema import MAX_PROMPT_CHARS, MAX_SEED, RANDOM_SEED
-from app.ui.sizes import ratio_of
+from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
 from app.ui.strings import Words
 
 DEFAULT_SCHEDULER = "default"
-MAX_IMAGES = 8
-# Text of the label of each field, for messages that name it.
-LABELS = {
-    "prompt": "form_prompt",
-    "negative_prompt": "form_negative",
-    "model": "form_model",
-    "num_inference_steps": "form_steps",
-    "guidance_scale": "form_guidance",
-    "width": "form_width",
-    "height": "form_height",
-    "seed": "form_seed",
-    "num_images": "form_count",
-    "scheduler": "form_scheduler",
-}
-_SPANS = {
-    "num_inference_steps": "steps_range",
-    "guidance_scale": "guidance_range",
-    "width": "size_range",
-    "height": "size_range",
-}
-_WHOLE = ("num_inference_steps", "width", "height", "seed", "num_images")
+
+
+class Kind(Enum):
+    """What a field looks like."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    SLIDER = "slider"
+    CHOICE = "choice"
+
+
+class Group(Enum):
+    """Where a field stands; within a group they stand in the table's order."""
+
+    PROMPT = "prompt"
+    NEGATIVE = "negative"
+    MODEL = "model"
+    SIZE = "size"
+    EFFORT = "effort"
+    SEED = "seed"
+    MORE = "more"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request as the page offers it.
+
+    `name` is the request's, which gives its words (`field_NAME`) and its range (`ranges` of the model). `label` is the
+    key of its label where that says more, `info` of a line below it, `placeholder` of what an empty one shows.
+    `default` stands there where neither request nor model say a value. `kept`: another model leaves it as it is.
+    `optional`: left out of a request while it is its default. `whole`: fractions are refused.
+    """
+
+    name: str
+    kind: Kind
+    group: Group
+    label: str | None = None
+    info: str | None = None
+    placeholder: str | None = None
+    default: Any = None
+    kept: bool = False
+    optional: bool = False
+    whole: bool = True
+    step: float = 1
+    lines: int = 1
+    width: int = 160
+
+    @property
+    def is_number(self) -> bool:
+        """True if the service gives a range for it."""
+        return self.kind in (Kind.NUMBER, Kind.SLIDER)
+
+    @property
+    def label_key(self) -> str:
+        """The key of its label."""
+        return self.label or f"field_{self.name}"
+
+
+FIELDS = (
+    Field(
+        "prompt", Kind.TEXT, Group.PROMPT, placeholder="form_prompt_placeholder", default="", kept=True, lines=3
+    ),
+    Field(
+        "negative_prompt", Kind.TEXT, Group.NEGATIVE, placeholder="form_negative_placeholder", default="", kept=True
+    ),
+    Field("model", Kind.CHOICE, Group.MODEL),
+    Field("width", Kind.NUMBER, Group.SIZE, width=110),
+    Field("height", Kind.NUMBER, Group.SIZE, width=110),
+    Field("num_images", Kind.SLIDER, Group.SIZE, default=1, kept=True),
+    Field("num_inference_steps", Kind.SLIDER, Group.EFFORT, info="form_steps_info", width=200),
+    Field("guidance_scale", Kind.SLIDER, Group.EFFORT, info="form_guidance_info", whole=False, step=0.1, width=200),
+    Field("seed", Kind.NUMBER, Group.SEED, label="form_seed", default=RANDOM_SEED, kept=True, width=140),
+    Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT_SCHEDULER, optional=True),
+)  # fmt: skip
+_BY_NAME = {field.name: field for field in FIELDS}
 
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of the generate tab, in the order of its components. Numbers may be None: an emptied field."""
+    """The fields' values by name. A number may be None: an emptied field."""
 
-    model: str | None = None
-    prompt: str | None = ""
-    negative_prompt: str | None = ""
-    aspect: str | None = None
-    width: float | None = None
-    height: float | None = None
-    num_inference_steps: float | None = None
-    guidance_scale: float | None = None
-    num_images: float | None = 1
-    seed: float | None = RANDOM_SEED
-    scheduler: str | None = DEFAULT_SCHEDULER
+    values: Mapping[str, Any]
 
-    def values(self) -> tuple[Any, ...]:
-        """The fields in order, for the page."""
-        return astuple(self)
+    def __getitem__(self, name: str) -> Any:
+        return self.values.get(name)
 
     def request(self) -> dict[str, Any]:
         """The body for the service. Call it only when `problems` found none."""
-        body = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "aspect"}
-        body |= {name: int(body[name]) for name in _WHOLE}
-        body["prompt"] = body["prompt"] or ""
-        body["negative_prompt"] = body["negative_prompt"] or ""
-        if not body["scheduler"] or body["scheduler"] == DEFAULT_SCHEDULER:
-            del body["scheduler"]
+        body = {}
+        for field in FIELDS:
+            value = self[field.name]
+            if field.optional and value in (None, "", field.default):
+                continue
+            if field.kind is Kind.TEXT:
+                value = value or ""
+            body[field.name] = int(value) if field.is_number and field.whole else value
         return body
 
     def problems(self, model: Mapping[str, Any] | None, words: Words) -> list[str]:
         """What is wrong, a sentence for each field, in the reader's language. Empty = ready to send."""
-        if not (self.prompt or "").strip():
+        if not (self["prompt"] or "").strip():
             return [words("problem_no_prompt")]
         if model is None:
             return [words("problem_no_model")]
         found = [
-            words("problem_length", field=words(LABELS[name]), n=len(text), limit=MAX_PROMPT_CHARS)
-            for name in ("prompt", "negative_prompt")
-            if len(text := getattr(self, name) or "") > MAX_PROMPT_CHARS
+            words("problem_length", field=named(field.name, words), n=len(text), limit=MAX_PROMPT_CHARS)
+            for field in FIELDS
+            if field.kind is Kind.TEXT and len(text := self[field.name] or "") > MAX_PROMPT_CHARS
         ]
-        spans = {name: model[span] for name, span in _SPANS.items()}
-        spans |= {"seed": {"low": RANDOM_SEED, "high": MAX_SEED}, "num_images": {"low": 1, "high": MAX_IMAGES}}
         return found + [
-            words("problem_range", field=words(LABELS[name]), value=_shown(value), allowed=allowed(span, words))
-            for name, span in spans.items()
-            if not _fits(value := getattr(self, name), span, whole=name in _WHOLE)
+            words("problem_range", field=named(name, words), value=_shown(value), allowed=allowed(span, words))
+            for name, span in model["ranges"].items()
+            if name in _BY_NAME and not _fits(value := self[name], span, _BY_NAME[name])
         ]
+
+
+def named(name: str, words: Words) -> str:
+    """A request's field as the reader calls it."""
+    return words.find(f"field_{name}") or name
 
 
 def allowed(span: Mapping[str, Any], words: Words) -> str:
@@ -89,28 +140,36 @@ def allowed(span: Mapping[str, Any], words: Words) -> str:
 
 
 def form_of(request: Mapping[str, Any], model: Mapping[str, Any]) -> Form:
-    """The form that would send this request with this model; what the request leaves open is the model's default."""
-    given = {name: value for name, value in request.items() if value is not None}
-    width, height = given.get("width", model["width"]), given.get("height", model["height"])
-    return Form(
-        model=model["key"],
-        prompt=given.get("prompt", ""),
-        negative_prompt=given.get("negative_prompt", ""),
-        aspect=ratio_of(width, height, model),
-        width=width,
-        height=height,
-        num_inference_steps=given.get("num_inference_steps", model["num_inference_steps"]),
-        guidance_scale=given.get("guidance_scale", model["guidance_scale"]),
-        num_images=given.get("num_images", 1),
-        seed=given.get("seed", RANDOM_SEED),
-        scheduler=given.get("scheduler", DEFAULT_SCHEDULER),
-    )
+    """The form that would send this request with this model; a number that it leaves open is the model's default.
+
+    Raises ValueError for a number that is none and a text that is none: a request may come from a file.
+    """
+    values = {field.name: field.default for field in FIELDS}
+    values |= {field.name: model[field.name] for field in FIELDS if field.is_number and field.name in model}
+    given = {name: value for name, value in request.items() if name in _BY_NAME and value is not None}
+    for name, value in given.items():
+        if not isinstance(value, int | float if _BY_NAME[name].is_number else str):
+            raise ValueError(f"{name} is {value!r}")
+    return Form({**values, **given, "model": model["key"]})
 
 
-def _fits(value: Any, span: Mapping[str, Any], *, whole: bool) -> bool:
+def fresh(model: Mapping[str, Any]) -> Form:
+    """The form of somebody who has just chosen this model: its defaults, its negative prompt among them."""
+    return form_of({"negative_prompt": model.get("negative_prompt") or ""}, model)
+
+
+def changed_model(old: Form, model: Mapping[str, Any]) -> Form:
+    """The form after another model was chosen: what a person means stays, the numbers are the new model's."""
+    new = fresh(model)
+    kept = {field.name: old[field.name] for field in FIELDS if field.kept}
+    kept["negative_prompt"] = old["negative_prompt"] or new["negative_prompt"]
+    return Form({**new.values, **kept})
+
+
+def _fits(value: Any, span: Mapping[str, Any], field: Field) -> bool:
     if not isinstance(value, int | float) or not span["low"] <= value <= span["high"]:
         return False
-    if whole and value != int(value):
+    if field.whole and value != int(value):
         return False
     multiple = span.get("multiple", 1)
     return multiple == 1 or value % multiple == 0

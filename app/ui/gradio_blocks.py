@@ -29,8 +29,13 @@ class FilelessBlocks(gr.Blocks):  # type: ignore[misc]
         return await super().preprocess_data(block_fn, inputs, *others, **more)
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, *others: Any, **more: Any) -> Any:
-        """As Gradio's; raises FileRefused for a file in the answer: it can only have come from a visitor."""
+        """As Gradio's; raises FileRefused for a file in the answer: it can only have come from a visitor.
+
+        An empty answer changes nothing.
+        """
         refuse_files(predictions)
+        if predictions == {}:
+            predictions = gr.skip()
         return await super().postprocess_data(block_fn, predictions, *others, **more)
 
 

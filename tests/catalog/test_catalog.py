@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.catalog import Catalog, Span, folder_entry
 from app.core.errors import InvalidRequest, UnknownModel
+from app.core.parameters import bounds
 from app.core.schema import MAX_SEED, GenerationRequest
 from app.core.settings import PROJECT_FOLDER, Settings
 
@@ -165,3 +167,15 @@ def test_a_span_says_what_it_allows() -> None:
     assert not span.allows(60)
     assert not span.allows(65)
     assert span.words() == "allowed is 64 to 512 in steps of 8"
+
+
+def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path / "models", '[a]\ntitle = "A"\npath = "a"\n', max_images=7)
+    ranges = catalog.ranges(catalog.get("a"))
+    assert set(ranges) == set(bounds(GenerationRequest))
+    assert ranges["num_images"] == Span(low=1, high=7)
+    for name, span in ranges.items():
+        most = {"prompt": "a", "model": "a", name: float(span.high) if name == "guidance_scale" else int(span.high)}
+        assert getattr(catalog.resolve(GenerationRequest(**most)), name) == span.high
+        with pytest.raises((InvalidRequest, ValidationError)):
+            catalog.resolve(GenerationRequest(**(most | {name: most[name] + span.multiple})))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.schema import Job
+from app.core.schema import GenerationRequest, Job
 from app.core.settings import PROJECT_FOLDER
-from app.ui.form import Form, form_of
+from app.ui.form import FIELDS, Form, changed_model, form_of
 from app.ui.markup import Markup, action, notice
 from app.ui.memory import MAX_JOBS, Memory
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
@@ -25,8 +25,12 @@ from app.ui.views.job import JobNow, job_card
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
 MODEL: dict[str, Any] = {
     "key": "pocket", "width": 128, "height": 128, "num_inference_steps": 10, "guidance_scale": 4.0,
-    "size_range": {"low": 64, "high": 512, "multiple": 8}, "steps_range": {"low": 1, "high": 100},
-    "guidance_range": {"low": 0, "high": 20},
+    "size_range": {"low": 64, "high": 512, "multiple": 8}, "negative_prompt": "blurry",
+    "ranges": {
+        "num_inference_steps": {"low": 1, "high": 100}, "guidance_scale": {"low": 0, "high": 20},
+        "width": {"low": 64, "high": 512, "multiple": 8}, "height": {"low": 64, "high": 512, "multiple": 8},
+        "seed": {"low": -1, "high": 2**32 + 63}, "num_images": {"low": 1, "high": 10},
+    },
 }  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -72,7 +76,7 @@ def test_no_text_is_written_into_the_page_by_hand() -> None:
             for keyword in node.keywords:
                 shown = keyword.arg in ("label", "placeholder", "info", "title")
                 constant = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
-                if shown and constant and called != "create_theme":
+                if shown and constant and called not in ("create_theme", "Field"):  # a Field holds keys of texts
                     found.append((file.name, keyword.arg))
             if called == "Markup" and node.args and isinstance(node.args[0], ast.Constant):
                 between = re.sub(r"<style>.*?</style>|<[^>]*>|\{[^}]*\}|&\w+;", "", str(node.args[0].value), flags=re.S)
@@ -131,7 +135,37 @@ def test_the_form_says_what_is_wrong_in_the_readers_language() -> None:
     assert "Width: 100 is not allowed; allowed is 64 to 512 in steps of 8." in told
     assert "Steps: 1000" in told
     assert "推理步数" in " ".join(wrong.problems(MODEL, strings.words("zh-CN")))
-    assert Form(prompt="  ").problems(MODEL, strings.words("en")) == ["Write a prompt first."]
+    assert Form({"prompt": "  "}).problems(MODEL, strings.words("en")) == ["Write a prompt first."]
+
+
+def test_the_form_allows_as_many_images_as_the_service_says() -> None:
+    words = Strings().words("en")
+    assert form_of({"prompt": "p", "num_images": 10}, MODEL).problems(MODEL, words) == []
+    told = form_of({"prompt": "p", "num_images": 11}, MODEL).problems(MODEL, words)
+    assert told == ["Images: 11 is not allowed; allowed is 1 to 10."]
+
+
+def test_each_field_of_the_form_is_one_of_a_request_and_has_its_words() -> None:
+    texts = locale("en")
+    for field in FIELDS:
+        assert field.name in GenerationRequest.model_fields
+        for key in (f"field_{field.name}", field.label_key, field.info, field.placeholder):
+            assert key is None or key in texts
+
+
+def test_another_model_leaves_what_a_person_means_and_brings_its_own_numbers() -> None:
+    old = form_of({"prompt": "p", "num_images": 3, "seed": 7, "num_inference_steps": 50, "width": 96}, MODEL)
+    new = changed_model(old, MODEL | {"key": "other", "num_inference_steps": 4})
+    kept = {name: new[name] for name in ("prompt", "num_images", "seed", "num_inference_steps", "negative_prompt")}
+    assert kept == {
+        "prompt": "p", "num_images": 3, "seed": 7, "num_inference_steps": 4, "negative_prompt": "blurry",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("request_of_a_file", [{"width": "wide"}, {"prompt": 5}, {"scheduler": 1.5}])
+def test_a_request_that_is_none_fills_no_form(request_of_a_file: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(request_of_a_file))):
+        form_of(request_of_a_file, MODEL)
 
 
 @given(JSON)

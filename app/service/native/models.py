@@ -1,5 +1,6 @@
 """Models: the catalog, what is installed and loaded; load and unload, download and clean."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -7,7 +8,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry, allowed_schedulers, hub_entry
+from app.catalog import ModelEntry, Span, allowed_schedulers, hub_entry
 from app.core.errors import ModelRefused
 from app.core.schema import JobError
 from app.hub.disk import Presence
@@ -50,6 +51,7 @@ class Model(ModelEntry):
     state: str = Field("unloaded", description="unloaded, waiting, loading, loaded, unloading or failed.")
     progress: ModelProgress | None = Field(None, description="Set while it is loading.")
     error: JobError | None = Field(None, description="Why loading it failed.")
+    ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
 
 
 class SkippedFile(BaseModel):
@@ -156,6 +158,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
         state="failed" if refused else state.state,
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
         error=refused or state.error,
+        ranges=parts.catalog.ranges(entry),
     )
 
 

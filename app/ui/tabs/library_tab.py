@@ -1,5 +1,6 @@
 """The library tab: everything that was ever made, found by its prompt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.ui.actions import Action, html_part
+from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.views.library import library_page
@@ -44,34 +46,34 @@ def create_library_tab(studio: Studio) -> LibraryTab:
 class LibraryEvents:
     """The events of the tab, for one studio."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, shell: Shell, tab: LibraryTab) -> None:
         self._studio = studio
+        self._shell = shell
+        self._tab = tab
 
-    def first_page(self, request: gr.Request, search: str | None, only_favourites: bool) -> Any:
+    def first_page(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
         """The newest pictures that fit."""
-        return self.page(self._studio.words(request), search, only_favourites, [])
+        return self._page(self._studio.words(request), values, [])
 
-    def act(
-        self, request: gr.Request, event: gr.EventData, search: str | None, only_favourites: bool
-    ) -> tuple[Any, Any]:
-        """A button of a picture or of the pager: page, toast."""
+    def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+        """A button of a picture or of the pager."""
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
-        message = gr.skip()
+        said: Updates = {}
         try:
             if action.act == "favourite":
                 link.set_favourite(action.id, action.data.get("value") == "1")
             elif action.act == "delete":
                 link.ask(lambda: link.client.delete_image(action.id))
-                message = toast(words("picture_deleted"), words)
+                said = {self._shell.toast: toast(words("picture_deleted"), words)}
         except ServiceError as error:
-            return gr.skip(), self._studio.refusal(error, words)
-        stack = action.stack("stack" if action.act == "page" else "here")
-        return self.page(words, search, only_favourites, stack), message
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return self._page(words, values, action.stack("stack" if action.act == "page" else "here")) | said
 
-    def page(self, words: Words, search: str | None, only_favourites: bool, stack: list[str]) -> Any:
+    def _page(self, words: Words, values: Mapping[Any, Any], stack: list[str]) -> Updates:
         """One page: `stack` are the cursors of the pages before and of this one."""
         link = self._studio.link
-        wanted = (search or "").strip() or None
+        wanted = (values.get(self._tab.search) or "").strip() or None
+        only_favourites = bool(values.get(self._tab.favourites))
         try:
             groups, following = link.ask(
                 lambda: link.client.groups(
@@ -82,6 +84,7 @@ class LibraryEvents:
                 )
             )
         except ServiceError:
-            return gr.skip()  # the header says that the service is away; what was shown stays
+            return {}  # the header says that the service is away; what was shown stays
         searched = wanted is not None or only_favourites
-        return library_page(groups, before=stack, following=following, searched=searched, words=words)
+        shown = library_page(groups, before=stack, following=following, searched=searched, words=words)
+        return {self._tab.page: shown}

@@ -54,17 +54,6 @@ class ModelsEvents:
             return gr.skip()
         return models_page(models, self._studio.link.state().status, self._studio.words(request))
 
-    def fetch(self, request: gr.Request, hub_id: str | None) -> tuple[Any, Any, Any]:
-        """Download the model whose hub id was typed: cards, toast, the field."""
-        key = (hub_id or "").strip()
-        if not key:
-            return gr.skip(), gr.skip(), gr.skip()
-        try:
-            self.act("download", key)
-        except ServiceError as error:
-            return gr.skip(), self._studio.refusal(error, self._studio.words(request)), gr.skip()
-        return self.show(request), gr.skip(), ""
-
     def act(self, act: str, key: str) -> None:
         """Do what a button of a model says; the clock shows how far it is. Raises ServiceError."""
         client = self._studio.link.client

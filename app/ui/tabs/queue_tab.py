@@ -44,7 +44,7 @@ class QueueEvents:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
-    def show(self, request: gr.Request, chosen: str) -> Any:
+    def show(self, request: gr.Request, chosen: str | None) -> Any:
         """The newest jobs; with `open` those that wait or run."""
         try:
             jobs = self._jobs(chosen == OPEN)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.errors import ServiceError
+from app.ui.form import named
 from app.ui.link import ServiceState
 from app.ui.markup import Markup, join, notice
 from app.ui.strings import Words
@@ -36,7 +37,7 @@ def error_text(error: ServiceError, words: Words) -> str:
         return "; ".join(
             words(
                 "problem_range",
-                field=words.find(f"field_{wrong.get('field')}") or wrong.get("field"),
+                field=named(str(wrong.get("field")), words),
                 value=str(wrong.get("value"))[:80],
                 allowed=wrong.get("allowed"),
             )

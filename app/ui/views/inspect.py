@@ -39,7 +39,7 @@ def inspection_page(found: Mapping[str, Any], words: Words) -> Markup:
 def _recipe(request: Mapping[str, Any], words: Words) -> list[Markup]:
     parts = [Markup('<p class="at-prompt">{}</p>').format(_short(request.get("prompt") or ""))]
     if request.get("negative_prompt"):
-        negative = words("form_negative"), _short(request["negative_prompt"])
+        negative = words("field_negative_prompt"), _short(request["negative_prompt"])
         parts.append(Markup('<p class="at-quiet">{}: {}</p>').format(*negative))
     parts.append(facts_list([(name, _short(value)) for name, value in facts(request, None, words)]))
     # The request travels in the button, so the server remembers nothing; the service checks it like any other.

@@ -70,12 +70,12 @@ def delete_button(image_id: str, words: Words) -> Markup:
 def facts(request: Mapping[str, Any], seconds: float | None, words: Words) -> list[tuple[str, str]]:
     """Name and value of what a picture was made with, ready to show."""
     rows = [
-        (words("form_model"), request.get("model")),
+        (words("field_model"), request.get("model")),
         (words("form_size"), _size(request)),
-        (words("form_steps"), request.get("num_inference_steps")),
-        (words("form_guidance"), request.get("guidance_scale")),
+        (words("field_num_inference_steps"), request.get("num_inference_steps")),
+        (words("field_guidance_scale"), request.get("guidance_scale")),
         (words("field_seed"), request.get("seed")),
-        (words("form_scheduler"), request.get("scheduler")),
+        (words("field_scheduler"), request.get("scheduler")),
         (words("took"), None if seconds is None else duration(seconds, words)),
     ]
     return [(name, _shown(value)) for name, value in rows if value is not None]

@@ -1,0 +1,26 @@
+"""What is allowed for each number of a request, with one model."""
+
+from app.catalog.entry import ModelEntry, Span
+from app.core.parameters import bounds
+from app.core.schema import GenerationRequest
+
+
+def ranges(entry: ModelEntry, max_images: int) -> dict[str, Span]:
+    """Field → range, for every field of a request that is a number, in the order of the fields.
+
+    What the model's entry says; where it says nothing, what a request may hold at all.
+    """
+    own = {
+        "num_inference_steps": entry.steps_range,
+        "guidance_scale": entry.guidance_range,
+        "width": entry.size_range,
+        "height": entry.size_range,
+        "num_images": Span(low=1, high=max_images),
+    }
+    found = {}
+    for name, (low, high) in bounds(GenerationRequest).items():
+        if name in own:
+            found[name] = own[name]
+        elif high is not None:
+            found[name] = Span(low=low, high=high)
+    return found

@@ -1,0 +1,145 @@
+"""What happens between the tabs: each method is one event that concerns more than one of them."""
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from app.core.errors import ServiceError
+from app.ui.actions import Action
+from app.ui.shell import Shell, Updates
+from app.ui.studio import GENERATE, MODELS, QUEUE, TABS, Studio
+from app.ui.tabs.generate_events import GenerateEvents, Values
+from app.ui.tabs.inspect_tab import InspectTab
+from app.ui.tabs.library_tab import LibraryEvents, LibraryTab
+from app.ui.tabs.models_tab import ModelsEvents, ModelsTab
+from app.ui.tabs.queue_tab import QueueEvents, QueueTab
+from app.ui.views.header import header
+from app.ui.views.inspect import drop_zone
+from app.ui.views.toast import toast
+
+
+class PageEvents:
+    """The events, for one studio."""
+
+    def __init__(
+        self,
+        studio: Studio,
+        shell: Shell,
+        generate: GenerateEvents,
+        library: LibraryTab,
+        queue: QueueTab,
+        models: ModelsTab,
+        inspect: InspectTab,
+    ) -> None:
+        self._studio = studio
+        self._shell = shell
+        self._generate = generate
+        self._queue_tab, self._models_tab, self._inspect_tab = queue, models, inspect
+        self._library = LibraryEvents(studio, shell, library)
+        self._queue = QueueEvents(studio)
+        self._models = ModelsEvents(studio)
+
+    def opened(self, request: gr.Request, values: Values) -> Updates:
+        """A page was opened or reloaded: header, chosen tab, drop zone, and everything of the generate tab."""
+        asked = request.query_params.get("tab", GENERATE)
+        return {
+            self._shell.header: self._header(request),
+            self._shell.tabs: gr.Tabs(selected=asked if asked in TABS else GENERATE),
+            self._inspect_tab.drop: drop_zone(self._studio.words(request)),
+        } | self._generate.opened(request, values)
+
+    def pulse(self, request: gr.Request, values: Values) -> Updates:
+        """How the service is: header, the jobs' clock, the model's line, and the form's fields if they were empty."""
+        filled = self._generate.fill_if_empty(values, self._studio.words(request))
+        return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | filled
+
+    def clocks(self, running: str | None = None) -> Updates:
+        """The clocks of the queue and the models tab: only the chosen tab's runs."""
+        return {
+            self._queue_tab.clock: gr.Timer(active=running == QUEUE),
+            self._models_tab.clock: gr.Timer(active=running == MODELS),
+        }
+
+    def library_opened(self, request: gr.Request, values: Values) -> Updates:
+        """The library tab was chosen, or something else is searched: its page, and no other tab's clock runs."""
+        return self._library.first_page(request, values) | self.clocks()
+
+    def queue_opened(self, request: gr.Request, values: Values) -> Updates:
+        """The queue tab was chosen: its list, and its clock runs."""
+        return self._queue_page(request, values) | self.clocks(QUEUE)
+
+    def models_opened(self, request: gr.Request) -> Updates:
+        """The models tab was chosen: its cards, and its clock runs."""
+        return {self._models_tab.page: self._models.show(request)} | self.clocks(MODELS)
+
+    def act_in_library(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """A button in the library."""
+        action = Action.of(event)
+        if action.act != "restore":
+            return self._library.act(request, event, values)
+        words = self._studio.words(request)
+        return self._use(request, lambda: self._generate.settings_of_image(action.id, words))
+
+    def act_in_inspect(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """The button that uses what was found."""
+        found = Action.of(event).mapping("request")
+        if found is None:
+            return {}
+        return self._use(request, lambda: self._generate.settings_of_request(found, self._studio.words(request)))
+
+    def act_in_queue(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """A button in the queue."""
+        words, action, link = self._studio.words(request), Action.of(event), self._studio.link
+        done: Updates = {}
+        try:
+            if action.act == "show":
+                chosen: Updates = {self._shell.tabs: gr.Tabs(selected=GENERATE)}
+                return chosen | self._generate.show_job(values, action.id, words)
+            if action.act == "again":
+                done = self._generate.submit_again(values, action.id, words)
+            elif action.act == "cancel":
+                link.ask(lambda: link.client.cancel(action.id))
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return self._queue_page(request, values) | done
+
+    def act_in_models(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """A button of a model."""
+        words, action = self._studio.words(request), Action.of(event)
+        if action.act == "use":
+            chosen: Updates = {self._shell.tabs: gr.Tabs(selected=GENERATE)}
+            return chosen | self._generate.use_model(action.id, values, words)
+        said: Updates = {}
+        try:
+            self._models.act(action.act, action.id)
+        except ServiceError as error:
+            said = {self._shell.toast: self._studio.refusal(error, words)}
+        return {self._models_tab.page: self._models.show(request)} | said
+
+    def download_any(self, request: gr.Request, values: Values) -> Updates:
+        """Any model of the hub."""
+        key = (values.get(self._models_tab.hub_id) or "").strip()
+        if not key:
+            return {}
+        try:
+            self._models.act("download", key)
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, self._studio.words(request))}
+        return {self._models_tab.page: self._models.show(request), self._models_tab.hub_id: ""}
+
+    def _queue_page(self, request: gr.Request, values: Values) -> Updates:
+        return {self._queue_tab.page: self._queue.show(request, values.get(self._queue_tab.filter))}
+
+    def _use(self, request: gr.Request, find: Callable[[], Updates]) -> Updates:
+        words = self._studio.words(request)
+        try:
+            found = find()
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        except ValueError:  # a file may say anything
+            return {self._shell.toast: toast(words("settings_unusable"), words, "bad")}
+        return {self._shell.tabs: gr.Tabs(selected=GENERATE)} | found
+
+    def _header(self, request: gr.Request) -> str:
+        link = self._studio.link
+        return header(link.state(), link.client.url, self._studio.words(request))

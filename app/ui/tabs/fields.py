@@ -1,0 +1,105 @@
+"""The form's components: made from the table of fields, read and filled by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.core.parameters import bounds
+from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
+from app.ui.form import FIELDS, Field, Form, Group, Kind
+from app.ui.shell import Updates
+from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of
+from app.ui.studio import Model
+
+WIDEST = 1000  # a slider's end where a request has no bound of its own
+Components = dict[str, gr.components.Component]
+
+
+def create_fields(group: Group, texts: gr.I18n, models: Sequence[Model]) -> Components:
+    """The components of a group, by the names of their fields. Call it where they shall stand."""
+    return {field.name: _component(field, texts, models) for field in FIELDS if field.group is group}
+
+
+def create_ratio(texts: gr.I18n) -> gr.Radio:
+    """The size presets."""
+    choices = [*((ratio, ratio) for ratio in RATIOS), (texts("form_own_size"), OWN_SIZE)]
+    return gr.Radio(choices, label=texts("form_size"), value=RATIOS[0], elem_classes="at-aspect")
+
+
+@dataclass(frozen=True)
+class FormFields:
+    """The form on the page: its components by name, and the size presets, which no request knows."""
+
+    by_name: Mapping[str, gr.components.Component]
+    ratio: gr.Radio
+
+    def __getitem__(self, name: str) -> gr.components.Component:
+        return self.by_name[name]
+
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        """All that `read` looks at."""
+        return set(self.by_name.values())
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """All that `filled` changes."""
+        return [*self.by_name.values(), self.ratio]
+
+    def read(self, values: Mapping[Any, Any]) -> Form:
+        """The form in what a browser sent."""
+        return Form({name: values.get(component) for name, component in self.by_name.items()})
+
+    def filled(self, form: Form, model: Model, models: Sequence[Model]) -> Updates:
+        """The form's values together with the ranges and choices of its model."""
+        updates: Updates = {self.ratio: ratio_of(form["width"], form["height"], model)}
+        for field in FIELDS:
+            updates[self[field.name]] = gr.update(value=form[field.name], **_limits(field, model, models))
+        return updates
+
+
+def _component(field: Field, texts: gr.I18n, models: Sequence[Model]) -> gr.components.Component:
+    said: dict[str, Any] = {"label": texts(field.label_key), "elem_id": f"at-{field.name}"}
+    if field.info:
+        said["info"] = texts(field.info)
+    if field.kind is Kind.TEXT:
+        return gr.Textbox(
+            value=field.default, lines=field.lines, max_lines=4 * field.lines + 4, max_length=MAX_PROMPT_CHARS,
+            placeholder=texts(field.placeholder), autofocus=field.group is Group.PROMPT, **said,
+        )  # fmt: skip
+    if field.kind is Kind.NUMBER:
+        return gr.Number(value=field.default, precision=0 if field.whole else None, min_width=field.width, **said)
+    if field.kind is Kind.SLIDER:
+        # The widest range there is; each model narrows it when it is chosen. No reset: it would give the least.
+        low, high = bounds(GenerationRequest)[field.name]
+        return gr.Slider(
+            low, high or WIDEST, value=field.default, step=field.step, min_width=field.width, buttons=[], **said
+        )
+    choices = _choices(field, None, models)
+    # What a file or an older version asked for stays there to be seen; the service says whether it is allowed.
+    return gr.Dropdown(
+        choices, value=field.default, filterable=field.name != "model", allow_custom_value=field.optional, **said
+    )
+
+
+def _limits(field: Field, model: Model, models: Sequence[Model]) -> dict[str, Any]:
+    span = model["ranges"].get(field.name, {})
+    if field.kind is Kind.SLIDER:
+        return {"minimum": span["low"], "maximum": span["high"]}
+    if field.kind is Kind.NUMBER:
+        return {"step": span.get("multiple", 1)}
+    return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE else {}
+
+
+def _choices(field: Field, model: Model | None, models: Sequence[Model]) -> list[Any]:
+    if field.name == "model":
+        return [(_title(each), each["key"]) for each in models]
+    listed = model.get(f"{field.name}s", ()) if model else ()
+    return [field.default, *(name for name in listed if name != field.default)]
+
+
+def _title(model: Model) -> str:
+    title = str(model.get("title") or model["key"])
+    return title if title == model["key"] else f"{title} ({model['key']})"
