@@ -67,7 +67,7 @@ def listener(port: int) -> str | None:
     except psutil.AccessDenied:  # macOS shows other people's only to root
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
             return _process(connection.pid)
     return None
 
