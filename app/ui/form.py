@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from app.core.samplers import DEFAULT
 from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
 from app.ui.strings import Words
-
-DEFAULT_SCHEDULER = "default"
 
 
 class Kind(Enum):
@@ -84,7 +83,8 @@ FIELDS = (
     Field("num_inference_steps", Kind.SLIDER, Group.EFFORT, info="form_steps_info", width=200),
     Field("guidance_scale", Kind.SLIDER, Group.EFFORT, info="form_guidance_info", whole=False, step=0.1, width=200),
     Field("seed", Kind.NUMBER, Group.SEED, label="form_seed", default=RANDOM_SEED, kept=True, width=140),
-    Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT_SCHEDULER, optional=True),
+    Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT, optional=True),
+    Field("clip_skip", Kind.SLIDER, Group.MORE, info="form_clip_skip_info", default=0, optional=True),
 )  # fmt: skip
 _BY_NAME = {field.name: field for field in FIELDS}
 

@@ -21,6 +21,7 @@ from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import LOCALES_FOLDER, Strings, language_of
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.views.job import JobNow, job_card
+from app.ui.views.pictures import parameters_text
 
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
 MODEL: dict[str, Any] = {
@@ -126,6 +127,17 @@ def test_a_request_goes_through_the_form_unchanged() -> None:
         "width": 96, "height": 160, "seed": 2**32, "num_images": 3, "scheduler": "Euler",
     }  # fmt: skip
     assert form_of(request, MODEL).request() == request
+
+
+def test_copied_parameters_say_what_other_programs_can_read_back() -> None:
+    request = GenerationRequest(
+        prompt="p", negative_prompt="n", model="pocket", num_inference_steps=7, guidance_scale=3.5, width=96,
+        height=160, seed=5, scheduler="default", clip_skip=1,
+    )  # fmt: skip
+    assert parameters_text(request) == (
+        "p\nNegative prompt: n\nSteps: 7, CFG scale: 3.5, Clip skip: 2, Seed: 5, Size: 96x160, Model: pocket"
+    )
+    assert form_of(request.model_dump(), MODEL).request()["clip_skip"] == 1
 
 
 def test_the_form_says_what_is_wrong_in_the_readers_language() -> None:

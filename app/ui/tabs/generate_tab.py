@@ -61,7 +61,8 @@ def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
                         gr.Button(texts(key), size="md", min_width=110, scale=0, elem_classes="at-beside")
                         for key in ("seed_random", "seed_reuse")
                     )
-                by_name |= create_fields(Group.MORE, texts, models)
+                with gr.Accordion(texts("settings_more"), open=False):
+                    by_name |= create_fields(Group.MORE, texts, models)
         with gr.Column(scale=6, min_width=320):
             stage = html_part("at-stage")
             with gr.Accordion(texts("history"), open=True, elem_id="at-history"):

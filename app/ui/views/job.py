@@ -155,7 +155,7 @@ def _pictures_body(now: JobNow, words: Words) -> Markup:
                 badge(words("state_succeeded"), "succeeded"), situation(job, words)
             ),
             Markup('<div class="at-gallery at-gallery-{}">{}</div>').format("many" if many else "one", join(figures)),
-            _row([reuse, copy_button(parameters_text(request), words)]),
+            _row([reuse, copy_button(parameters_text(job.request), words)]),
             *(notice(note) for note in dict.fromkeys(note for image in job.images for note in image.notes)),
             facts_list(facts(request, job.seconds, words)),
         ]

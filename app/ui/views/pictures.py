@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.parameters import numbers_of_infotext
+from app.core.samplers import DEFAULT
+from app.core.schema import GenerationRequest
 from app.ui.markup import Markup, action, icon, join
 from app.ui.strings import Words
 from app.ui.times import duration
@@ -97,20 +100,16 @@ def facts_list(rows: list[tuple[str, str]]) -> Markup:
     )
 
 
-def parameters_text(request: Mapping[str, Any]) -> str:
+def parameters_text(request: GenerationRequest) -> str:
     """The parameters as other programs read them: prompt, negative prompt, then `Steps: …, CFG scale: …`."""
-    lines = [str(request.get("prompt", ""))]
-    if request.get("negative_prompt"):
-        lines.append(f"Negative prompt: {request['negative_prompt']}")
-    pairs = [
-        ("Steps", request.get("num_inference_steps")),
-        ("Sampler", request.get("scheduler")),
-        ("CFG scale", request.get("guidance_scale")),
-        ("Seed", request.get("seed")),
-        ("Size", f"{request.get('width')}x{request.get('height')}"),
-        ("Model", request.get("model")),
-    ]
-    lines.append(", ".join(f"{name}: {value}" for name, value in pairs if value is not None))
+    lines = [request.prompt]
+    if request.negative_prompt:
+        lines.append(f"Negative prompt: {request.negative_prompt}")
+    pairs = numbers_of_infotext(request)
+    if request.scheduler and request.scheduler != DEFAULT:
+        pairs["Sampler"] = request.scheduler
+    pairs |= {"Seed": request.seed, "Size": f"{request.width}x{request.height}", "Model": request.model}
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items()))
     return "\n".join(lines)
 
 
