@@ -26,6 +26,7 @@ from app.database import check_whole, open_database
 from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
 from app.jobs.dispatcher import Dispatcher
+from app.jobs.forecast import Forecast
 from app.jobs.live import LiveEvents
 from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
@@ -101,7 +102,8 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     upgrade(database)
     catalog = Catalog(settings)
     engines = build_engines(settings, catalog)
-    live = LiveEvents()
+    forecast = Forecast()
+    live = LiveEvents(forecast)
     table = JobTable(
         database,
         boot_id=str(uuid.uuid4()),
@@ -110,6 +112,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         max_crashes=settings.max_crashes,
         devices=len(engines),
         on_event=live.publish,
+        forecast=forecast,
     )
     thumbnails = settings.data_folder / "thumbnails"
     library = Library(database, settings.output_folder, thumbnails, max_bytes=settings.library_max_bytes)

@@ -1,6 +1,8 @@
 """How long a job will take, learned from past jobs of the same model."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 from statistics import median
 
 from sqlalchemy import Connection, select
@@ -21,14 +23,30 @@ class Pace:
     def seconds(self, work: float) -> float | None:
         """Seconds for `work` megapixel steps, or None if nothing is known about this model.
 
-        The median of the jobs with exactly that much work, if there are any, because a job's time is not quite
-        proportional (encoding the prompt, decoding the latents); else the median pace of all, scaled.
+        The median of the jobs with exactly that much work, if there are any. Else what a job costs in any case (reading
+        the prompt, decoding) and what each megapixel step adds, which jobs of different work tell apart. From jobs of
+        one size alone all of their time is taken for the steps'.
         """
         alike = [taken for size, taken in self.samples if abs(size - work) <= 1e-9]
         if alike:
             return median(alike) + OVERHEAD_S
-        paces = [taken / size for size, taken in self.samples if size > 0]
-        return median(paces) * work + OVERHEAD_S if paces else None
+        if not self.samples:
+            return None
+        fixed, each = self._line
+        return fixed + each * work + OVERHEAD_S
+
+    @cached_property
+    def _line(self) -> tuple[float, float]:
+        """Seconds of a job without steps, and of one megapixel step: Theil and Sen's, which no odd job moves."""
+        slopes = [
+            (one[1] - other[1]) / (one[0] - other[0])
+            for one, other in combinations(self.samples, 2)
+            if abs(one[0] - other[0]) > 1e-9
+        ]
+        if not slopes:
+            return 0.0, median(taken / size for size, taken in self.samples if size > 0)
+        each = max(0.0, median(slopes))
+        return max(0.0, median(taken - each * size for size, taken in self.samples)), each
 
 
 def learn(connection: Connection, model: str) -> Pace:

@@ -1,6 +1,6 @@
 """The line: who is before whom, and how long that will take."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
@@ -11,13 +11,17 @@ from app.jobs.eta import Pace, learn
 from app.jobs.job_rows import Place
 
 WORK = (jobs.c.model, jobs.c.megapixel_steps)
+RUNNING = (*WORK, jobs.c.id, jobs.c.num_images, jobs.c.started_at)
+# Seconds left of a running job by the pace of its own steps, None where that is not known: `Forecast.left`.
+Left = Callable[..., float | None]
 
 
 class Paces:
     """What each model's jobs take, looked up once for each model."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, left: Left) -> None:
         self._connection = connection
+        self._left = left
         self._known: dict[str, Pace] = {}
 
     def seconds(self, model: str, work: float) -> float | None:
@@ -26,19 +30,29 @@ class Paces:
             self._known[model] = learn(self._connection, model)
         return self._known[model].seconds(work)
 
+    def left(self, row: Any, now: float) -> float | None:
+        """Seconds that a running job still needs: by its own steps, else what past jobs took less what it had."""
+        measured = self._left(row.id, row.model, megapixel_steps=row.megapixel_steps, images=row.num_images)
+        if measured is not None:
+            return round(measured, 3)
+        whole = self.seconds(row.model, row.megapixel_steps)
+        return None if whole is None else round(max(0.0, whole - (now - (row.started_at or now))), 3)
 
-def places(connection: Connection, rows: Sequence[Row[Any]], *, now: float, devices: int) -> dict[str, Place]:
+
+def places(
+    connection: Connection, rows: Sequence[Row[Any]], *, now: float, devices: int, left: Left
+) -> dict[str, Place]:
     """The places of those of `rows` that are open, by job id.
 
     Counts by priority and turn, not by which model is loaded. One walk along the line, however many rows are asked.
     """
-    paces = Paces(connection)
-    found = {row.id: Place(0, _left(row, now, paces)) for row in rows if row.state == JobState.RUNNING}
+    paces = Paces(connection, left)
+    found = {row.id: Place(0, paces.left(row, now)) for row in rows if row.state == JobState.RUNNING}
     asked = sorted((row for row in rows if row.state == JobState.QUEUED), key=_in_line)
     if not asked:
         return found
-    running = connection.execute(select(*WORK, jobs.c.started_at).where(jobs.c.state == JobState.RUNNING)).all()
-    seconds = _sum([_left(row, now, paces) for row in running])
+    running = connection.execute(select(*RUNNING).where(jobs.c.state == JobState.RUNNING)).all()
+    seconds = _sum([paces.left(row, now) for row in running])
     position, before = 1, None
     for row in asked:
         for group in _between(connection, before, row):
@@ -69,12 +83,6 @@ def _ahead_of(row: Row[Any]) -> ColumnElement[bool]:
 
 def _in_line(row: Row[Any]) -> tuple[int, int, int]:
     return (-row.priority, row.turn, row.seq)
-
-
-def _left(row: Any, now: float, paces: Paces) -> float | None:
-    """Seconds that a running job still needs."""
-    whole = paces.seconds(row.model, row.megapixel_steps)
-    return None if whole is None else round(max(0.0, whole - (now - (row.started_at or now))), 3)
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:

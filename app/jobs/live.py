@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.schema import JobState, Progress
 from app.engine.base import EngineEvent
+from app.jobs.forecast import Forecast
 
 logger = logging.getLogger(__name__)
 MAX_PREVIEW_BYTES = 64 * 2**10
@@ -41,7 +42,9 @@ class LiveEvents:
     takes the state changes from the table (`JobTable.events_after`) and waits here to know when to look again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, forecast: Forecast | None = None) -> None:
+        """`forecast` is told of each step."""
+        self._forecast = forecast or Forecast()
         self._lock = threading.Lock()
         self._versions = itertools.count(1)
         self._newest: OrderedDict[str, LiveEvent] = OrderedDict()
@@ -64,6 +67,8 @@ class LiveEvents:
         0 = none yet; when the number changes, `preview(job_id)` has another picture. A preview over 64 KiB is
         dropped. Progress of a finished job is ignored.
         """
+        if event.kind == "step" and event.phase == "denoising":
+            self._forecast.step(event.job_id, event.step, event.of)
         with self._lock:
             newest = self._newest.get(event.job_id)
             if newest is not None and newest.kind in FINISHED:

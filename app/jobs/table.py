@@ -12,6 +12,7 @@ from app.core.pages import ListPage
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
 from app.jobs import history, transitions, turns
+from app.jobs.forecast import Forecast
 from app.jobs.history import StoredEvent
 from app.jobs.job_rows import image_refs, job_of, unreadable_because
 from app.jobs.line import places
@@ -39,9 +40,10 @@ class JobTable:
     """Jobs on one database. Safe to call from any thread and, on PostgreSQL, from several services.
 
     `boot_id` names this start of the service: running rows of another boot are orphans. `on_event` is called after
-    the commit with each event that was written. `devices` is how many jobs run at a time, for the ETA. Every method
-    may raise DatabaseBusy, and the writing ones DiskFull; nothing is half-written then. `now` is the clock of all that
-    is written: the database's own, so that the clocks of several services need not agree.
+    the commit with each event that was written. `devices` is how many jobs run at a time and `forecast` watches their
+    steps, for the ETA. Every method may raise DatabaseBusy, and the writing ones DiskFull; nothing is half-written
+    then. `now` is the clock of all that is written: the database's own, so that the clocks of several services need
+    not agree.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class JobTable:
         devices: int = 1,
         now: Callable[[Connection], float] = clock,
         on_event: OnEvent = _nobody_listens,
+        forecast: Forecast | None = None,
     ) -> None:
         self.boot_id = boot_id
         self.shared = database.dialect.name != "sqlite"  # other services may work on the same table
@@ -65,6 +68,7 @@ class JobTable:
         self._devices = devices
         self._now = now
         self._on_event = on_event
+        self._forecast = forecast or Forecast()
 
     # Submitting and looking
 
@@ -215,6 +219,7 @@ class JobTable:
             else:
                 written = transitions.save(connection, job, images, now)
                 written += transitions.end(connection, row, JobState.SUCCEEDED, now, seconds=seconds)
+        self._forecast.finished(job)
         self._announce(job.id, written)
         return not row.cancel_requested
 
@@ -315,7 +320,8 @@ class JobTable:
 
     def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
         refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])
-        line = places(connection, rows, now=self._now(connection), devices=self._devices)
+        now, left = self._now(connection), self._forecast.left
+        line = places(connection, rows, now=now, devices=self._devices, left=left)
         return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]
 
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:

@@ -36,6 +36,14 @@ def test_other_sizes_steps_and_numbers_of_images_are_scaled(table: JobTable, clo
     assert table.submit(a_request(model="sdxl"), origin="api")[0].eta_s is None  # that model never ran here
 
 
+def test_what_every_job_costs_is_told_apart_from_what_its_steps_cost(table: JobTable, clock: Clock) -> None:
+    for steps in (4, 8, 12):
+        run_one(table, clock, 3.0 + 0.5 * steps, num_inference_steps=steps)
+    run_one(table, clock, 90.0, num_inference_steps=8)  # once, something was in the way
+    job = table.submit(a_request(num_inference_steps=100), origin="api")[0]
+    assert job.eta_s == pytest.approx(3.0 + 0.5 * 100 + OVERHEAD_S, rel=0.05)
+
+
 def test_the_eta_counts_what_is_ahead_and_what_already_runs(a_table: Callable[..., JobTable], clock: Clock) -> None:
     table = a_table()
     run_one(table, clock, 10.0)
