@@ -2,107 +2,221 @@
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Response, jsonify, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    RootModel,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from app.core.errors import FieldError, InvalidRequest, UnknownImage
-from app.core.schema import RANDOM_SEED, GenerationRequest, Job
+from app.core.errors import InvalidRequest, UnknownImage
+from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED, GenerationRequest, Job
 from app.library import JobImages
 from app.service import work
-from app.service.foreign.bodies import parsed
-from app.service.foreign.names import checked_request, foreign_names
+from app.service.foreign.bodies import ForeignBody, documented_body, fitted, parsed
+from app.service.foreign.names import foreign_names, request_of
+from app.service.http.documented import binary, foreign_answers
 from app.service.http.errors import Failure, answer_errors_with
 from app.service.http.ids import no_unknown_id
+from app.service.http.json_reply import reply
 from app.service.parts import Parts
 
 ORIGIN = "playground"
-LARGEST_SEED = 2**32
-# The advanced page's settings. Of these only `condition_scale` means something to a diffusion model.
+TAG = Tag(name="playground", description="The playground's API: a queue and a library.")
 NAMES = {"prompt": "text", "guidance_scale": "condition_scale"}
+LARGEST_SEED = 2**32
 MAX_STORED_CHARS = 40
+# The advanced page's settings that mean nothing to a diffusion model.
 STORED_ONLY = ("gen_top_k", "gen_top_p", "temperature")
 # The example of the original document lacks a comma between two lines; programs were written from it.
 _MISSING_COMMA = re.compile(r'(["\d])([ \t]*\r?\n\s*")')
 
 
-def to_request(body: Mapping[str, Any]) -> GenerationRequest:
-    """The request of a `/prompt` body. Numbers may be strings; seed 0 means random. Raises InvalidRequest."""
-    known = {"text", "num_images", "seed", "condition_scale", *STORED_ONLY}
-    errors = [
-        FieldError(name, body[name], f"known fields are {', '.join(sorted(known))}") for name in body.keys() - known
-    ]
-    text = body.get("text")
-    if not isinstance(text, str) or not text.strip():
-        errors.append(FieldError("text", text, "a prompt is needed"))
-    num_images = _number(body, "num_images", 2, errors)
-    seed = _number(body, "seed", 0, errors)
-    if not 0 <= seed <= LARGEST_SEED:
-        errors.append(FieldError("seed", body["seed"], f"allowed is 0 (random) to {LARGEST_SEED}"))
-    errors += [
-        FieldError(name, body[name], f"a number or a text of at most {MAX_STORED_CHARS} characters is needed")
-        for name in STORED_ONLY
-        if not isinstance(body.get(name), str | int | float | None) or len(str(body.get(name))) > MAX_STORED_CHARS
-    ]
-    scale = body.get("condition_scale")
-    guidance = None if scale in (None, "") else _number(body, "condition_scale", 0, errors, whole=False)
-    if errors:
-        raise InvalidRequest(errors)
-    return checked_request(
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError("a number is needed")
+    return number
+
+
+def _whole(value: Any) -> int:
+    number = math.nan if isinstance(value, bool) else _number(value)
+    if not number.is_integer():
+        raise ValueError("a whole number is needed")
+    return int(number)
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, str | int | float | None) or len(str(value)) > MAX_STORED_CHARS:
+        raise ValueError(f"a number or a text of at most {MAX_STORED_CHARS} characters is needed")
+    return value
+
+
+def _or_text(*, null: bool = False, **schema: Any) -> WithJsonSchema:
+    nothing = [{"type": "null"}] if null else []
+    return WithJsonSchema({"anyOf": [schema, {"type": "string", "maxLength": MAX_STORED_CHARS}, *nothing]})
+
+
+Stored = Annotated[Any, AfterValidator(_short), _or_text(null=True, type="number")]
+
+
+class PlaygroundPrompt(ForeignBody):
+    """What to draw. An empty text stands for a setting that is left alone."""
+
+    text: str = Field(max_length=MAX_PROMPT_CHARS, description="What the picture shows.")
+    num_images: Annotated[int, BeforeValidator(_whole), _or_text(type="integer", minimum=1)] = Field(
+        2, ge=1, description="How many pictures."
+    )
+    seed: Annotated[int, BeforeValidator(_whole), _or_text(type="integer", minimum=0, maximum=LARGEST_SEED)] = Field(
+        0, ge=0, le=LARGEST_SEED, description="0 = random; picture i has seed + i."
+    )
+    condition_scale: Annotated[
+        float | None,
+        BeforeValidator(lambda value: None if value is None else _number(value)),
+        _or_text(null=True, type="number", minimum=0, maximum=100),
+    ] = Field(None, ge=0, le=100, description="The guidance scale; the model's own if absent.")
+    gen_top_k: Stored = Field(None, description="Kept with the job, without effect.")
+    gen_top_p: Stored = Field(None, description="Kept with the job, without effect.")
+    temperature: Stored = Field(None, description="Kept with the job, without effect.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_alone_what_is_empty(cls, values: Any) -> Any:
+        numbers = ("num_images", "seed", "condition_scale")
+        return {name: value for name, value in values.items() if not (name in numbers and value == "")}
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("a prompt is needed")
+        return text
+
+
+class PlaygroundAccepted(BaseModel):
+    """The job that was queued."""
+
+    queue_id: str
+
+
+class PlaygroundOpenJob(BaseModel):
+    """A job that waits or runs."""
+
+    text: str
+    num_images: int
+    queue_id: str
+
+
+class PlaygroundQueue(RootModel[list[PlaygroundOpenJob]]):
+    """The open jobs in the order of work."""
+
+
+class PlaygroundGroup(BaseModel):
+    """The pictures of one job."""
+
+    creation_unixtime: float
+    generated_images: list[str] = Field(description="Addresses, relative to the service.")
+    process_time_secs: float | None
+    queue_id: str
+    text_prompt: str
+    seed: int = Field(description="Of the first picture.")
+
+
+class PlaygroundLibrary(RootModel[list[PlaygroundGroup]]):
+    """The pictures, job by job, newest first."""
+
+
+class PlaygroundFailure(BaseModel):
+    """Why a call was not served."""
+
+    error: str
+    code: str
+
+
+class PlaygroundPicture(BaseModel):
+    """A picture of a job."""
+
+    queue_id: str
+    image_id: str
+
+
+def to_request(body: PlaygroundPrompt) -> GenerationRequest:
+    """The request of a `/prompt` body; seed 0 means random."""
+    stored = {name: getattr(body, name) for name in STORED_ONLY}
+    return request_of(
         {
-            "prompt": text,
-            "num_images": int(num_images),
-            "seed": int(seed) or RANDOM_SEED,
-            "guidance_scale": guidance,
-            "extra": {name: body[name] for name in STORED_ONLY if body.get(name) not in (None, "")},
-        },
-        names=NAMES,
+            "prompt": body.text,
+            "num_images": body.num_images,
+            "seed": body.seed or RANDOM_SEED,
+            "guidance_scale": body.condition_scale,
+            "extra": {name: value for name, value in stored.items() if value not in (None, "")},
+        }
     )
 
 
-def from_open_job(job: Job) -> dict[str, Any]:
+def from_open_job(job: Job) -> PlaygroundOpenJob:
     """One line of `/queue_status`."""
-    return {"text": job.request.prompt, "num_images": job.request.num_images, "queue_id": job.id}
+    return PlaygroundOpenJob(text=job.request.prompt, num_images=job.request.num_images, queue_id=job.id)
 
 
-def create_blueprint(parts: Parts) -> Blueprint:
+def create_blueprint(parts: Parts) -> APIBlueprint:
     """The playground's routes over the shared queue and library."""
-    blueprint = Blueprint("playground", __name__)
+    api = APIBlueprint("playground", __name__, abp_tags=[TAG])
 
-    @blueprint.post("/prompt")
-    def prompt() -> tuple[Response, int]:
-        request_ = to_request(_body())
+    def prompt() -> Response:
+        """Queue a prompt"""
+        wanted = to_request(_body())
         with foreign_names(NAMES):
-            job, _ = work.submit(parts, request_, origin=ORIGIN)
-        return jsonify({"queue_id": job.id}), 200
+            job, _ = work.submit(parts, wanted, origin=ORIGIN)
+        return reply(PlaygroundAccepted(queue_id=job.id))
 
-    @blueprint.get("/queue_status")
     def queue_status() -> Response:
-        return jsonify([from_open_job(job) for job in parts.jobs.running_order()])
+        """The open jobs in the order of work"""
+        return reply(PlaygroundQueue([from_open_job(job) for job in parts.jobs.running_order()]))
 
-    @blueprint.get("/getlibrary")
     def getlibrary() -> Response:
-        return jsonify([from_library(job) for job in parts.library.by_job()])
+        """The pictures, job by job"""
+        return reply(PlaygroundLibrary([from_library(job) for job in parts.library.by_job()]))
 
-    @blueprint.get("/library/<queue_id>/<image_id>.png")
-    def picture(queue_id: str, image_id: str) -> Response:
-        _belongs(parts, queue_id, image_id)
-        return Response(parts.library.open(image_id), mimetype="image/png")
+    def picture(path: PlaygroundPicture) -> Response:
+        """A picture's PNG"""
+        _belongs(parts, path)
+        return Response(parts.library.open(path.image_id), mimetype="image/png")
 
-    @blueprint.delete("/library/<queue_id>/<image_id>.png")
-    def delete(queue_id: str, image_id: str) -> tuple[str, int]:
-        _belongs(parts, queue_id, image_id)
-        parts.library.delete(image_id)
-        return "", 204
+    def delete(path: PlaygroundPicture) -> Response:
+        """Delete a picture"""
+        _belongs(parts, path)
+        parts.library.delete(path.image_id)
+        return Response(status=204)
 
-    answer_errors_with(blueprint, _error)
-    return blueprint
+    submitting = foreign_answers(PlaygroundFailure, {200: PlaygroundAccepted}, 413, 422, 429, 507)
+    api.post("/prompt", responses=submitting, openapi_extensions=documented_body(api, PlaygroundPrompt))(prompt)
+    api.get("/queue_status", responses=foreign_answers(PlaygroundFailure, {200: PlaygroundQueue}))(queue_status)
+    api.get("/getlibrary", responses=foreign_answers(PlaygroundFailure, {200: PlaygroundLibrary}))(getlibrary)
+    one = "/library/<queue_id>/<image_id>.png"
+    file = {200: binary("image/png", "The file.")}
+    api.get(one, responses=foreign_answers(PlaygroundFailure, file, 404))(picture)
+    api.delete(one, responses=foreign_answers(PlaygroundFailure, {204: None}, 404, 507))(delete)
+    answer_errors_with(api, _error)
+    return api
 
 
-def register(app: Flask, parts: Parts) -> None:
+def register(app: OpenAPI, parts: Parts) -> None:
     """Open the door."""
-    app.register_blueprint(create_blueprint(parts))
+    app.register_api(create_blueprint(parts))
 
 
 def _error(failure: Failure) -> Response:
@@ -112,42 +226,28 @@ def _error(failure: Failure) -> Response:
     return response
 
 
-def from_library(job: JobImages) -> dict[str, Any]:
+def from_library(job: JobImages) -> PlaygroundGroup:
     """One line of `/getlibrary`."""
-    return {
-        "creation_unixtime": job.created_at,
-        "generated_images": [f"library/{job.job_id}/{image_id}.png" for image_id in job.image_ids],
-        "process_time_secs": job.seconds,
-        "queue_id": job.job_id,
-        "text_prompt": job.prompt,
-        "seed": job.seed,
-    }
+    return PlaygroundGroup(
+        creation_unixtime=job.created_at,
+        generated_images=[f"library/{job.job_id}/{image_id}.png" for image_id in job.image_ids],
+        process_time_secs=job.seconds,
+        queue_id=job.job_id,
+        text_prompt=job.prompt,
+        seed=job.seed,
+    )
 
 
-def _belongs(parts: Parts, queue_id: str, image_id: str) -> None:
-    no_unknown_id("image", image_id)
-    if parts.library.get(image_id).job_id != queue_id:
+def _belongs(parts: Parts, path: PlaygroundPicture) -> None:
+    no_unknown_id("image", path.image_id)
+    if parts.library.get(path.image_id).job_id != path.queue_id:
         raise UnknownImage
 
 
-def _body() -> Mapping[str, Any]:
+def _body() -> PlaygroundPrompt:
     text = request.get_data(as_text=True, cache=False)
     try:
-        return parsed(text)
+        values = parsed(text)
     except InvalidRequest:
-        return parsed(_MISSING_COMMA.sub(r"\1,\2", text))
-
-
-def _number(
-    body: Mapping[str, Any], name: str, default: float, errors: list[FieldError], *, whole: bool = True
-) -> float:
-    """The number of a field, which may be written as text. Notes an error for what is none; then it is the default."""
-    value = body.get(name, default)
-    try:
-        number = float(default if value == "" else value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number) or (whole and not number.is_integer()):
-        errors.append(FieldError(name, value, "a whole number is needed" if whole else "a number is needed"))
-        return default
-    return number
+        values = parsed(_MISSING_COMMA.sub(r"\1,\2", text))
+    return fitted(PlaygroundPrompt, values)

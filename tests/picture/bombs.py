@@ -16,7 +16,8 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import cast
 
-from flask import Blueprint, Flask
+from flask import Flask
+from flask_openapi3.blueprint import APIBlueprint
 from PIL import Image
 
 from app.core.errors import AtelierError
@@ -137,7 +138,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 def _extras(data: bytes) -> Callable[[], object]:
     """A1111's door for one picture, over its real route; what its caller does is not counted."""
-    app, blueprint = Flask(__name__), Blueprint("extras", __name__)
+    app, blueprint = Flask(__name__), APIBlueprint("extras", __name__)
     add_extras(blueprint, cast(Parts, SimpleNamespace(seats=Seats(1))))
     app.register_blueprint(blueprint)
     app.register_error_handler(AtelierError, lambda error: ({"code": error.code}, error.http_status))

@@ -46,15 +46,18 @@ def test_the_page_needs_nothing_from_the_network(house: House) -> None:
     assert "validatorUrl: null" in start
 
 
-def test_every_address_of_the_native_api_is_in_the_document(house: House, document: Any) -> None:
+DOORS = ("native.", "openai.", "automatic1111.", "playground.", "environment.")
+
+
+def test_every_address_of_every_door_is_in_the_document(house: House, document: Any) -> None:
     rules = house.service.app.url_map.iter_rules()
     served = {
         (method, re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule))
         for rule in rules
-        if rule.endpoint.startswith("native.")
+        if rule.endpoint.startswith(DOORS)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert len(served) > 20
+    assert len(served) > 70
     assert served <= {(method, path) for method, path, _ in operations(document)}
 
 
@@ -67,6 +70,37 @@ def test_every_native_operation_says_what_it_is_and_how_it_fails(document: Any) 
         for status in ("400", "401", "403", "503"):
             problem = operation["responses"][status]["content"]["application/problem+json"]
             assert problem["schema"]["$ref"].endswith("/Problem"), (method, path)
+
+
+FAILURES = {
+    "openai": "OpenAIFailure",
+    "automatic1111": "A1111Failure",
+    "playground": "PlaygroundFailure",
+    "environment": "EnvironmentFailure",
+}
+
+
+def test_every_other_programs_operation_fails_in_its_own_shape(document: Any) -> None:
+    for method, path, operation in operations(document):
+        [tag] = operation["tags"]
+        if tag in FAILURES:
+            assert operation["summary"], path
+            for status in ("400", "401", "403", "503"):
+                failure = operation["responses"][status]["content"]["application/json"]
+                assert failure["schema"]["$ref"].endswith(f"/{FAILURES[tag]}"), (method, path)
+
+
+def test_every_field_that_another_program_may_send_says_what_it_is(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    bodies = [
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for _, _, operation in operations(document)
+        if operation["tags"][0] in FAILURES and "requestBody" in operation
+    ]
+    assert len(bodies) == 9
+    for name in bodies:
+        for field, schema in schemas[name]["properties"].items():
+            assert schema.get("description") or "$ref" in str(schema), (name, field)
 
 
 def test_the_api_page_has_every_address(document: Any) -> None:

@@ -1,26 +1,30 @@
 """The AUTOMATIC1111 door: its routes put together."""
 
-from flask import Blueprint, Flask
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
 
 from app.service.automatic1111.generation import Callers, ChosenModel, add_generation, error_answer
 from app.service.automatic1111.lists import add_extras, add_lists, add_options
 from app.service.http.errors import answer_errors_with
 from app.service.parts import Parts
 
+TAG = Tag(name="automatic1111", description="AUTOMATIC1111's API, as far as its clients use it.")
 
-def create_blueprint(parts: Parts) -> Blueprint:
+
+def create_blueprint(parts: Parts) -> APIBlueprint:
     """All routes of `/sdapi/v1` and the two `/internal` ones that its clients use."""
-    blueprint = Blueprint("automatic1111", __name__)
+    api = APIBlueprint("automatic1111", __name__, abp_tags=[TAG])
     model = ChosenModel(parts.catalog.default_key)
     callers = Callers()
-    add_generation(blueprint, parts, callers, model)
-    add_lists(blueprint, parts)
-    add_options(blueprint, parts, callers, model)
-    add_extras(blueprint, parts)
-    answer_errors_with(blueprint, error_answer)
-    return blueprint
+    add_generation(api, parts, callers, model)
+    add_lists(api, parts)
+    add_options(api, parts, callers, model)
+    add_extras(api, parts)
+    answer_errors_with(api, error_answer)
+    return api
 
 
-def register(app: Flask, parts: Parts) -> None:
+def register(app: OpenAPI, parts: Parts) -> None:
     """Open the door."""
-    app.register_blueprint(create_blueprint(parts))
+    app.register_api(create_blueprint(parts))

@@ -6,7 +6,6 @@ The values that switch a feature off are fine; the real clients send most of the
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.errors import FieldError
 from app.core.samplers import Choice
 
 _OFF = (None, False, 0, "")
@@ -42,54 +41,22 @@ OVERRIDES: Mapping[str, tuple[Any, ...]] = {
 HARMLESS_OVERRIDES = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_checkpoint_hash", "samples_", "grid_",
                       "save_", "outdir_", "return_", "enable_pnginfo", "show_progress_", "live_preview",
                       "do_not_")  # fmt: skip
-EXTRAS: Mapping[str, tuple[Any, ...]] = {
+UPSCALING: Mapping[str, tuple[Any, ...]] = {
     "gfpgan_visibility": _OFF,
     "codeformer_visibility": _OFF,
     "extras_upscaler_2_visibility": _OFF,
     "upscaler_2": (*_OFF, "None"),
 }
-NOT_HERE = "this feature is not available here"
 OWN_ETA = "DDIM"  # with A1111's default it takes eta 0, whatever webuiapi's 1.0 says
 
 
-def missing_features(body: Mapping[str, Any]) -> list[FieldError]:
-    """One error for each field of a txt2img body that asks for what is not here."""
-    errors = asked_for(body, TXT2IMG)
-    overrides = body.get("override_settings") or {}
-    if not isinstance(overrides, Mapping):
-        return [*errors, FieldError("override_settings", overrides, "a JSON object is needed")]
-    errors += asked_for(overrides, OVERRIDES)
-    errors += [
-        FieldError(name, overrides[name], "this setting is not known here")
-        for name in overrides
-        if name not in OVERRIDES and not name.startswith(HARMLESS_OVERRIDES)
-    ]
-    scripts = body.get("alwayson_scripts") or {}
-    if not isinstance(scripts, Mapping):
-        return [*errors, FieldError("alwayson_scripts", scripts, "a JSON object is needed")]
-    return errors + [
-        FieldError(f"alwayson_scripts.{name}", "…", NOT_HERE) for name, script in scripts.items() if not _is_off(script)
-    ]
-
-
-def asked_for(body: Mapping[str, Any], features: Mapping[str, tuple[Any, ...]]) -> list[FieldError]:
-    """One error for each field whose value asks for what is not here."""
-    return [
-        FieldError(name, body[name], NOT_HERE)
-        for name, harmless in features.items()
-        if name in body and body[name] not in harmless
-    ]
-
-
-def eta_comment(body: Mapping[str, Any], choice: Choice | None) -> str:
+def eta_comment(eta: Any, choice: Choice | None) -> str:
     """What is said when an eta was sent that the sampler did not take."""
     sampler = choice.sampler.name if choice and choice.sampler else None
-    return (
-        f"eta {body['eta']} was not used: {OWN_ETA} ran with eta 0." if body.get("eta") and sampler == OWN_ETA else ""
-    )
+    return f"eta {eta} was not used: {OWN_ETA} ran with eta 0." if eta and sampler == OWN_ETA else ""
 
 
-def _is_off(script: Any) -> bool:
+def is_script_off(script: Any) -> bool:
     """True for an extension's arguments that switch it off: none, a first `false`, units that are not enabled."""
     args = script.get("args") if isinstance(script, Mapping) else script
     if not args:

@@ -3,23 +3,44 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Response, jsonify
+from flask_openapi3.blueprint import APIBlueprint
+from pydantic import BaseModel, Field
 
 from app import __version__
 from app.core.errors import FieldError, InvalidRequest, ModelNotInstalled, QueueFull, ShuttingDown, UnknownJob
 from app.core.schema import GenerationRequest, Job
 from app.picture.png import inspect
 from app.service import work
-from app.service.automatic1111.translate import NAMES, MadeImage, from_job, to_progress, to_request, wanted_model
-from app.service.foreign.bodies import json_object
+from app.service.automatic1111.answers import (
+    A1111Empty,
+    A1111Failure,
+    A1111Fixed,
+    A1111Made,
+    A1111Progress,
+    A1111TaskProgress,
+    A1111Tasks,
+)
+from app.service.automatic1111.bodies import A1111Task, A1111Txt2Img
+from app.service.automatic1111.translate import (
+    NAMES,
+    MadeImage,
+    from_job,
+    to_progress,
+    to_request,
+    wanted_model,
+    with_infotext,
+)
+from app.service.foreign.bodies import documented_body, fitted, json_object, read
 from app.service.foreign.jobs import cancel, job_now, succeeded
 from app.service.foreign.names import foreign_names
 from app.service.http.callers import program, seat
+from app.service.http.documented import Documented, foreign_answers
 from app.service.http.errors import Failure
 from app.service.http.ids import no_unknown_id
+from app.service.http.json_reply import reply
 from app.service.http.streams import hang_up_if_the_caller_did
 from app.service.installed import check_installed
 from app.service.parts import Parts
@@ -28,7 +49,6 @@ ORIGIN = "automatic1111"
 MAX_WAIT_FOR_ROOM_S = 600
 _KEPT_PER_CALLER = 50
 _KEPT_NAMES = 1000
-_MAX_TASK_CHARS = 64
 Kept = TypeVar("Kept")
 
 
@@ -82,6 +102,12 @@ def _remember(known: OrderedDict[str, Kept], name: str, value: Kept) -> None:
         known.popitem(last=False)
 
 
+class ProgressQuery(BaseModel):
+    """How the progress is told."""
+
+    skip_current_image: str = Field("", description="`true`: without a preview.")
+
+
 class ChosenModel:
     """The model that /options chose for this door. Any thread."""
 
@@ -89,57 +115,74 @@ class ChosenModel:
         self.key = key
 
 
-def add_generation(blueprint: Blueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
+def add_generation(api: APIBlueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
     """The routes that make pictures and tell how far they are."""
 
-    @blueprint.post("/sdapi/v1/txt2img")
     def txt2img() -> Response:
-        body = json_object()
-        task = _task_of(body, "force_task_id")
+        """Make pictures and wait for them"""
+        sent = json_object()
+        body = fitted(A1111Txt2Img, with_infotext(sent))
         wanted = to_request(body, _chosen(callers, body, model))
         check_installed(parts, parts.catalog.get(wanted.model or model.key))
         with seat(parts):  # before the job is accepted: without a seat it must not be made
             with foreign_names(NAMES):
                 job = _submit_when_there_is_room(parts, wanted)
-            callers.started(program(), job.id, task)
+            callers.started(program(), job.id, body.force_task_id)
             job = work.wait(parts, job.id)
         if job.error:
             succeeded(job)
         images = [_made(parts, image.id) for image in job.images]
         entry = parts.catalog.get(job.request.model or "")
-        return jsonify(from_job(job, images, body, version=f"Atelier {__version__}", model_name=entry.key))
+        return reply(from_job(job, images, body, sent, version=f"Atelier {__version__}", model_name=entry.key))
 
-    @blueprint.post("/sdapi/v1/img2img")
     def img2img() -> Response:
+        """Not here yet: 422"""
         raise InvalidRequest([FieldError("init_images", "…", "image-to-image is not available here; use txt2img")])
 
-    @blueprint.get("/sdapi/v1/progress")
-    def progress() -> Response:
+    def progress(query: ProgressQuery) -> Response:
+        """How far the caller's own job is"""
         job = _open_job(parts, callers)
-        wanted = job is not None and request.args.get("skip_current_image", "").lower() != "true"
-        return jsonify(to_progress(job, parts.live.preview(job.id) if job and wanted else None).as_json())
+        wanted = job is not None and query.skip_current_image.lower() != "true"
+        return reply(to_progress(job, parts.live.preview(job.id) if job and wanted else None))
 
-    @blueprint.post("/sdapi/v1/interrupt")
     def interrupt() -> Response:
+        """Cancel the caller's own job"""
         _cancel(parts, _open_job(parts, callers))
-        return jsonify({})
+        return reply(A1111Empty())
 
-    @blueprint.post("/sdapi/v1/skip")
     def skip() -> Response:
+        """Cancel the caller's own job"""
         _cancel(parts, _open_job(parts, callers))
         return jsonify(None)
 
-    @blueprint.post("/internal/progress")
     def internal_progress() -> Response:
-        return jsonify(_task_progress(parts, callers, json_object()))
+        """How far one job is"""
+        return reply(_task_progress(parts, callers, read(A1111Task)))
 
-    @blueprint.get("/internal/pending-tasks")
     def pending_tasks() -> Response:
+        """The open jobs"""
         jobs = [job.id for job in parts.jobs.running_order()]
-        return jsonify({"size": len(jobs), "tasks": jobs})
+        return reply(A1111Tasks(size=len(jobs), tasks=jobs))
+
+    body = documented_body(api, A1111Txt2Img)
+    made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
+    api.post("/sdapi/v1/txt2img", responses=made, openapi_extensions=body)(txt2img)
+    api.post("/sdapi/v1/img2img", responses=answers({}, 413, 422))(img2img)
+    api.get("/sdapi/v1/progress", responses=answers({200: A1111Progress}))(progress)
+    api.post("/sdapi/v1/interrupt", responses=answers({200: A1111Empty}, 507))(interrupt)
+    api.post("/sdapi/v1/skip", responses=answers({200: A1111Fixed}, 507))(skip)
+    task = documented_body(api, A1111Task)
+    found = answers({200: A1111TaskProgress}, 413, 422)
+    api.post("/internal/progress", responses=found, openapi_extensions=task)(internal_progress)
+    api.get("/internal/pending-tasks", responses=answers({200: A1111Tasks}))(pending_tasks)
 
 
-def _chosen(callers: Callers, body: Mapping[str, Any], model: ChosenModel) -> str:
+def answers(good: Documented, *problems: int) -> dict[Any, Any]:
+    """The `responses` of an address of this door."""
+    return foreign_answers(A1111Failure, good, *problems)
+
+
+def _chosen(callers: Callers, body: A1111Txt2Img, model: ChosenModel) -> str:
     """The door's model; but not for a caller who asked for another in vain: it would take the picture for that one's.
 
     Open WebUI sets its model before each picture and does not look whether that worked.
@@ -148,13 +191,6 @@ def _chosen(callers: Callers, body: Mapping[str, Any], model: ChosenModel) -> st
     if vain is not None and wanted_model(body) is None:
         raise ModelNotInstalled(f"The model {vain} was asked for, but cannot be used. Choose another in /options.")
     return model.key
-
-
-def _task_of(body: Mapping[str, Any], name: str) -> str | None:
-    task = body.get(name)
-    if task is not None and not (isinstance(task, str) and len(task) <= _MAX_TASK_CHARS):
-        raise InvalidRequest([FieldError(name, task, f"a text of at most {_MAX_TASK_CHARS} characters is needed")])
-    return task
 
 
 def _submit_when_there_is_room(parts: Parts, wanted: GenerationRequest) -> Job:
@@ -197,21 +233,20 @@ def find(parts: Parts, job_id: str) -> Job | None:
         return None
 
 
-def _task_progress(parts: Parts, callers: Callers, body: Mapping[str, Any]) -> dict[str, Any]:
-    task = _task_of(body, "id_task") or ""
+def _task_progress(parts: Parts, callers: Callers, body: A1111Task) -> A1111TaskProgress:
+    task = body.id_task or ""
     job = find(parts, callers.job_of_task(task) or task)
-    preview = parts.live.preview(job.id) if job and body.get("live_preview", True) else None
-    view = to_progress(job, preview)
-    return {
-        "active": bool(job and job.position == 0 and not job.state.finished),
-        "queued": bool(job and job.position),
-        "completed": bool(job and job.state.finished),
-        "progress": view.progress or None,
-        "eta": view.eta_relative or None,
-        "live_preview": f"data:image/jpeg;base64,{view.image}" if view.image else None,
-        "id_live_preview": view.step if view.image else body.get("id_live_preview", -1),
-        "textinfo": view.textinfo or ("Waiting..." if job is None else None),
-    }
+    view = to_progress(job, parts.live.preview(job.id) if job and body.live_preview else None)
+    return A1111TaskProgress(
+        active=bool(job and job.position == 0 and not job.state.finished),
+        queued=bool(job and job.position),
+        completed=bool(job and job.state.finished),
+        progress=view.progress or None,
+        eta=view.eta_relative or None,
+        live_preview=f"data:image/jpeg;base64,{view.current_image}" if view.current_image else None,
+        id_live_preview=view.state.sampling_step if view.current_image else body.id_live_preview,
+        textinfo=view.textinfo or ("Waiting..." if job is None else None),
+    )
 
 
 def _made(parts: Parts, image_id: str) -> MadeImage:

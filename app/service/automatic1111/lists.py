@@ -1,13 +1,13 @@
 """AUTOMATIC1111's lists, options, png-info and extras: what its clients ask at their start and around a picture."""
 
 import base64
-import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
+from flask_openapi3.blueprint import APIBlueprint
 
 from app.catalog import LoraFile, ModelEntry
 from app.core.errors import AtelierError, FieldError, InvalidRequest
@@ -15,24 +15,44 @@ from app.core.samplers import SAMPLERS
 from app.picture import infotext
 from app.picture.png import inspect
 from app.picture.resize import MAX_PIXELS, METHODS, resize
-from app.service.automatic1111.features import EXTRAS, asked_for
-from app.service.automatic1111.generation import Callers, ChosenModel
+from app.service.automatic1111.answers import (
+    A1111AllOptions,
+    A1111Empty,
+    A1111Enlarged,
+    A1111EnlargedBatch,
+    A1111Fixed,
+    A1111Info,
+    A1111Lora,
+    A1111Loras,
+    A1111Memory,
+    A1111Model,
+    A1111Models,
+)
+from app.service.automatic1111.bodies import (
+    MAX_SIDE,
+    A1111Options,
+    A1111PngInfo,
+    A1111Upscale,
+    A1111UpscaleBatch,
+    A1111Upscaling,
+)
+from app.service.automatic1111.generation import Callers, ChosenModel, answers
 from app.service.automatic1111.translate import sampler_rows, schedule_rows, to_model
-from app.service.foreign.bodies import json_object
+from app.service.foreign.bodies import documented_body, read
 from app.service.foreign.jobs import load_model
 from app.service.http.callers import program, seat
+from app.service.http.json_reply import reply
 from app.service.installed import check_installed, installed_entries
 from app.service.parts import Parts
 
 EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
-MAX_EXTRA_IMAGES = 16
 NOTHING_TO_DO = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings")
 
 
-def add_lists(blueprint: Blueprint, parts: Parts) -> None:
+def add_lists(api: APIBlueprint, parts: Parts) -> None:
     """The routes that list things. What Atelier has none of is an empty list, not a 404."""
-    answers: dict[str, Any] = {name: [] for name in EMPTY_LISTS} | {
+    fixed: dict[str, Any] = {name: [] for name in EMPTY_LISTS} | {
         "samplers": sampler_rows(SAMPLERS),
         "schedulers": schedule_rows(),
         "upscalers": [_upscaler(name) for name in ("None", *METHODS)],
@@ -41,40 +61,51 @@ def add_lists(blueprint: Blueprint, parts: Parts) -> None:
         "embeddings": {"loaded": {}, "skipped": {}},
         "cmd-flags": {"api": True, "nowebui": True},
     }
-    for name, answer in answers.items():
-        blueprint.add_url_rule(f"/sdapi/v1/{name}", name, _constant(answer))
+    for name, value in fixed.items():
+        says = "Always empty" if not value else "Always the same"
+        api.get(f"/sdapi/v1/{name}", endpoint=name, summary=says, responses=answers({200: A1111Fixed}))(
+            _constant(value)
+        )
 
-    @blueprint.get("/sdapi/v1/sd-models")
     def sd_models() -> Response:
-        return jsonify([from_model(entry) for entry in installed_entries(parts)])
+        """The models that are installed"""
+        return reply(A1111Models([from_model(entry) for entry in installed_entries(parts)]))
 
-    @blueprint.get("/sdapi/v1/loras")
     def loras() -> Response:
-        return jsonify([_lora(lora, parts.catalog.folder) for lora in parts.catalog.loras()])
+        """The LoRAs of the models folder"""
+        found = A1111Loras([_lora(lora, parts.catalog.folder) for lora in parts.catalog.loras()])
+        return jsonify(found.model_dump(exclude_unset=True))
 
-    @blueprint.get("/sdapi/v1/memory")
     def memory() -> Response:
+        """Bytes of RAM, and of the first GPU"""
         ram = psutil.virtual_memory()
-        return jsonify({"ram": {"free": ram.available, "used": ram.used, "total": ram.total}, "cuda": _cuda(parts)})
+        return reply(A1111Memory(ram={"free": ram.available, "used": ram.used, "total": ram.total}, cuda=_cuda(parts)))
 
-    @blueprint.get("/internal/ping")
     def ping() -> Response:
-        return jsonify({})
+        """Alive?"""
+        return reply(A1111Empty())
 
+    api.get("/sdapi/v1/sd-models", responses=answers({200: A1111Models}))(sd_models)
+    api.get("/sdapi/v1/loras", responses=answers({200: A1111Loras}))(loras)
+    api.get("/sdapi/v1/memory", responses=answers({200: A1111Memory}))(memory)
+    api.get("/internal/ping", responses=answers({200: A1111Empty}))(ping)
     for name in NOTHING_TO_DO:
-        blueprint.add_url_rule(f"/sdapi/v1/{name}", name, _constant(None), methods=["POST"])
+        nothing = api.post(
+            f"/sdapi/v1/{name}", endpoint=name, summary="Nothing to do", responses=answers({200: A1111Fixed})
+        )
+        nothing(_constant(None))
 
 
-def add_options(blueprint: Blueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
+def add_options(api: APIBlueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
     """The options: one of them, the model, means something here; clients post whole option objects back."""
 
-    @blueprint.get("/sdapi/v1/options")
     def get_options() -> Response:
-        return jsonify(options(model))
+        """The options"""
+        return reply(A1111AllOptions(sd_model_checkpoint=model.key))
 
-    @blueprint.post("/sdapi/v1/options")
     def set_options() -> Response:
-        key = to_model(json_object().get("sd_model_checkpoint"))
+        """Choose the model that draws, and load it"""
+        key = to_model(read(A1111Options).sd_model_checkpoint)
         if key:
             try:
                 _switch(parts, model, key)
@@ -84,15 +115,23 @@ def add_options(blueprint: Blueprint, parts: Parts, callers: Callers, model: Cho
             callers.asked_in_vain(program(), None)
         return jsonify(None)
 
-    @blueprint.post("/sdapi/v1/unload-checkpoint")
     def unload() -> Response:
+        """Free the model's memory"""
         parts.dispatcher.unload_model(model.key)
-        return jsonify({})
+        return reply(A1111Empty())
 
-    @blueprint.post("/sdapi/v1/reload-checkpoint")
     def reload() -> Response:
+        """Load the model"""
         load_model(parts, model.key)
-        return jsonify({})
+        return reply(A1111Empty())
+
+    api.get("/sdapi/v1/options", responses=answers({200: A1111AllOptions}))(get_options)
+    body = documented_body(api, A1111Options)
+    chosen = answers({200: A1111Fixed}, 404, 409, 413, 422, 499, 500, 507)
+    api.post("/sdapi/v1/options", responses=chosen, openapi_extensions=body)(set_options)
+    api.post("/sdapi/v1/unload-checkpoint", responses=answers({200: A1111Empty}, 404, 409))(unload)
+    loaded = answers({200: A1111Empty}, 404, 409, 499, 500, 507)
+    api.post("/sdapi/v1/reload-checkpoint", responses=loaded)(reload)
 
 
 def _switch(parts: Parts, model: ChosenModel, key: str) -> None:
@@ -102,104 +141,58 @@ def _switch(parts: Parts, model: ChosenModel, key: str) -> None:
         model.key = key
 
 
-def add_extras(blueprint: Blueprint, parts: Parts) -> None:
+def add_extras(api: APIBlueprint, parts: Parts) -> None:
     """png-info, and upscaling by Pillow's filters."""
 
-    @blueprint.post("/sdapi/v1/png-info")
     def png_info() -> Response:
-        found = inspect(picture_of(json_object(), "image"))
+        """What a picture file says about how it was made"""
+        found = inspect(read(A1111PngInfo).image)
         text = found.parameters or ""
-        return jsonify({"info": text, "items": dict(found.texts), "parameters": infotext.parse(text) if text else {}})
+        parameters = infotext.parse(text) if text else {}
+        return reply(A1111Info(info=text, items=dict(found.texts), parameters=parameters))
 
-    @blueprint.post("/sdapi/v1/extra-single-image")
     def extra_single_image() -> Response:
-        body = json_object()
-        picture = picture_of(body, "image")
-        body["image"] = None  # as text it is larger than the picture itself
+        """Enlarge a picture"""
+        body = read(A1111Upscale)
         with seat(parts):
-            return jsonify({"html_info": "", "image": _upscaled(body, [picture])[0]})
+            return reply(A1111Enlarged(image=_upscaled(body, [body.image])[0]))
 
-    @blueprint.post("/sdapi/v1/extra-batch-images")
     def extra_batch_images() -> Response:
-        body = json_object()
-        items = body.get("imageList")
-        fits = isinstance(items, list) and len(items) <= MAX_EXTRA_IMAGES
-        if not isinstance(items, list) or not fits or not all(isinstance(item, Mapping) for item in items):
-            allowed = f"a list of at most {MAX_EXTRA_IMAGES} {{data, name}} is needed"
-            shown = f"{len(items)} items" if isinstance(items, list) else items
-            raise InvalidRequest([FieldError("imageList", shown, allowed)])
+        """Enlarge pictures"""
+        body = read(A1111UpscaleBatch)
         with seat(parts):
-            images = _upscaled(body, (picture_of(item, "data") for item in items))
-            return jsonify({"html_info": "", "images": images})
+            return reply(A1111EnlargedBatch(images=_upscaled(body, [item.data for item in body.imageList])))
+
+    told = answers({200: A1111Info}, 413, 422)
+    api.post("/sdapi/v1/png-info", responses=told, openapi_extensions=documented_body(api, A1111PngInfo))(png_info)
+    one, body = answers({200: A1111Enlarged}, 413, 422), documented_body(api, A1111Upscale)
+    api.post("/sdapi/v1/extra-single-image", responses=one, openapi_extensions=body)(extra_single_image)
+    many, body = answers({200: A1111EnlargedBatch}, 413, 422), documented_body(api, A1111UpscaleBatch)
+    api.post("/sdapi/v1/extra-batch-images", responses=many, openapi_extensions=body)(extra_batch_images)
 
 
-def options(model: ChosenModel) -> dict[str, Any]:
-    """What GET /sdapi/v1/options tells."""
-    return {
-        "sd_model_checkpoint": model.key,
-        "sd_checkpoint_hash": "",
-        "samples_format": "png",
-        "samples_save": True,
-        "enable_pnginfo": True,
-        "grid_save": False,
-        "return_grid": False,
-        "CLIP_stop_at_last_layers": 1,
-        "sd_vae": "Automatic",
-        "show_progress_every_n_steps": 1,
-        "outdir_samples": "",
-    }
+def from_model(entry: ModelEntry) -> A1111Model:
+    """One line of the model list."""
+    return A1111Model(title=entry.key, model_name=entry.key, filename=entry.path or entry.repository or entry.key)
 
 
-def from_model(entry: ModelEntry) -> dict[str, Any]:
-    """One line of the model list. The title is what /options takes."""
-    return {
-        "title": entry.key,
-        "model_name": entry.key,
-        "hash": None,
-        "sha256": None,
-        "filename": entry.path or entry.repository or entry.key,
-        "config": None,
-    }
-
-
-def _lora(lora: LoraFile, models_folder: Path) -> dict[str, Any]:
-    """A line of the list. Where the models folder lies on this machine is nobody's business; `refused` is ours."""
+def _lora(lora: LoraFile, models_folder: Path) -> A1111Lora:
+    """A line of the list. Where the models folder lies on this machine is nobody's business."""
     path = lora.file.relative_to(models_folder).as_posix()
-    known = {"name": lora.name, "alias": lora.name, "path": path, "metadata": dict(lora.metadata)}
-    return known | ({"refused": lora.refused} if lora.refused else {})
+    refused = {"refused": lora.refused} if lora.refused else {}
+    return A1111Lora(name=lora.name, alias=lora.name, path=path, metadata=dict(lora.metadata), **refused)
 
 
-def picture_of(body: Mapping[str, Any], name: str) -> bytes:
-    """The bytes of a base64 picture, with or without a `data:` prefix. Raises InvalidRequest. No URL is followed."""
-    value = body.get(name)
-    if isinstance(value, str):
-        try:
-            data = base64.b64decode(value.partition(",")[2] if value.startswith("data:") else value, validate=True)
-        except (binascii.Error, ValueError):
-            data = b""
-        if data:
-            return data
-    shown = value[:40] if isinstance(value, str) else value
-    raise InvalidRequest([FieldError(name, shown, "a picture in base64 is needed")])
-
-
-def _upscaled(body: Mapping[str, Any], pictures: Iterable[bytes]) -> list[str]:
+def _upscaled(body: A1111Upscaling, pictures: Iterable[bytes]) -> list[str]:
     """The pictures in base64, larger. Raises InvalidRequest if they have more than 16 million pixels together."""
-    missing = asked_for(body, EXTRAS)
-    if missing:
-        raise InvalidRequest(missing)
-    method = body.get("upscaler_1") or "None"
-    if method not in ("None", *METHODS):
-        allowed = ", ".join(("None", *METHODS))
-        raise InvalidRequest([FieldError("upscaler_1", method, f"allowed is one of: {allowed}")])
-    by_size = body.get("resize_mode") == 1
+    method = body.upscaler_1 or "None"
+    by_size = body.resize_mode == 1
     names = ("upscaling_resize_w", "upscaling_resize_h") if by_size else ("upscaling_resize",)
-    numbers = [_positive(body, name, 512 if by_size else 2) for name in names]
+    numbers = [_positive(body, name) for name in names]
     size = (int(numbers[0]), int(numbers[1])) if by_size else numbers[0]
-    crop = bool(body.get("upscaling_crop", True))
     done, pixels = [], 0
     for picture in pictures:
-        large = resize(picture, size, None if method == "None" else method, crop=crop)
+        large = resize(picture, size, None if method == "None" else method, crop=body.upscaling_crop)
         pixels += int.from_bytes(large[16:20]) * int.from_bytes(large[20:24])  # of a PNG's first chunk
         if pixels > MAX_PIXELS:
             raise InvalidRequest([FieldError("imageList", "…", f"allowed are {MAX_PIXELS} pixels in all")])
@@ -207,11 +200,12 @@ def _upscaled(body: Mapping[str, Any], pictures: Iterable[bytes]) -> list[str]:
     return done
 
 
-def _positive(body: Mapping[str, Any], name: str, default: float) -> float:
-    value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 8192:
-        raise InvalidRequest([FieldError(name, value, "a number above 0 and up to 8192 is needed")])
-    return float(value)
+def _positive(body: A1111Upscaling, name: str) -> float:
+    """The number of a field that is used: the others may say what they like."""
+    value: float | None = getattr(body, name)
+    if value is None or not 0 < value <= MAX_SIDE:
+        raise InvalidRequest([FieldError(name, value, f"a number above 0 and up to {MAX_SIDE} is needed")])
+    return value
 
 
 def _upscaler(name: str) -> dict[str, Any]:

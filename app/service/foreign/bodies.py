@@ -2,15 +2,89 @@
 
 import json
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 from flask import current_app, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.utils import parse_body
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from app.core.errors import FieldError, InvalidRequest
-from app.core.schema import refuse_bad_text
+from app.core.parameters import Parameter
+from app.core.schema import GenerationRequest, refuse_bad_text
+from app.service.foreign.names import field_errors
 
 MAX_WHOLE = 2**63  # what a database column and a float can hold
+NOT_HERE = "this feature is not available here"
 _EXAMPLE = 'a JSON object is needed, like {"prompt": "a red apple"}'
+
+
+class ForeignBody(BaseModel):
+    """Base of a foreign program's body: a number is no text, and an unknown field is refused.
+
+    Say `extra="ignore"` for programs that send more than they mean. `unknown` is what is said of an unknown field;
+    `not_here` are fields for what cannot be had, with the values that ask for nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    unknown: ClassVar[str] = ""
+    not_here: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        for name, harmless in cls.not_here.items():
+            schema["properties"].setdefault(name, {"enum": list(harmless), "description": "Not available here."})
+        return schema
+
+
+Body = TypeVar("Body", bound=ForeignBody)
+
+
+def ours(name: str, *, strict: bool = True) -> Any:
+    """The field of a body that is the parameter `name` of ours: the same span; absent or null = the model's own."""
+    info = GenerationRequest.model_fields[name]
+    made: Any = Field(None, description=info.description, strict=strict)
+    made.metadata += [item for item in info.metadata if not isinstance(item, AfterValidator | Parameter)]
+    return made
+
+
+def read(kind: type[Body]) -> Body:
+    """The request's body. Raises InvalidRequest naming every wrong field as the caller does."""
+    return fitted(kind, json_object())
+
+
+def fitted(kind: type[Body], values: Mapping[str, Any]) -> Body:
+    """`read` of values that are here already."""
+    errors = asked_for(values, kind.not_here)
+    try:
+        body = kind.model_validate(values)
+    except ValidationError as error:
+        known = kind.unknown or f"known fields are {', '.join(sorted(kind.model_fields))}"
+        errors += field_errors(error, kind, values, known)
+    if errors:
+        raise InvalidRequest(errors)
+    return body
+
+
+def asked_for(values: Mapping[str, Any], not_here: Mapping[str, tuple[Any, ...]]) -> list[FieldError]:
+    """One error for each field whose value asks for what cannot be had."""
+    return [
+        FieldError(name, values[name], NOT_HERE)
+        for name, harmless in not_here.items()
+        if name in values and values[name] not in harmless
+    ]
+
+
+def documented_body(api: APIBlueprint, kind: type[ForeignBody]) -> dict[str, Any]:
+    """The `openapi_extensions` of an address of `api` that reads such a body."""
+    content, schemas = parse_body(kind)
+    api.components_schemas.update(schemas)
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def json_object() -> dict[str, Any]:

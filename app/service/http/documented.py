@@ -19,6 +19,11 @@ def documented(good: Documented, *problems: int) -> dict[Any, Any]:
     return {**good, **{status: _problem(status) for status in sorted({*ALWAYS, *problems})}}
 
 
+def foreign_answers(failure: type[BaseModel], good: Documented, *problems: int) -> dict[Any, Any]:
+    """`documented` for a door whose errors are JSON of the shape `failure`."""
+    return {**good, **dict.fromkeys(sorted({*ALWAYS, *problems}), failure)}
+
+
 def media(content_type: str, description: str, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A good answer that is not JSON."""
     return {"description": description, "content": {content_type: {"schema": dict(schema or {"type": "string"})}}}

@@ -109,12 +109,16 @@ def _forbids(model: type[BaseModel]) -> bool:
 
 def _span(model: type[BaseModel], name: str) -> str | None:
     """`1 to 1000` from the bounds of a field."""
-    if name not in model.model_fields:
-        return None
-    bounds = {key: value for item in model.model_fields[name].metadata for key, value in vars_of(item).items()}
+    bounds = bounds_of(model, name)
     return f"{bounds['ge']} to {bounds['le']}" if {"ge", "le"} <= bounds.keys() else None
 
 
-def vars_of(item: object) -> dict[str, Any]:
-    """`ge` and `le` of one annotation of a field, where it has them."""
-    return {key: getattr(item, key) for key in ("ge", "le") if getattr(item, key, None) is not None}
+def bounds_of(model: type[BaseModel], name: str) -> dict[str, Any]:
+    """`ge` and `le` of a field, where it has them."""
+    field = model.model_fields.get(name)
+    return {
+        key: getattr(item, key)
+        for item in (field.metadata if field else ())
+        for key in ("ge", "le")
+        if getattr(item, key, None) is not None
+    }

@@ -3,28 +3,55 @@
 Shapes as the `openai` SDK reads them (its `images_response.py`, `_exceptions.py`).
 """
 
-from typing import Any
+from typing import Literal
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Response, jsonify, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+from pydantic import BaseModel, Field
 
 from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
 from app.service import work
 from app.service.foreign.aliases import entry_for
-from app.service.foreign.bodies import json_object
+from app.service.foreign.bodies import documented_body, read
 from app.service.foreign.jobs import succeeded
 from app.service.foreign.names import foreign_names
 from app.service.http import callers
+from app.service.http.documented import binary, foreign_answers
 from app.service.http.errors import Failure, answer_errors_with
 from app.service.http.ids import no_unknown_id
+from app.service.http.json_reply import reply
 from app.service.http.parameters import IDEMPOTENCY_KEY
 from app.service.installed import check_installed, installed_entries
 from app.service.openai.answers import EXTENSIONS, as_file, completed, stream
-from app.service.openai.translate import NAMES, said, to_model, to_request, to_wanted
+from app.service.openai.bodies import OpenAIFailure, OpenAIGeneration, OpenAIImages, OpenAIModel, OpenAIModels
+from app.service.openai.translate import NAMES, said, to_request, to_wanted
 from app.service.parts import Parts
 
 ORIGIN = "openai"
+TAG = Tag(name="openai", description="The OpenAI images API.")
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "invalid_request_error",
           429: "rate_limit_error"}  # fmt: skip
+
+
+class OpenAIFile(BaseModel):
+    """A picture in another format."""
+
+    image_id: str
+    kind: Literal["jpeg", "webp"]
+
+
+class Compression(BaseModel):
+    """How it is written."""
+
+    compression: str = Field("100", description="Quality, 0 to 100.", json_schema_extra={"pattern": "^[0-9]{1,3}$"})
+
+
+class ModelName(BaseModel):
+    """A model's name, or another provider's that stands for one."""
+
+    key: str
 
 
 class UnsupportedEdit(AtelierError):
@@ -34,15 +61,18 @@ class UnsupportedEdit(AtelierError):
     http_status = 400
 
 
-def create_blueprint(parts: Parts) -> Blueprint:
+def create_blueprint(parts: Parts) -> APIBlueprint:
     """The OpenAI routes over the shared queue and library."""
-    blueprint = Blueprint("openai", __name__, url_prefix="/v1")
+    api = APIBlueprint("openai", __name__, abp_tags=[TAG])
 
-    @blueprint.post("/images/generations")
     def generations() -> Response:
-        body = json_object()
+        """Make pictures and wait for them
+
+        With `stream` the answer is an event stream: partial images, then the completed one.
+        """
+        body = read(OpenAIGeneration)
         wanted = to_wanted(body)
-        entry = entry_for(parts.catalog, parts.settings, to_model(body))  # an unknown model is 404 in this dialect
+        entry = entry_for(parts.catalog, parts.settings, body.model or None)  # an unknown model is 404 in this dialect
         check_installed(parts, entry)
         generation = to_request(body, entry)
         key = _idempotency_key()
@@ -55,31 +85,35 @@ def create_blueprint(parts: Parts) -> Blueprint:
             finished = succeeded(work.wait(parts, job.id))
         return jsonify(completed(parts, finished, wanted, notes, request.host_url))
 
-    @blueprint.get(f"/images/<image_id>.<any({','.join(EXTENSIONS)}):kind>")
-    def picture(image_id: str, kind: str) -> Response:
-        no_unknown_id("image", image_id)
-        return as_file(parts, image_id, kind, request.args.get("compression", "100"))
+    def picture(path: OpenAIFile, query: Compression) -> Response:
+        """A saved picture as JPEG or WebP"""
+        no_unknown_id("image", path.image_id)
+        return as_file(parts, path.image_id, path.kind, query.compression)
 
-    @blueprint.post("/images/edits")
-    @blueprint.post("/images/variations")
     def edits() -> Response:
+        """Not here yet: 400"""
         raise UnsupportedEdit
 
-    @blueprint.get("/models")
     def models() -> Response:
-        return jsonify({"object": "list", "data": [from_model(entry.key) for entry in installed_entries(parts)]})
+        """The models that are installed"""
+        return reply(OpenAIModels(data=[OpenAIModel(id=entry.key) for entry in installed_entries(parts)]))
 
-    @blueprint.get("/models/<path:key>")
-    def model(key: str) -> Response:
-        return jsonify(from_model(entry_for(parts.catalog, parts.settings, key).key))
+    def model(path: ModelName) -> Response:
+        """One model"""
+        return reply(OpenAIModel(id=entry_for(parts.catalog, parts.settings, path.key).key))
 
-    answer_errors_with(blueprint, error_answer)
-    return blueprint
-
-
-def from_model(key: str) -> dict[str, Any]:
-    """One line of the model list."""
-    return {"id": key, "object": "model", "created": 0, "owned_by": "atelier"}
+    made = foreign_answers(OpenAIFailure, {200: OpenAIImages}, 404, 409, 413, 429, 499, 500, 507)
+    body = documented_body(api, OpenAIGeneration)
+    api.post("/v1/images/generations", responses=made, openapi_extensions=body)(generations)
+    file = {200: binary("image/*", "The picture.")}
+    kinds = f"<any({','.join(EXTENSIONS)}):kind>"
+    api.get(f"/v1/images/<image_id>.{kinds}", responses=foreign_answers(OpenAIFailure, file, 404))(picture)
+    for name in ("edits", "variations"):
+        api.post(f"/v1/images/{name}", endpoint=name, responses=foreign_answers(OpenAIFailure, {}, 413))(edits)
+    api.get("/v1/models", responses=foreign_answers(OpenAIFailure, {200: OpenAIModels}))(models)
+    api.get("/v1/models/<path:key>", responses=foreign_answers(OpenAIFailure, {200: OpenAIModel}, 404))(model)
+    answer_errors_with(api, error_answer)
+    return api
 
 
 def error_answer(failure: Failure) -> Response:
@@ -105,6 +139,6 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def register(app: Flask, parts: Parts) -> None:
+def register(app: OpenAPI, parts: Parts) -> None:
     """Open the door."""
-    app.register_blueprint(create_blueprint(parts))
+    app.register_api(create_blueprint(parts))
