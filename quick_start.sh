@@ -24,7 +24,7 @@ Usage: ./quick_start.sh [COMMAND]
                      Takes all options of `python -m app generate` (see generate --help)
   stop               end what an earlier ./quick_start.sh left running
   doctor             what this machine is, whether the service is up, who holds its ports
-  test [ARGUMENTS]   install the test tools, then ruff, mypy and pytest (which gets the arguments)
+  test [ARGUMENTS]   install the test tools, then ruff, mypy, vulture and pytest (which gets the arguments)
   --help             this text
 
 ATELIER_LOCKED=1 installs from the lock files, by their hashes (docs/supply-chain.md).
@@ -448,6 +448,7 @@ command_test() {
     .venv/bin/python -m ruff check .
     .venv/bin/python -m ruff format --check .
     .venv/bin/python -m mypy
+    .venv/bin/python -m vulture
     .venv/bin/python -m pytest "$@"
 }
 

@@ -9,7 +9,6 @@ from app.tiers.model_parts import ModelParts, guessed_parts, parts_of_entry
 from app.tiers.plan import Plan
 
 GIB = 2**30
-MEGAPIXEL = 1024 * 1024
 
 
 def room(ram: float, vram: float | None = None, **more: object) -> Room:

@@ -59,7 +59,6 @@ class LoadedModel:
     weight_bytes: int
     revision: str | None = None
     preview_fit: PreviewFit | None = None
-    load_seconds: float = 0.0
     planned: Plan | None = None
     retried: str | None = None
     prompts: PromptCache = field(default_factory=PromptCache)

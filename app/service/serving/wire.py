@@ -55,11 +55,6 @@ class Wire:
         return rest
 
     @property
-    def unread(self) -> int:
-        """How many bytes that is."""
-        return len(self._came)
-
-    @property
     def left(self) -> int:
         """How many bytes wait to be sent."""
         return len(self._left)
