@@ -24,14 +24,15 @@ ALLOWED = {
     "dropfolder": {"client"},
     "cli": {"confine", "client", "dropfolder", "catalog", "tiers"},
     "ui": {"client"},
-    "database": set(),
+    "storage": set(),
+    "database": {"storage"},
     "migrations": {"database"},
     "image_rows": set(),
     "diffusion": {"picture", "shipped", "catalog", "families", "tiers", "weights", "hub"},
     "engine": {"diffusion", "catalog", "confine", "hub", "weights"},
     "confine": set(),
     "jobs": {"engine", "database", "image_rows", "catalog"},
-    "library": {"engine", "database", "image_rows", "picture"},
+    "library": {"storage", "engine", "database", "image_rows", "picture"},
     "service": {"jobs", "library", "catalog", "picture", "database", "hub"},
 }
 LIBRARIES = {

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app import storage
 from app.core.errors import AtelierError, DatabaseDamaged
 
 
@@ -29,12 +30,9 @@ def copy_database(file: Path, target: Path) -> None:
             with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(unfinished)) as copy:
                 source.backup(copy)
                 copy.execute("PRAGMA journal_mode=DELETE")
-            with unfinished.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            unfinished.replace(target)
+            storage.put_in_place(unfinished, target)
         finally:
             unfinished.unlink(missing_ok=True)
-        _sync_folder(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise BackupFailed(f"{file} could not be copied to {target}: {error}.") from error
 
@@ -84,13 +82,3 @@ def _keep(file: Path, kept: Path) -> None:
                     Path(f"{file}{log}").replace(f"{kept}{log}")
         except OSError as error:
             raise BackupFailed(f"The old database {file} could not be kept: {error}.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder; NTFS journals the rename itself
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

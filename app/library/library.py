@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, delete, insert, select, update
 
+from app import storage
 from app.core.errors import StorageUnavailable, UnknownImage
 from app.core.pages import ListPage
 from app.core.schema import Job, SavedImage
@@ -68,16 +69,16 @@ class Library:
         }
         data = png.encode(picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
-        files.write_durably(self._folder, path, data)
+        storage.write_durably(self._folder, path, data)
         return upkeep.image_from(made, path=path, data=data, width=picture.width, height=picture.height)
 
     def check_storage(self, needed_bytes: int = 0) -> None:
         """Raise what `write` would raise now, for pictures that take `needed_bytes` at most. Tries it on the disk."""
-        files.check_writable(self._folder, self._today(), needed_bytes)
+        storage.check_writable(self._folder, self._today(), needed_bytes)
 
     def discard(self, image: SavedImage) -> None:
         """Remove a written file whose row was not committed. Idempotent."""
-        files.remove(self._folder, image.path)
+        storage.remove(self._folder, image.path)
 
     def get(self, id: str) -> SavedImage:
         """The image of one id. Raises UnknownImage."""
@@ -96,12 +97,12 @@ class Library:
         image = self.get(id)
         path = _thumbnail_path(image.sha256, width)
         try:
-            return files.read_regular(self._thumbnails, path)
+            return storage.read_regular(self._thumbnails, path)
         except (FileNotFoundError, StorageUnavailable):
             pass  # it is only a cache
         data = small.thumbnail(self._read(image), width)
         try:
-            files.write_durably(self._thumbnails, path, data)
+            storage.write_durably(self._thumbnails, path, data)
         except StorageUnavailable as error:
             logger.warning("A thumbnail of image %s is not kept: %s", id, error.message)
         return data
@@ -162,7 +163,7 @@ class Library:
                 return
             undo = forget_words(connection, row["job_id"], id)
         try:
-            files.remove(self._folder, row["path"])
+            storage.remove(self._folder, row["path"])
         except StorageUnavailable:
             with writing(self._database) as connection:
                 connection.execute(insert(images).values(**row))
@@ -171,7 +172,7 @@ class Library:
             raise
         self.room.count_again()
         for width in small.WIDTHS:
-            files.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
+            storage.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
 
     def rebuild(self) -> upkeep.RebuildReport:
         """Give every picture file without a row its row back. See `upkeep.rebuild`."""
@@ -187,7 +188,7 @@ class Library:
 
     def _read(self, image: SavedImage) -> bytes:
         try:
-            return files.read_regular(self._folder, image.path)
+            return storage.read_regular(self._folder, image.path)
         except FileNotFoundError as error:
             raise UnknownImage(f"The file of image {image.id!r} is gone: {image.path}.") from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app import storage
 from app.core.errors import StorageUnavailable, UnreadablePicture
 from app.core.schema import JobState, SavedImage
 from app.database import images, jobs, reading, writing
@@ -74,7 +75,7 @@ def collect_orphans(database: Engine, root: Path, thumbnails: Path, *, before: f
     while batch := list(islice(old, _BATCH)):
         doomed += _without_row(database, batch)
     for path in doomed:
-        files.remove(root, path)
+        storage.remove(root, path)
     return len(doomed) + _collect_thumbnails(database, thumbnails, before)
 
 
@@ -103,7 +104,7 @@ def _collect_thumbnails(database: Engine, folder: Path, before: float) -> int:
 
 
 def _image_in(root: Path, path: str) -> SavedImage:
-    data = files.read_regular(root, path)
+    data = storage.read_regular(root, path)
     seen = png.inspect(data)
     if seen.recipe is None:
         raise UnreadablePicture("It carries no recipe of ours.")

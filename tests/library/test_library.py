@@ -133,7 +133,7 @@ def test_a_crash_in_the_middle_of_a_delete_leaves_no_row_without_a_file(shelf: S
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.library.files.remove", crash)
+    monkeypatch.setattr("app.storage.remove", crash)
     with pytest.raises(KeyboardInterrupt):
         shelf.library.delete(image.id)
     with pytest.raises(UnknownImage):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.library import files
+from app import storage
 from tests.service.conftest import House
 
 JOBS = 6
@@ -63,7 +63,7 @@ def answering(disk: Path, reason: int) -> Iterator[None]:
         raise OSError(reason, os.strerror(reason), str(file))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "_write_new", refuse)
+        patched.setattr(storage, "_write_new", refuse)
         yield
 
 
