@@ -25,6 +25,7 @@ from app.core.settings import Settings, WebServer, wrong_setting
 from app.database import check_whole, open_database
 from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
+from app.inputs import InputStore
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.forecast import Forecast
 from app.jobs.live import LiveEvents
@@ -88,6 +89,9 @@ class Service:
         removed = self.parts.library.collect_orphans()
         if removed:
             _logger.info("Removed %d files that a crash had left", removed)
+        freed = self.parts.inputs.free_unused()
+        if freed:
+            _logger.info("Removed %d uploaded pictures that nothing names any more", freed)
         # After the files: what belongs to a forgotten job is no longer known to be rubbish.
         keep_days = self.parts.settings.keep_jobs_days
         forgotten = forget_finished(self._database, keep_days) if keep_days else 0
@@ -118,7 +122,8 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     library = Library(database, settings.output_folder, thumbnails, max_bytes=settings.library_max_bytes)
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
-    parts = Parts(settings, catalog, table, live, library, dispatcher, downloads)
+    inputs = InputStore(database, settings.output_folder, settings)
+    parts = Parts(settings, catalog, table, live, library, dispatcher, downloads, inputs)
     return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()))
 
 

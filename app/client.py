@@ -7,14 +7,14 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from app import __version__
+from app.client_http import refusal, session
 from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.schema import GenerationRequest, Job, SavedImage, Value
+from app.core.schema import GenerationRequest, InputRef, Job, SavedImage, Value
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
 
@@ -66,8 +66,8 @@ class ImageServiceClient:
         headers = {"User-Agent": f"atelier/{__version__}", "X-Atelier-Origin": origin}
         if api_key:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._once = _session(headers, Retry(0))
-        self._repeating = _session(
+        self._once = session(headers, Retry(0))
+        self._repeating = session(
             headers,
             Retry(
                 total=retries,
@@ -212,6 +212,24 @@ class ImageServiceClient:
         """Submit and wait: the finished job. Look at its `state`: it may have failed or been cancelled."""
         return self.wait(self.submit(request).id, on_event)
 
+    # Pictures to start from
+
+    def upload(self, data: bytes) -> InputRef:
+        """Send a picture file (PNG, JPEG or WebP) for jobs to start from: name it in a request by its `sha256`.
+
+        It is kept while a job or a saved picture names it, and for an hour in any case. Repeatable.
+        """
+        headers = {"Content-Type": "application/octet-stream"}
+        return _input(self._json("POST", "/api/inputs", data=data, headers=headers, repeat=True))
+
+    def input(self, sha256: str) -> InputRef:
+        """What is known of an uploaded picture."""
+        return _input(self._json("GET", f"/api/inputs/{_part(sha256)}"))
+
+    def input_bytes(self, sha256: str) -> bytes:
+        """The PNG of an uploaded picture."""
+        return self._call("GET", f"/api/inputs/{_part(sha256)}.png").content
+
     # The library
 
     def images(
@@ -307,35 +325,8 @@ class ImageServiceClient:
             ) from error
         if answer.status_code >= 300:
             with answer:
-                raise _refusal(answer)
+                raise refusal(answer)
         return answer
-
-
-def _session(headers: Mapping[str, str], retry: Retry) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no proxy may ever stand between this machine's processes
-    session.headers.update(headers)
-    adapter = HTTPAdapter(max_retries=retry, pool_maxsize=32)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _refusal(answer: requests.Response) -> ServiceError:
-    try:
-        problem = answer.json()
-    except requests.RequestException:
-        problem = None
-    problem = problem if isinstance(problem, dict) else {}
-    retry_after = answer.headers.get("Retry-After", "")
-    return ServiceError(
-        problem.get("detail") or problem.get("title") or f"{answer.url} answered {answer.status_code} {answer.reason}.",
-        code=problem.get("code", "service_error"),
-        http_status=answer.status_code,
-        hint=problem.get("hint"),
-        errors=problem.get("errors") or (),
-        retry_after_s=float(retry_after) if retry_after.isdigit() else None,
-    )
 
 
 def _part(text: str) -> str:
@@ -345,6 +336,10 @@ def _part(text: str) -> str:
 # `extra="ignore"`: a newer service may say more than this client knows.
 def _job(data: Any) -> Job:
     return Job.model_validate(data, extra="ignore")
+
+
+def _input(data: Any) -> InputRef:
+    return InputRef.model_validate(data, extra="ignore")
 
 
 def _image(data: Any) -> SavedImage:

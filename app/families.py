@@ -47,6 +47,7 @@ class Family:
     `chat_template`: the prompt's limit counts the words of the tokenizer's chat template too.
     `loras`: what a LoRA must say it was trained for; empty = any is tried.
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
+    `image_strength`: its pipeline of the task `image` takes one; without, it looks at pictures as an edit does.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
     """
 
@@ -64,6 +65,7 @@ class Family:
     encoder_parameters: int = 0
     vae_parameters: int = 84_000_000
     convolves: bool = False
+    image_strength: bool = True
     video_vae: bool = False
 
     @property
@@ -75,6 +77,10 @@ class Family:
     def flow_samplers(self) -> tuple[str, ...]:
         """The samplers to step with if the model turns out to have been trained by flow matching."""
         return self.samplers or FLOW_SAMPLERS
+
+    def can(self, task: Task) -> bool:
+        """True if it has a pipeline for the task; for a picture from a picture, one that takes a strength."""
+        return task in self.tasks and (self.image_strength or task is not Task.IMAGE)
 
     def defaults(self) -> dict[str, Any]:
         """The fields of a catalog entry that the family decides where the model does not."""
@@ -167,6 +173,7 @@ FAMILIES = (
         "FLUX.2",
         _tasks("Flux2Pipeline", image="Flux2Pipeline", edit="Flux2Pipeline"),
         samplers=FLOW_SAMPLERS,
+        image_strength=False,
         guidance=EMBEDDED,
     ),
     Family(
@@ -179,6 +186,7 @@ FAMILIES = (
         ),
         samplers=FLOW_SAMPLERS,
         guidance=Guidance(negative=False),  # guides against the empty prompt only
+        image_strength=False,
     ),
     Family(
         "Qwen-Image",

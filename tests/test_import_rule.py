@@ -20,7 +20,8 @@ ALLOWED = {
     "picture": set(),
     "shipped": set(),
     "client_stream": set(),
-    "client": {"client_stream"},
+    "client_http": set(),
+    "client": {"client_http", "client_stream"},
     "dropfolder": {"client"},
     "cli": {"confine", "client", "dropfolder", "catalog", "tiers"},
     "ui": {"client"},
@@ -28,12 +29,14 @@ ALLOWED = {
     "database": {"storage"},
     "migrations": {"database"},
     "image_rows": set(),
+    "input_rows": {"database"},
+    "inputs": {"storage", "database", "input_rows", "picture"},
     "diffusion": {"picture", "shipped", "catalog", "families", "tiers", "weights", "hub"},
     "engine": {"diffusion", "catalog", "confine", "hub", "weights"},
     "confine": set(),
-    "jobs": {"engine", "database", "image_rows", "catalog"},
-    "library": {"storage", "engine", "database", "image_rows", "picture"},
-    "service": {"jobs", "library", "catalog", "picture", "database", "hub"},
+    "jobs": {"engine", "database", "image_rows", "input_rows", "catalog"},
+    "library": {"storage", "inputs", "engine", "database", "image_rows", "picture"},
+    "service": {"jobs", "library", "inputs", "catalog", "picture", "database", "hub"},
 }
 LIBRARIES = {
     "torch": {"diffusion"},
@@ -43,7 +46,7 @@ LIBRARIES = {
     "flask_openapi3": {"service"},
     "gradio": {"ui"},
     "huggingface_hub": {"hub"},
-    "sqlalchemy": {"database", "migrations", "image_rows", "jobs", "library", "service"},
+    "sqlalchemy": {"database", "migrations", "image_rows", "input_rows", "inputs", "jobs", "library", "service"},
 }
 IMPORT_BLOCKED = """
 import sys

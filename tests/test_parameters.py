@@ -7,7 +7,8 @@ from pydantic import Field
 
 from app.core.batching import batch_key
 from app.core.parameters import Parameter, numbers_of_infotext, parameters
-from app.core.schema import GenerationRequest
+from app.core.schema import GenerationRequest, JobInput
+from app.core.task import Task
 from app.picture import infotext
 
 RESOLVED = GenerationRequest(
@@ -17,7 +18,7 @@ RESOLVED = GenerationRequest(
 OTHER: dict[str, Any] = {
     "prompt": "a dog", "negative_prompt": "blurry", "model": "other", "num_inference_steps": 5, "guidance_scale": 2.0,
     "width": 128, "height": 128, "seed": 2, "num_images": 2, "scheduler": "Euler", "clip_skip": 1,
-    "extra": {"a": 1},
+    "task": Task.IMAGE, "inputs": (JobInput(sha256="a" * 64),), "strength": 0.5, "extra": {"a": 1},
 }  # fmt: skip
 
 
@@ -27,9 +28,9 @@ def test_every_field_of_a_request_has_its_row() -> None:
 
 def test_a_field_without_a_row_is_told_what_it_lacks() -> None:
     class Longer(GenerationRequest):
-        strength: float = 1.0
+        sharpness: float = 1.0
 
-    with pytest.raises(LookupError, match=r"Longer\.strength needs one Parameter.*infotext"):
+    with pytest.raises(LookupError, match=r"Longer\.sharpness needs one Parameter.*infotext"):
         parameters(Longer)
 
 

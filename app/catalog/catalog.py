@@ -9,6 +9,7 @@ from app.catalog.entry import ModelEntry, Span, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
 from app.catalog.table import Table
+from app.catalog.tasks import strength_of, task_errors
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
@@ -26,6 +27,7 @@ class Catalog:
         self.default_key = settings.default_model
         self._max_images = settings.max_images
         self._max_pixels = settings.max_pixels
+        self._max_inputs = settings.max_inputs
         self._files = SingleFiles()
         self._table = Table(self.folder / CATALOG_FILE)
 
@@ -85,6 +87,7 @@ class Catalog:
             raise ModelRefused(entry.refused)
         filled = request.model_copy(update=dict(_filled(request, entry)))
         errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
+        errors += task_errors(filled, entry, self._max_inputs)
         errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
         if entry.lora and entry.lora not in lora_files(self.folder):
             errors.append(FieldError("model", entry.key, _missing_lora(entry)))
@@ -117,7 +120,7 @@ def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, An
     values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
     # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
     seed = secrets.randbelow(2**32) if request.seed == RANDOM_SEED else request.seed
-    return [*values, ("model", entry.key), ("seed", seed)]
+    return [*values, ("model", entry.key), ("seed", seed), ("strength", strength_of(request))]
 
 
 def _range_errors(
@@ -125,7 +128,7 @@ def _range_errors(
 ) -> Iterator[FieldError]:
     for name, span in allowed_ranges.items():
         value = getattr(request, name)
-        if not span.allows(value):
+        if value is not None and not span.allows(value):  # a strength, where there is no picture to start from
             whose = "" if name == "num_images" else f" for model {entry.key}"
             yield FieldError(name, value, span.words() + whose)
     if request.width * request.height > max_pixels:  # type: ignore[operator]

@@ -14,7 +14,8 @@ def batch_key(request: GenerationRequest) -> str:
     They share every parameter that is not per row (see `parameters`), and the LoRAs with their weights; the rest of
     the prompts, seeds and the number of images may differ.
     """
-    parts = {name: getattr(request, name) for name, row in parameters(GenerationRequest).items() if not row.per_row}
+    values = request.model_dump(mode="json")
+    parts = {name: values[name] for name, row in parameters(GenerationRequest).items() if not row.per_row}
     parts["loras"] = _loras(request.prompt)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -27,6 +28,10 @@ def _loras(prompt: str) -> list[str]:
 
 
 def megapixel_steps(request: GenerationRequest) -> float:
-    """The work in a resolved request: width × height × steps × images, in millions."""
+    """The work in a resolved request: width × height × steps × images, in millions.
+
+    From a picture only the last steps are made, as many as `strength` says.
+    """
     steps, images = request.num_inference_steps or 0, request.num_images
+    steps = steps if request.strength is None else int(steps * request.strength)
     return (request.width or 0) * (request.height or 0) * steps * images / 1e6

@@ -3,7 +3,7 @@
 AtelierError
 ├── CallerError                the caller can mend it (HTTP 4xx)
 │   ├── InvalidRequest         one or more fields are wrong: each with value and what is allowed
-│   ├── UnknownJob · UnknownImage · UnknownModel
+│   ├── UnknownJob · UnknownImage · UnknownModel · UnknownInput
 │   ├── IdempotencyConflict    the same key with another request
 │   ├── QueueFull              try later (429, Retry-After)
 │   ├── NotAllowed · NotAuthenticated
@@ -14,7 +14,7 @@ AtelierError
 │   ├── OutOfMemory
 │   ├── StorageUnavailable     pictures cannot be saved or read right now
 │   │   └── DiskFull
-│   ├── LibraryFull            the owner's limit for all pictures
+│   ├── LibraryFull · InputsFull   the owner's limits for all pictures, and for those that jobs start from
 │   ├── DatabaseBusy           the job table cannot be used right now
 │   │   └── DatabaseGone · DatabaseDamaged
 │   ├── DatabaseOnNetworkDisk · ShuttingDown
@@ -102,6 +102,13 @@ class UnknownModel(CallerError):
     """There is no model with this key in the catalog."""
 
     code = "unknown_model"
+    http_status = 404
+
+
+class UnknownInput(CallerError):
+    """There is no uploaded picture with this SHA-256."""
+
+    code = "unknown_input"
     http_status = 404
 
 
@@ -227,6 +234,13 @@ class LibraryFull(ServerError):
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint or "Delete pictures, or raise ATELIER_LIBRARY_MAX_BYTES.")
+
+
+class InputsFull(ServerError):
+    """The pictures that jobs start from take all the room that their owner allows them."""
+
+    code = "inputs_full"
+    http_status = 507
 
 
 class DownloadFailed(ServerError):

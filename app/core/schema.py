@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.core.parameters import Parameter
+from app.core.task import Task
 
 MAX_PROMPT_CHARS = 20_000
 # Inclusive. 2^32 is what people ask for at most (A1111, the playground); the seed of the last of up to 64 images of
 # such a job must be allowed too, or its picture could not be asked for again.
 MAX_SEED = 2**32 + 63
 RANDOM_SEED = -1
+MAX_INPUTS = 16  # of one job; a setting may allow fewer
 
 
 def refuse_bad_text(text: str) -> str:
@@ -50,8 +52,29 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
+class InputRole(StrEnum):
+    """What a picture is for in a job."""
+
+    IMAGE = "image"  # the picture to start from
+    MASK = "mask"  # white where the picture is to be made anew, black where it stays
+    REFERENCE = "reference"  # what the prompt speaks of
+    CONTROL = "control"  # edges, depth or a pose that hold the new picture
+
+
+class JobInput(Value):
+    """A picture that a job starts from, by the SHA-256 that the service gave it when it was uploaded."""
+
+    role: InputRole = Field(InputRole.IMAGE, description="What the picture is for.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Which picture: the answer of POST /api/inputs says it.")
+    weight: float = Field(1.0, ge=0, le=2, allow_inf_nan=False, strict=True, description="How strongly it counts.")
+    model: str | None = Field(None, max_length=200, description="Catalog key of the control model that reads it.")
+
+
 class GenerationRequest(Value):
-    """What to draw. `None` means "as the model's catalog entry says"; a stored job's request has no `None`."""
+    """What to draw. `None` means "as the model's catalog entry says".
+
+    A stored job's request has no `None`, but for `strength` where there is no picture to start from.
+    """
 
     prompt: Annotated[Text, Parameter(per_row=True)] = Field(
         max_length=MAX_PROMPT_CHARS, description="What the picture shows."
@@ -84,9 +107,35 @@ class GenerationRequest(Value):
     clip_skip: Annotated[int, Parameter(argument=True, infotext="Clip skip", infotext_from=1)] = Field(
         0, ge=0, le=31, strict=True, description="Last layers of the CLIP text encoders to leave out (A1111's less 1)."
     )
+    # JSON has no word for the types of these two: a text and a list are taken for them where all else is strict.
+    task: Annotated[Task, Parameter()] = Field(Task.TEXT, strict=False, description="What is made of what.")
+    inputs: Annotated[tuple[JobInput, ...], Parameter()] = Field(
+        (), max_length=MAX_INPUTS, strict=False, description="The pictures that the task starts from."
+    )
+    strength: Annotated[float | None, Parameter(infotext="Denoising strength")] = Field(
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How far the new picture may leave the first one: 0 gives that back, 1 hardly looks at it.",
+    )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )
+
+
+class InputRef(Value):
+    """An uploaded picture as it is kept: plain, turned upright, as a PNG whose SHA-256 is its name. Sizes in pixels.
+
+    `said` is what the file that came said of its making: `kind`, `made_by`, `labels`, `recipe`, as `inspect` has them.
+    """
+
+    sha256: str
+    width: int
+    height: int
+    mode: str = Field(description="L, RGB or RGBA.")
+    bytes: int
+    said: dict[str, Any] = Field(default_factory=dict)
 
 
 class Progress(Value):

@@ -166,6 +166,17 @@ class Settings(BaseSettings):
         description="Most bytes of all saved pictures together; beyond it new jobs are refused (507), and from 90 % on "
         "page and status warn. As much as the disk has if absent.",
     )
+    max_inputs: int = Field(4, ge=1, le=16, description="Most pictures that one job starts from.")
+    max_input_bytes: int = Field(20 * 2**20, ge=1024, description="Largest file of a picture to start from, bytes.")
+    max_input_pixels: int = Field(
+        2**24, ge=64 * 64, le=2**24, description="Most pixels of a picture to start from, width × height."
+    )
+    inputs_max_bytes: int = Field(
+        4 * 2**30,
+        ge=2**20,
+        description="Most bytes of all pictures that jobs start from; beyond it new ones are refused (507). One that "
+        "no open job and no saved picture names goes an hour after it was sent.",
+    )
     start_paused: bool = Field(False, description="Start with the queue paused (the choice after a crash).")
 
     # The engine

@@ -2,7 +2,7 @@
 
 from app.database.opening import check_whole, clock, open_database, reading, writing
 from app.database.sqlite_file import file_of
-from app.database.tables import events, images, jobs, metadata
+from app.database.tables import events, images, inputs, job_inputs, jobs, metadata
 
 __all__ = [
     "check_whole",
@@ -10,6 +10,8 @@ __all__ = [
     "events",
     "file_of",
     "images",
+    "inputs",
+    "job_inputs",
     "jobs",
     "metadata",
     "open_database",

@@ -91,3 +91,26 @@ events = Table(
     Column("data", JSON, nullable=False),
     Column("at", Float, nullable=False),
 )
+
+# Pictures that jobs start from. Their files are named by `sha256`.
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("mode", String(4), nullable=False),  # L, RGB or RGBA
+    Column("bytes", Integer, nullable=False),
+    Column("said", JSON, nullable=False),  # what the file that came said of its making
+    Column("uploaded_at", Float, nullable=False),  # the last time
+    Index("inputs_by_age", "uploaded_at", "bytes"),
+)
+
+# Which job starts from which picture. Kept while the job is open or a picture of it is in the library.
+job_inputs = Table(
+    "job_inputs",
+    metadata,
+    Column("job_id", String(36), primary_key=True),  # no foreign key: a picture outlives its job
+    Column("sha256", String(64), ForeignKey("inputs.sha256"), primary_key=True),
+    Index("job_inputs_by_input", "sha256"),
+)

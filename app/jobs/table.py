@@ -88,7 +88,8 @@ class JobTable:
         With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
         characters) stands for the request as it was sent; without it the resolved request does. `admit` is called
         before a new job is accepted and refuses it by raising. Raises IdempotencyConflict for the same key with
-        another fingerprint, QueueFull at `max_queue` queued jobs.
+        another fingerprint, QueueFull at `max_queue` queued jobs, InvalidRequest for pictures to start from that are
+        not here.
 
         `caller` (at most 64 characters) is whose job it is: callers take turns in the line, and one with a name may
         have at most `max_queue_of_caller` queued jobs.

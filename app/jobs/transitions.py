@@ -11,6 +11,7 @@ from app.core.errors import EngineCrashed, UnknownJob
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import images, jobs
 from app.image_rows import image_row
+from app.input_rows import hold_inputs
 from app.jobs.history import StoredEvent, append
 
 RELEASED = {"owner": None, "lease_until": None}
@@ -50,7 +51,7 @@ def accept(
     priority: int,
     now: float,
 ) -> tuple[str, list[StoredEvent]]:
-    """Write a new queued job; its id and its first event."""
+    """Write a new queued job; its id and its first event. Raises InvalidRequest for pictures that are not here."""
     job_id = str(uuid.uuid4())
     values = {
         "id": job_id,
@@ -69,6 +70,7 @@ def accept(
         "created_at": now,
     }
     connection.execute(insert(jobs).values(**values))
+    hold_inputs(connection, job_id, request)
     return job_id, [append(connection, job_id, "queued", {"attempt": 0}, now)]
 
 

@@ -16,6 +16,7 @@ from app.core.schema import Job, SavedImage
 from app.database import images, reading, writing
 from app.engine.base import Picture
 from app.image_rows import image_of
+from app.inputs.upkeep import free_of_job
 from app.library import files, upkeep
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
@@ -151,7 +152,9 @@ class Library:
         return self.get(id)
 
     def delete(self, id: str) -> None:
-        """Remove row, file, thumbnails and the words in the job. Idempotent: an unknown id is no error.
+        """Remove row, file, thumbnails, the words in the job, and with its last picture what the job started from.
+
+        Idempotent: an unknown id is no error.
 
         The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
         and never a row without a file. Raises StorageUnavailable if the file cannot be removed; the row is back then.
@@ -171,6 +174,7 @@ class Library:
                     connection.execute(statement)
             raise
         self.room.count_again()
+        free_of_job(self._database, self._folder, row["job_id"])
         for width in small.WIDTHS:
             storage.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
 

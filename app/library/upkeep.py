@@ -16,6 +16,7 @@ from app.core.errors import StorageUnavailable, UnreadablePicture
 from app.core.schema import JobState, SavedImage
 from app.database import images, jobs, reading, writing
 from app.image_rows import image_row
+from app.inputs.upkeep import restore as restore_inputs
 from app.library import files
 from app.picture import png, recipe
 
@@ -142,6 +143,7 @@ def _restore(database: Engine, root: Path, image: SavedImage) -> bool:
     try:
         with writing(database) as connection:
             connection.execute(insert(images).values(**image_row(image)))
+            restore_inputs(connection, root, image.job_id, recipe.request_of(image.recipe))
     except IntegrityError:
         with writing(database) as connection:
             path = connection.execute(select(images.c.path).where(images.c.id == image.id)).scalar()

@@ -24,12 +24,13 @@ _COLOURS = (b"iCCP", b"gAMA", b"cHRM", b"sRGB")
 
 @dataclass(frozen=True)
 class PngTexts:
-    """Size in pixels, the texts by keyword (the first of each), and the raw EXIF block."""
+    """Size in pixels, the texts by keyword (the first of each), the raw EXIF block, and how many pictures it has."""
 
     width: int
     height: int
     texts: dict[str, str] = field(default_factory=dict)
     exif: bytes = b""
+    frames: int = 1
 
 
 def read_png(data: bytes) -> PngTexts:
@@ -39,6 +40,7 @@ def read_png(data: bytes) -> PngTexts:
     texts the first 64 are read, and of those no more than 8 MiB in all.
     """
     width = height = 0
+    frames = 1
     exif = b""
     texts = _Texts()
     for kind, body in _chunks(data):
@@ -46,11 +48,13 @@ def read_png(data: bytes) -> PngTexts:
             width, height = struct.unpack_from(">II", body)
         elif kind == b"eXIf":
             exif = bytes(body[:MAX_TEXT_BYTES])
+        elif kind == b"acTL" and len(body) == 8:  # https://www.w3.org/TR/png-3/#acTL-chunk
+            (frames, _) = struct.unpack_from(">II", body)
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             texts.take(kind, body)
     if not width or not height:
         raise UnreadablePicture("The PNG file has no size.")
-    return PngTexts(width, height, texts.found, exif)
+    return PngTexts(width, height, texts.found, exif, frames)
 
 
 def without_texts(data: bytes) -> bytes:

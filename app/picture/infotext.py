@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from app import __version__
 from app.core.parameters import numbers_of_infotext, parameters
 from app.core.samplers import find_sampler, parse_scheduler
-from app.core.schema import GenerationRequest
+from app.core.schema import GenerationRequest, InputRole
 
 NEGATIVE = "Negative prompt:"
 MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters are far less
@@ -27,6 +27,13 @@ MIN_PARAMETERS = 3
 
 # A1111's pattern, with the key's length bounded so that a hostile line cannot cost quadratic time.
 _PARAMETER = re.compile(r'(\w[\w \-/]{1,100}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+# The keys under which the SHA-256 of a picture to start from stands; SD.Next has the first two.
+_HASHES = {
+    InputRole.IMAGE: "Init image hash",
+    InputRole.MASK: "Mask hash",
+    InputRole.REFERENCE: "Reference hash",
+    InputRole.CONTROL: "Control hash",
+}
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
 
 
@@ -63,6 +70,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Seed": index_seed,
         "Size": f"{request.width}x{request.height}",
         "Drawn size": _drawn_size(how),
+        **{_HASHES[item.role]: item.sha256 for item in request.inputs},
         "Model hash": how.get("model_hash"),
         "Model": request.model,
         "Lora hashes": _lora_hashes(how),

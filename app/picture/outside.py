@@ -27,7 +27,10 @@ _DROPPED = frozenset(range(0xE0, 0xF0)) - {_APP0, _APP2, _APP14} | {0xFE}
 
 @dataclass(frozen=True)
 class Outside:
-    """One file: `PNG`, `JPEG` or `WEBP`, its size in pixels, its texts by keyword, the XMP packet, the EXIF block."""
+    """One file: `PNG`, `JPEG` or `WEBP`, its size in pixels, its texts by keyword, the XMP packet, the EXIF block.
+
+    `frames` is more than 1 for an animation.
+    """
 
     format: str
     width: int
@@ -35,13 +38,15 @@ class Outside:
     texts: dict[str, str] = field(default_factory=dict)
     xmp: str = ""
     exif: bytes = b""
+    frames: int = 1
 
 
 def read(data: bytes) -> Outside:
     """What a whole file says; no pixel is decoded. Raises UnreadablePicture if it is another, damaged or hostile."""
     if data.startswith(chunks.SIGNATURE):
         png = chunks.read_png(data)
-        return Outside("PNG", png.width, png.height, png.texts, png.texts.get(labels.KEYWORD, ""), png.exif)
+        xmp = png.texts.get(labels.KEYWORD, "")
+        return Outside("PNG", png.width, png.height, png.texts, xmp, png.exif, png.frames)
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)[0]
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -49,13 +54,14 @@ def read(data: bytes) -> Outside:
     raise UnreadablePicture()
 
 
-def decodable(data: bytes) -> tuple[Outside, bytes]:
+def decodable(data: bytes, most_pixels: int | None = None) -> tuple[Outside, bytes]:
     """What the file says, and the file without its texts for a decoder. Raises UnreadablePicture.
 
-    Beside what `read` refuses, pictures of more pixels than `MAX_DECODED_PIXELS`, or with a longer side, are.
+    Beside what `read` refuses, pictures of more pixels than `most_pixels` are, or than `MAX_DECODED_PIXELS` if that
+    is absent, and pictures with a longer side.
     """
     found = read(data)
-    allowed = MAX_DECODED_PIXELS[found.format]
+    allowed = most_pixels or MAX_DECODED_PIXELS[found.format]
     if found.width * found.height > allowed or max(found.width, found.height) > MAX_SIDE:
         size = f"{found.width}x{found.height}"
         raise UnreadablePicture(
@@ -113,6 +119,7 @@ def _webp(data: bytes) -> Outside:
     """https://developers.google.com/speed/webp/docs/riff_container."""
     sizes: list[tuple[int, int]] = []
     exif = xmp = b""
+    frames = 0
     at = 12
     for _ in range(MAX_PARTS):
         if at + 8 > len(data):
@@ -123,6 +130,7 @@ def _webp(data: bytes) -> Outside:
             raise UnreadablePicture("The WebP file is cut short.")
         if size := _webp_size(kind, body):
             sizes.append(size)
+        frames += kind == b"ANMF"
         exif = exif or (body if kind == b"EXIF" else b"")
         xmp = xmp or (body if kind == b"XMP " else b"")
         at += 8 + length + length % 2
@@ -130,7 +138,7 @@ def _webp(data: bytes) -> Outside:
         raise UnreadablePicture(f"The WebP file has more than {MAX_PARTS} parts.")
     if not sizes or not all(sizes[0]):
         raise UnreadablePicture("The WebP file has no size.")
-    return Outside("WEBP", *sizes[0], xmp=xmp.decode("utf-8", "replace"), exif=exif)
+    return Outside("WEBP", *sizes[0], xmp=xmp.decode("utf-8", "replace"), exif=exif, frames=max(1, frames))
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:

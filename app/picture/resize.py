@@ -1,13 +1,13 @@
 """A picture made larger or smaller with all the texts it carries: the recipe and an incoming AI label stay in it."""
 
-import struct
 import zlib
 from io import BytesIO
 
 from PIL import Image, PngImagePlugin
 
-from app.core.errors import FieldError, InvalidRequest, UnreadablePicture
+from app.core.errors import FieldError, InvalidRequest
 from app.picture import labels, outside
+from app.picture.decode import decoded
 from app.picture.fit import cover, scaled
 from app.picture.outside import MAX_DECODED_PIXELS, Outside
 
@@ -23,15 +23,9 @@ def resize(data: bytes, size: tuple[int, int] | float, method: str | None, *, cr
     To a size with `crop`, the picture fills it and what sticks out is cut evenly; without, it is stretched.
     Raises UnreadablePicture, and InvalidRequest if the result would have more than 16 million pixels.
     """
-    file, pixels = outside.decodable(data)
-    wanted = _wanted(file, size)
-    try:
-        with Image.open(BytesIO(pixels), formats=[file.format]) as opened:
-            opened.load()
-            picture = opened if opened.mode == "RGB" else opened.convert("RGB")
-    # SyntaxError is Pillow's word for a broken file, struct.error slips through; the bomb warning is an error under -W.
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombWarning) as error:
-        raise UnreadablePicture from error
+    wanted = _wanted(outside.decodable(data)[0], size)  # refused before a pixel is decoded
+    file, opened = decoded(data)
+    picture = opened if opened.mode == "RGB" else opened.convert("RGB")
     if method is not None:
         fill = cover if crop and isinstance(size, tuple) else scaled
         picture = fill(picture, *wanted, METHODS[method])

@@ -13,6 +13,7 @@ from app.catalog import Catalog
 from app.core.schema import JobError
 from app.core.settings import Settings
 from app.hub.downloads import Downloads
+from app.inputs import InputStore
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
@@ -93,6 +94,7 @@ class Parts:
     library: Library
     dispatcher: Dispatcher
     downloads: Downloads
+    inputs: InputStore
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)
 

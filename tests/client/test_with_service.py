@@ -1,5 +1,6 @@
 """The client against the real service: every address it knows is there and says what it expects."""
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from app.client import Event, ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import JobState
+from tests.inputs.conftest import picture
 from tests.running import RunningService
 
 
@@ -20,6 +22,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def client(running: RunningService) -> Iterator[ImageServiceClient]:
     with ImageServiceClient(running.url, origin="cli") as client:
         yield client
+
+
+def test_an_uploaded_picture_is_there(client: ImageServiceClient) -> None:
+    kept = client.upload(picture(1))
+    assert (client.upload(picture(1)), client.input(kept.sha256)) == (kept, kept)
+    assert hashlib.sha256(client.input_bytes(kept.sha256)).hexdigest() == kept.sha256
 
 
 def test_a_prompt_becomes_a_picture_that_can_be_found_marked_and_deleted(client: ImageServiceClient) -> None:

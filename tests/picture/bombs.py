@@ -22,6 +22,7 @@ from PIL import Image
 
 from app.core.errors import AtelierError
 from app.picture import png
+from app.picture.plain import make_plain
 from app.picture.resize import resize
 from app.service.automatic1111.lists import add_extras
 from app.service.http.seats import Seats
@@ -153,8 +154,13 @@ READERS: dict[str, Callable[[bytes], Callable[[], object]]] = {
     "crop": lambda data: lambda: resize(data, (8192, 1), "Lanczos", crop=True),
     "stretch": lambda data: lambda: resize(data, (2048, 8192), "Lanczos"),
     "extras": _extras,
+    "upload": lambda data: lambda: make_plain(data, max_bytes=2**26, max_pixels=2**24).mode,
 }
-DECODED = {"extras": ("bits", "interlaced", "noise", "all scans"), "stretch": ("tall", "wide", "small", "bits")}
+DECODED = {
+    "upload": ("profiles", "interlaced", "noise", "all scans", "large", "WebP of empty"),
+    "extras": ("bits", "interlaced", "noise", "all scans"),
+    "stretch": ("tall", "wide", "small", "bits"),
+}
 
 
 def measured() -> list[tuple[str, str]]:

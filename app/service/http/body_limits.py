@@ -14,6 +14,7 @@ MAX_PARTS = 200_000  # of a body that carries pictures: each part costs memory, 
 TAKES_PICTURES = frozenset(
     {
         "/api/inspect",
+        "/api/inputs",
         "/sdapi/v1/png-info",
         "/sdapi/v1/extra-single-image",
         "/sdapi/v1/extra-batch-images",

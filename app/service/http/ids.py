@@ -1,13 +1,13 @@
-"""Ids of jobs and images as they stand in addresses."""
+"""Ids of jobs, images and uploaded pictures as they stand in addresses."""
 
 import re
 
-from app.core.errors import UnknownImage, UnknownJob
+from app.core.errors import UnknownImage, UnknownInput, UnknownJob
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def no_unknown_id(kind: str, id: str) -> None:
-    """Raise UnknownJob or UnknownImage for what cannot be an id of ours, so that it never reaches table or disk."""
+    """Raise UnknownJob and the like for what cannot be an id of ours, so that it never reaches table or disk."""
     if not _ID.fullmatch(id):
-        raise {"job": UnknownJob, "image": UnknownImage}[kind]()
+        raise {"job": UnknownJob, "image": UnknownImage, "input": UnknownInput}[kind]()

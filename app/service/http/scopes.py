@@ -20,7 +20,7 @@ class Act(Enum):
     KNOW = ("learn that the service lives and how to talk to it", None)
     LOOK = ("look at jobs, pictures, models and settings", Scope.READ)
     INSPECT = ("ask what a picture file says", Scope.READ)
-    MAKE = ("submit jobs, resize pictures", Scope.GENERATE)
+    MAKE = ("submit jobs, upload pictures to start from, resize pictures", Scope.GENERATE)
     CANCEL = ("cancel one's own jobs (of everybody with `admin`)", Scope.GENERATE)
     MARK = ("mark one's own pictures as favourites (of everybody with `admin`)", Scope.GENERATE)
     DELETE = ("delete pictures", Scope.ADMIN)
@@ -48,6 +48,8 @@ TABLE: Mapping[Act, str] = {
         GET /api/jobs/<job_id>/events
         GET /api/images
         GET /api/images/<image_id>
+        GET /api/inputs/<sha256>
+        GET /api/inputs/<sha256>.png
         GET /images/<image_id>.png
         GET /images/<image_id>/thumbnail.webp
         GET /api/models
@@ -96,6 +98,7 @@ TABLE: Mapping[Act, str] = {
     Act.MAKE: """
         POST /api/jobs
         POST /api/generate
+        POST /api/inputs
         POST /v1/images/generations
         POST /v1/images/edits
         POST /v1/images/variations

@@ -160,7 +160,7 @@ def image_file(path: ImagePath) -> Response:
     """The PNG, byte for byte as it was saved"""
     no_unknown_id("image", path.image_id)
     library = current_parts().library
-    answer = _picture("image/png", library.get(path.image_id).sha256)
+    answer = picture_answer("image/png", library.get(path.image_id).sha256)
     if not answer.is_streamed and answer.status_code != 304:
         answer.set_data(library.open(path.image_id))
     answer.headers["Content-Disposition"] = f'inline; filename="{path.image_id}.png"'
@@ -171,7 +171,7 @@ def thumbnail_file(path: ImagePath, query: ThumbnailQuery) -> Response:
     """A small WebP of the image"""
     no_unknown_id("image", path.image_id)
     library = current_parts().library
-    answer = _picture("image/webp", f"{library.get(path.image_id).sha256}-{query.w.value}")
+    answer = picture_answer("image/webp", f"{library.get(path.image_id).sha256}-{query.w.value}")
     if answer.status_code != 304:
         answer.set_data(library.thumbnail(path.image_id, query.w.value))
     return answer
@@ -198,7 +198,7 @@ def _shown(image: SavedImage) -> Image:
     return Image.model_construct(**dict(image))
 
 
-def _picture(content_type: str, etag: str) -> Response:
+def picture_answer(content_type: str, etag: str) -> Response:
     """An empty answer with the headers of a picture; 304 if the caller has these bytes already."""
     answer = Response(content_type=content_type)
     answer.set_etag(etag)

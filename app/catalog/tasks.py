@@ -1,0 +1,57 @@
+"""What a request of each task must name, and what a model's family can do."""
+
+from collections.abc import Iterator
+
+from app.catalog.entry import ModelEntry
+from app.core.errors import FieldError
+from app.core.schema import GenerationRequest, InputRole
+from app.core.task import Task
+from app.families import family_of
+
+DEFAULT_STRENGTH = 0.75  # A1111's
+# How many pictures of which role each task starts from; the tasks that the engines do.
+STARTS: dict[Task, dict[InputRole, int]] = {Task.TEXT: {}}
+
+
+def strength_of(request: GenerationRequest) -> float | None:
+    """The request's strength with the default filled in; None where there is no picture to start from."""
+    if request.strength is None and STARTS.get(request.task):
+        return DEFAULT_STRENGTH
+    return request.strength
+
+
+def tasks_of(entry: ModelEntry) -> tuple[Task, ...]:
+    """The tasks that can be asked of a model."""
+    return tuple(task for task in STARTS if family_of(entry.pipeline).can(task))
+
+
+def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) -> Iterator[FieldError]:
+    """What is wrong with the task of a request whose defaults are filled in, and with its pictures."""
+    known = tasks_of(entry)
+    if request.task not in known:
+        allowed = ", ".join(known)
+        yield FieldError("task", request.task.value, f"allowed is one of: {allowed} for model {entry.key}")
+        return
+    if len(request.inputs) > max_inputs:
+        yield FieldError("inputs", len(request.inputs), f"allowed are at most {max_inputs} pictures")
+    wanted = STARTS[request.task]
+    named = [item.role for item in request.inputs]
+    if {role: named.count(role) for role in named} != wanted:
+        words = " and ".join(f"one {role}" for role in wanted) or "no picture"
+        yield FieldError("inputs", [role.value for role in named], f"allowed is {words} for the task {request.task}")
+    for place, item in enumerate(request.inputs):
+        if item.weight != 1 or item.model is not None:
+            field, value = ("weight", item.weight) if item.weight != 1 else ("model", item.model)
+            yield FieldError(f"inputs.{place}.{field}", value, f"it has no meaning for the task {request.task}")
+    yield from _strength_errors(request, wanted)
+
+
+def _strength_errors(request: GenerationRequest, wanted: dict[InputRole, int]) -> Iterator[FieldError]:
+    strength, steps = request.strength, request.num_inference_steps or 1
+    if strength is None:
+        return
+    if not wanted:
+        yield FieldError("strength", strength, "it needs a picture to start from, in `inputs` (task image or inpaint)")
+    elif strength and int(steps * strength) < 1:
+        allowed = f"with {steps} steps allowed is 0 or {1 / steps:.4g} to 1: fewer would be no step at all"
+        yield FieldError("strength", strength, allowed)

@@ -1,0 +1,76 @@
+"""Pictures that jobs start from: upload one, look at it."""
+
+from typing import Any
+
+from flask import Response, request, url_for
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.core.errors import ShuttingDown
+from app.core.schema import InputRef
+from app.service.http.documented import binary, documented
+from app.service.http.ids import no_unknown_id
+from app.service.http.json_reply import reply
+from app.service.native.images import PICTURE_TYPES, picture_answer
+from app.service.parts import current_parts
+
+TAG = Tag(name="inputs", description="Pictures that jobs start from.")
+
+
+class InputPath(BaseModel):
+    """The SHA-256 of an uploaded picture."""
+
+    sha256: str = Field(max_length=64, description="The picture's SHA-256, as the upload answered it.")
+
+
+def upload() -> Response:
+    """Upload a picture for jobs to start from
+
+    Send the file itself as the body: one still PNG, JPEG or WebP. It is turned upright, brought to sRGB and kept as a
+    PNG without any metadata; what the file said of its making is in `said`. Name it by its `sha256` in a job's
+    `inputs`. It goes when no open job and no saved picture names it, at the earliest an hour after it was sent.
+    Repeatable: the same pixels are kept once.
+    """
+    if request.mimetype not in PICTURE_TYPES:
+        raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(PICTURE_TYPES)}.")
+    parts = current_parts()
+    if parts.lifecycle.draining.is_set():
+        raise ShuttingDown()
+    kept = parts.inputs.put(request.get_data(cache=False))
+    answer = reply(kept, 201)
+    answer.headers["Location"] = url_for(".get_input", sha256=kept.sha256)
+    return answer
+
+
+def get_input(path: InputPath) -> Response:
+    """An uploaded picture: its size, and what its file said of its making"""
+    no_unknown_id("input", path.sha256)
+    return reply(current_parts().inputs.ref(path.sha256))
+
+
+def input_file(path: InputPath) -> Response:
+    """The PNG of an uploaded picture"""
+    no_unknown_id("input", path.sha256)
+    inputs = current_parts().inputs
+    answer = picture_answer("image/png", inputs.ref(path.sha256).sha256)
+    if answer.status_code != 304:
+        answer.set_data(inputs.open(path.sha256))
+    return answer
+
+
+def blueprint() -> APIBlueprint:
+    """The addresses of this file."""
+    api = APIBlueprint("inputs", __name__, abp_tags=[TAG])
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES}
+    api.post(
+        "/api/inputs",
+        responses=documented({201: InputRef}, 413, 415, 422, 507),
+        openapi_extensions={"requestBody": {"required": True, "content": content}},
+    )(upload)
+    api.get("/api/inputs/<sha256>", responses=documented({200: InputRef}, 404, 422))(get_input)
+    unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
+    file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
+    api.get("/api/inputs/<sha256>.png", responses=file)(input_file)
+    return api
