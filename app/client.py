@@ -114,7 +114,7 @@ class ImageServiceClient:
 
     def models(self) -> list[dict[str, Any]]:
         """The catalog, each with its defaults, ranges, size (bytes) and state."""
-        return self._json("GET", "/api/models")["items"]
+        return list(self._json("GET", "/api/models")["items"])
 
     def model(self, key: str) -> dict[str, Any]:
         """One catalog entry with its state."""
@@ -302,15 +302,18 @@ class ImageServiceClient:
             except HTTPError as error:
                 raise ServiceUnreachable(f"The line to the image service at {self.url} was cut: {error}") from error
 
-    def _json(self, method: str, path: str, **options: Any) -> Any:
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._call(method, path, **options)
         try:
-            return answer.json()
-        except requests.JSONDecodeError as error:
+            value = answer.json()
+        except requests.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
             raise ServiceError(
-                f"{self.url}{path} did not answer with JSON. Is that really the image service?",
+                f"{self.url}{path} did not answer with a JSON object. Is that really the image service?",
                 http_status=answer.status_code,
-            ) from error
+            )
+        return value
 
     def _call(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> requests.Response:
         repeat = method in ("GET", "DELETE") if repeat is None else repeat

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -48,7 +49,7 @@ def step(service: RunningService, number: int) -> str:
         socks = [stack.enter_context(sock) for sock in opened(service.port, number)]
         opening = time.perf_counter() - began
         health, failed = asked(lambda: requests.get(f"{service.url}/health", timeout=60).status_code == 200)
-        wanted = {"prompt": "x", "width": 64, "height": 64}
+        wanted: Any = {"prompt": "x", "width": 64, "height": 64}
         submit, refused = asked(
             lambda: requests.post(f"{service.url}/api/jobs", json=wanted, timeout=60).status_code == 202
         )

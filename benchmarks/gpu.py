@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ def random_part(make: Callable[[], Any]) -> Any:
     return module.requires_grad_(False)
 
 
+def _of_config(cls: Any, folder: Path) -> Any:
+    return cls.from_config(cls.load_config(folder))
+
+
+def _of_class(cls: Any, folder: Path) -> Any:
+    return cls(cls.config_class.from_pretrained(folder))
+
+
 def from_layout(layout: Layout) -> Any:
     """A pipeline of a family of Stable Diffusion, in its real size."""
     folder = LAYOUTS / layout.value
@@ -81,9 +90,9 @@ def from_layout(layout: Layout) -> Any:
         if name == "scheduler":
             parts[name] = cls.from_pretrained(folder / name)
         elif value[0] == "diffusers":
-            parts[name] = random_part(lambda cls=cls, at=folder / name: cls.from_config(cls.load_config(at)))
+            parts[name] = random_part(partial(_of_config, cls, folder / name))
         else:
-            parts[name] = random_part(lambda cls=cls, at=folder / name: cls(cls.config_class.from_pretrained(at)))
+            parts[name] = random_part(partial(_of_class, cls, folder / name))
     if layout is Layout.SD1:
         parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     return getattr(diffusers, index["_class_name"])(**parts)

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -70,7 +71,7 @@ class Plain:
         """Make the picture once."""
         request, first = self._request, list[float]()
 
-        def on_step(_pipe: object, _step: int, _time: object, tensors: dict) -> dict:
+        def on_step(_pipe: object, _step: int, _time: object, tensors: dict[str, Any]) -> dict[str, Any]:
             first.append(time.perf_counter())
             return tensors
 
@@ -194,7 +195,15 @@ def _fill(victim: Victim, request: GenerationRequest) -> None:
     with writing(database) as connection:
         for _ in range(QUEUED):
             accept(
-                connection, resolved, origin="api", idempotency_key=None, fingerprint="", priority=0, now=time.time()
+                connection,
+                resolved,
+                origin="api",
+                caller="",
+                turn=0,
+                idempotency_key=None,
+                fingerprint="",
+                priority=0,
+                now=time.time(),
             )
     database.dispose()
 

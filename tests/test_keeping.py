@@ -99,7 +99,8 @@ def studio(place: Place) -> Iterator[Studio]:
 def test_whatever_is_killed_comes_back_within_five_seconds_and_every_job_is_made_once(studio: Studio) -> None:
     ways = ["child", "worker", "arbiter", "page", "watcher", "all"] * 3
     random.Random(3).shuffle(ways)
-    ids, answers, took = [], [], {}
+    ids, answers = list[str](), list[Path]()
+    took: dict[str, list[float]] = {}
     for number, way in enumerate(ways):
         request = {"prompt": f"!slow picture {number}", "model": "pocket", "width": 64, "height": 64}
         job = studio.client.submit(request | {"num_inference_steps": 3}, idempotency_key=f"kill-{number}")

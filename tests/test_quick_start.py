@@ -112,8 +112,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     }
     place = Place(folder, port, ui_port, env)
     yield place
-    for process in [*place.ours()]:
-        process.kill()
+    for left in place.ours():
+        left.kill()
     for process in place.processes:
         process.communicate()
 

@@ -48,7 +48,7 @@ class PrivateLogFile(_Quiet, RotatingFileHandler):
         return open(self.baseFilename, self.mode, encoding=self.encoding, errors="backslashreplace", opener=opener)
 
 
-class Console(_Quiet, logging.StreamHandler):
+class Console(_Quiet, logging.StreamHandler[TextIO]):
     """Standard error. Where it is redirected to a file (with `>>`), that file is turned over after 10 MiB:
 
     its content moves to `FILE.1`, which replaces an earlier one. Several processes may share the file.

@@ -1,6 +1,5 @@
 """Build a diffusers pipeline from a checked folder, lay it out in memory, and take it apart again."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -141,7 +140,6 @@ def load_pipeline(
     Raises ModelRefused for files that do not fit together and for a plan whose optional package is missing,
     OutOfMemory.
     """
-    started = time.monotonic()
     tell = on_event or (lambda phase, done, of: None)
     tell("loading", 0, checked.weight_bytes)
     dtype = format_for(checked, device, plan)
@@ -154,7 +152,7 @@ def load_pipeline(
         shared.keep(checked, entry.variant, dtype, pipe)
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
     loaded = LoadedModel(
-        entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, time.monotonic() - started, plan
+        entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, planned=plan
     )  # fmt: skip
     loaded.prompts.encoding = loaded.loras.changing = encoding
     if plan.tier in (Tier.FP8, Tier.FP8_OFFLOAD):  # peft would keep the LoRA in fp8 as well, and nothing computes in it

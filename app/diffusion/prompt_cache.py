@@ -94,7 +94,7 @@ def _flat(value: Any) -> Any:
 
 def _bytes(made: Encoded) -> int:
     if isinstance(made, torch.Tensor):
-        return made.numel() * made.element_size()
+        return int(made.numel() * made.element_size())
     if isinstance(made, dict):
         return _bytes(list(made.values()))
     return sum(map(_bytes, made)) if isinstance(made, (list, tuple)) else 0

@@ -130,7 +130,8 @@ def _as_read(pipe: Pipeline, text: str) -> str:
     if not _family(pipe).chat_template:
         return text
     message = [{"role": "user", "content": text}]
-    return pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, enable_thinking=True)
+    text = pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, enable_thinking=True)
+    return str(text)
 
 
 def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -112,7 +113,7 @@ def _image_in(root: Path, path: str) -> SavedImage:
     return image_from(seen.recipe, path=path, data=data, width=seen.width, height=seen.height)
 
 
-def image_from(made: dict, *, path: str, data: bytes, width: int, height: int) -> SavedImage:
+def image_from(made: dict[str, Any], *, path: str, data: bytes, width: int, height: int) -> SavedImage:
     """The image of a recipe and the file's bytes that carry it. Raises UnreadablePicture if a value is missing."""
     request = recipe.request_of(made)
     try:

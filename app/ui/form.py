@@ -172,7 +172,7 @@ def _fits(value: Any, span: Mapping[str, Any], field: Field) -> bool:
     if field.whole and value != int(value):
         return False
     multiple = span.get("multiple", 1)
-    return multiple == 1 or value % multiple == 0
+    return bool(multiple == 1 or value % multiple == 0)
 
 
 def _shown(value: Any) -> str:

@@ -103,7 +103,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
     script, style = ((STATIC / name).read_text(encoding="utf-8") for name in ("page.js", "style.css"))
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,
         path="/",
@@ -126,6 +126,7 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings
         # Not by `css=`: Gradio rewrites every selector of that, and the rules for phones get lost.
         head=f"<style>{style}</style><script>{script}</script>",
     )
+    return mounted
 
 
 def _keep_gradio_to_itself(uploads: Path) -> None:

@@ -45,8 +45,8 @@ class Result:
         seconds: float,
     ) -> Self:  # fmt: skip
         """The result with the difference of the two sources."""
-        texts = [source.decode().splitlines() for source in (before, after)]
-        diff = "\n".join(difflib.unified_diff(*texts, file, file, n=0, lineterm=""))
+        old, new = (source.decode().splitlines() for source in (before, after))
+        diff = "\n".join(difflib.unified_diff(old, new, file, file, n=0, lineterm=""))
         return cls(group, file, line, kind, diff, outcome, by, seconds)
 
     @property

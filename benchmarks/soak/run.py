@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -205,8 +206,10 @@ class _Watcher:
     def __init__(self, folder: Path, url: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ATELIER_")}
         command = [sys.executable, "-m", "app", "watch", str(folder), "--url", url, "--dead-after", "3"]
-        self._start = lambda: subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._start: Callable[[], subprocess.Popen[str]] = partial(
+            subprocess.Popen, command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+        )
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "_Watcher":
         self._process = self._start()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -80,7 +81,7 @@ def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog)
     ],
 )
 def test_a_value_outside_is_refused_with_field_value_and_what_is_allowed(
-    shipped: Catalog, fields: dict, field: str, words: str
+    shipped: Catalog, fields: dict[str, Any], field: str, words: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refused:
         shipped.resolve(GenerationRequest(prompt="a cat", **fields))

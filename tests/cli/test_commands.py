@@ -40,7 +40,7 @@ def machine(memory_gib: int, *gpus_gib: int) -> Machine:
     return Machine("Linux", "3.11", "CPU", 2, False, memory_gib * GIB, memory_gib * GIB, GIB, gpus)
 
 
-def with_models(*states: str):
+def with_models(*states: str) -> Any:
     left = list(states)
 
     def answer(call: Call, handler: BaseHTTPRequestHandler) -> None:

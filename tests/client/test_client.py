@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_submit_carries_key_origin_and_only_what_was_set(service: FakeService)
 def test_a_submit_whose_answer_was_lost_is_repeated_with_the_same_key(
     service: FakeService, client: ImageServiceClient
 ) -> None:
-    def answer(call, handler):
+    def answer(call: Any, handler: Any) -> Any:
         if len(service.calls) == 1:
             handler.connection.close()
             handler.close_connection = True
@@ -70,14 +71,14 @@ def test_a_refusal_keeps_code_fields_hint_and_retry_after(service: FakeService, 
 
 
 def test_an_answer_that_is_not_json_is_said_so(service: FakeService, client: ImageServiceClient) -> None:
-    def answer(call, handler):
+    def answer(call: Any, handler: Any) -> Any:
         handler.send_response(200)
         handler.send_header("Content-Length", "2")
         handler.end_headers()
         handler.wfile.write(b"hi")
 
     service.answer = answer
-    with pytest.raises(ServiceError, match="did not answer with JSON"):
+    with pytest.raises(ServiceError, match="did not answer with a JSON object"):
         client.status()
 
 

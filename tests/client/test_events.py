@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -22,7 +23,7 @@ IMAGE = 'id: 2\nevent: image\ndata: {"id": "i1"}\n\n'
 DONE = "id: 3\nevent: succeeded\ndata: {}\n\n"
 
 
-def kinds(events) -> list[str]:
+def kinds(events: Iterable[Event]) -> list[str]:
     return [event.kind for event in events]
 
 
@@ -138,7 +139,7 @@ def test_lines_are_the_same_however_the_bytes_are_cut(cuts: list[int], newline: 
     text = (QUEUED + STEP + IMAGE + DONE).replace("\n", newline)
 
     class Pieces(io.BytesIO):
-        def read1(self, size: int = -1) -> bytes:
+        def read1(self, size: int | None = -1) -> bytes:
             return super().read1(cuts.pop() if cuts else size)
 
     body = HTTPResponse(Pieces(text.encode()), preload_content=False)

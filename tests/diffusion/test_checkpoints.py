@@ -5,6 +5,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
 
 
-def edit(file: Path, change: Callable[[dict], None]) -> None:
+def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     values = json.loads(file.read_text())
     change(values)
     file.write_text(json.dumps(values))
@@ -102,7 +103,7 @@ def test_a_component_with_only_a_pickle_is_refused(folder: Path) -> None:
 
 def test_a_pickle_beside_safetensors_is_never_opened(folder: Path, tmp_path: Path) -> None:
     class Mark:
-        def __reduce__(self) -> tuple:
+        def __reduce__(self) -> tuple[Any, ...]:
             return (Path.touch, (tmp_path / "executed",))
 
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Mark()))

@@ -34,14 +34,14 @@ def own(tiny_folder: Path) -> LoadedModel:
 @contextmanager
 def counted(pipe: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     calls: list[int] = []
-    forward = pipe.text_encoder.forward  # type: ignore[attr-defined]
+    forward = pipe.text_encoder.forward
 
     def counting(*args, **kwargs):  # type: ignore[no-untyped-def]
         calls.append(1)
         return forward(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipe.text_encoder, "forward", counting)  # type: ignore[attr-defined]
+        patch.setattr(pipe.text_encoder, "forward", counting)
         yield calls
 
 

@@ -1,6 +1,7 @@
 """Every sampler name means one diffusers class and configuration, and really draws."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from diffusers import (
@@ -42,7 +43,9 @@ SD_CONFIG = {
         ("EulerDiscreteScheduler", "EulerDiscreteScheduler", {}),
     ],
 )
-def test_a_name_means_its_class_and_keeps_the_models_training_values(name: str, cls: str, config: dict) -> None:
+def test_a_name_means_its_class_and_keeps_the_models_training_values(
+    name: str, cls: str, config: dict[str, Any]
+) -> None:
     made = make_scheduler(DDIMScheduler(**SD_CONFIG), name)
     assert type(made).__name__ == cls
     assert made.config.beta_schedule == "scaled_linear"

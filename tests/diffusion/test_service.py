@@ -266,10 +266,10 @@ def test_after_a_load_that_failed_no_other_model_draws_in_its_place(service: Dif
 
 @pytest.mark.parametrize("model", [None, 5, [], "", b"pocket", "x" * 5000, "a\0b", True])
 def test_what_names_no_model_is_answered_and_not_raised(service: DiffusionService, model: object) -> None:
-    loaded, message = service.load_model(model)  # type: ignore[arg-type]
+    loaded, message = service.load_model(model)
     assert not loaded
     assert "model" in message
-    assert not service.generate_image("a cat", model=model or 5)["success"]  # type: ignore[arg-type]
+    assert not service.generate_image("a cat", model=model or 5)["success"]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_what_names_no_model_is_answered_and_not_raised(service: DiffusionServic
 def test_a_value_of_a_wrong_type_is_named_with_what_is_allowed(
     service: DiffusionService, fields: dict[str, object], field: str
 ) -> None:
-    made = service.generate_image(**{"prompt": "a cat", **fields})  # type: ignore[arg-type]
+    made = service.generate_image(**{"prompt": "a cat", **fields})
     assert not made["success"]
     assert made["error"]["code"] == "invalid_request"
     assert field in made["message"]

@@ -5,6 +5,7 @@ import pickle
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import accelerate
 import pytest
@@ -218,7 +219,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tiny_file: Path, tmp_path: P
 
 def test_a_pickle_is_refused_under_any_name(tmp_path: Path) -> None:
     class Mark:
-        def __reduce__(self) -> tuple:
+        def __reduce__(self) -> tuple[Any, ...]:
             return (Path.touch, (tmp_path / "executed",))
 
     for name in ("a.safetensors", "a.ckpt", "a.bin"):

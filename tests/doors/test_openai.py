@@ -55,7 +55,7 @@ def test_n_images_have_urls_that_serve_them(client: openai.OpenAI, http: request
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
 def test_other_formats_carry_the_infotext_and_the_label(client: openai.OpenAI, kind: str) -> None:
     answer = client.images.generate(
-        model="pocket", prompt="a red apple", size="64x64", output_format=kind, output_compression=90  # type: ignore[arg-type]
+        model="pocket", prompt="a red apple", size="64x64", output_format=kind, output_compression=90
     )  # fmt: skip
     assert answer.data
     data = base64.b64decode(answer.data[0].b64_json or "")
@@ -120,7 +120,7 @@ def test_a_wrong_or_unsupported_parameter_is_refused_by_name(
     client: openai.OpenAI, wrong: dict[str, object], param: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        client.images.generate(**{"model": "pocket", "prompt": "x", **wrong})  # type: ignore[call-overload]
+        client.images.generate(**{"model": "pocket", "prompt": "x", **wrong})
     assert caught.value.param == param
     assert param in caught.value.message
 
@@ -133,7 +133,7 @@ def test_edits_say_what_is_missing(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
 def test_a_url_leads_to_the_format_that_was_asked_for(client: openai.OpenAI, http: requests.Session, kind: str) -> None:
     answer = client.images.generate(
-        prompt="a cat", size="64x64", output_format=kind, output_compression=50, response_format="url"  # type: ignore[arg-type]
+        prompt="a cat", size="64x64", output_format=kind, output_compression=50, response_format="url"
     )  # fmt: skip
     assert answer.data
     picture = http.get(answer.data[0].url or "")
@@ -155,7 +155,7 @@ def test_an_answer_says_which_job_and_model_it_was(service: RunningService, clie
     job = requests.get(f"{service.url}/api/jobs/{ours['job_id']}", timeout=30).json()
     assert job["request"]["num_inference_steps"] == 1
     own = client.images.generate(prompt="a cat", size="64x64", quality="hd", extra_body={"num_inference_steps": 3})
-    [note] = own.to_dict()["atelier"]["notes"]  # type: ignore[index]
+    [note] = own.to_dict()["atelier"]["notes"]
     assert note == "quality hd is 3 steps here; this model's own number is 2"
 
 

@@ -106,7 +106,7 @@ def test_a_file_that_becomes_a_link_in_between_never_gives_what_the_link_points_
 
     thread = threading.Thread(target=exchange)
     thread.start()
-    said = set()
+    said = set[str]()
     try:
         while len(said) < 2:  # it was read as a file and refused as a link at least once
             for _ in range(300):

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.core.picture import Picture
 from app.engine.base import Outcome
@@ -77,7 +78,7 @@ def in_a_thread(action: Callable[[], None]) -> None:
         raise errors[0]
 
 
-def attempts(there: dict, scratch: Path) -> dict[str, Callable[[], object]]:
+def attempts(there: dict[str, Any], scratch: Path) -> dict[str, Callable[[], object]]:
     """Each must fail."""
     parent, key, tcp = os.getppid(), there["key"], ("127.0.0.1", there["port"])
     return {
@@ -126,7 +127,7 @@ class HostileMaker:
 
     name = "hostile"
 
-    def make(self, work, entry, folder, report) -> list[Outcome]:
+    def make(self, work: Any, entry: Any, folder: Path, report: Any) -> list[Outcome]:
         scratch = Path(os.environ["HOME"])
         there = json.loads(work[0].request.prompt)
         came_through, refused = [], {}
@@ -151,9 +152,9 @@ class HostileMaker:
         )
         return [Outcome(work[0].job_id, (picture,))]
 
-    def load(self, entry, folder, report) -> None: ...
+    def load(self, entry: Any, folder: Path, report: Any) -> None: ...
 
-    def unload(self, key) -> bool:
+    def unload(self, key: str) -> bool:
         return False
 
     def loaded(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         }
 
 
-def what_it_did(engine: LocalEngine, there: dict[str, object]) -> dict:
+def what_it_did(engine: LocalEngine, there: dict[str, object]) -> dict[str, Any]:
     """The recipe of the hostile maker's picture."""
     [outcome] = engine.run([a_job(json.dumps(there))], ignore, nobody)
     assert outcome.error is None

@@ -1,6 +1,6 @@
 """A hub with one tiny model, and a cache of one's own for each test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub.constants as hub_constants
@@ -11,7 +11,6 @@ from tests.hub_server import Hub, serve_hub
 from tests.pipelines import make_tiny_sd
 
 REPOSITORY = "someone/tiny"
-Use = Callable[[Hub], None]
 
 
 @pytest.fixture(scope="session")

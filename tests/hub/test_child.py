@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from app.hub.child import Wanted
 from app.hub.disk import Presence, on_disk
 from app.hub.downloads import Speed, child_environment
-from tests.hub.conftest import REPOSITORY, Wanted
+from tests.hub.conftest import REPOSITORY
 from tests.hub_server import Hub
 from tests.running import ROOT
 

@@ -75,7 +75,7 @@ def a_table(database: sqlalchemy.Engine, clock: Clock) -> Callable[..., JobTable
     """Makes a table of one service; give another `boot_id` for another service or its next start."""
 
     def make(boot_id: str = "boot-1", **options: object) -> JobTable:
-        return JobTable(database, boot_id=boot_id, now=clock, **options)  # type: ignore[arg-type]
+        return JobTable(database, boot_id=boot_id, now=clock, **options)
 
     return make
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -273,7 +274,7 @@ def test_lists_page_through_all_jobs_from_the_newest(table: JobTable) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"cursor": "abc"}, {"cursor": "9" * 30}, {"limit": 0}, {"limit": 201}])
-def test_a_list_refuses_a_cursor_or_limit_that_is_none(table: JobTable, wrong: dict) -> None:
+def test_a_list_refuses_a_cursor_or_limit_that_is_none(table: JobTable, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=next(iter(wrong))):
         table.list(**wrong)
 

@@ -71,13 +71,13 @@ def a_room(tmp_path: Path, sqlite: sqlalchemy.Engine) -> Iterator[Callable[..., 
 
     def make(*, engines: int = 1, start: bool = True, policy: object = None, **options: object) -> Room:
         values = {"models_folder": models, "output_folder": tmp_path, "preload": False, "cancel_timeout_s": 1.0}
-        settings = Settings(**(values | options))  # type: ignore[arg-type]
+        settings = Settings(**(values | options))
         live = LiveEvents()
         boot_id = f"boot-{len(rooms)}"
         table = JobTable(sqlite, boot_id=boot_id, max_crashes=settings.max_crashes, on_event=live.publish)
         made = [SmallEngine(["pocket"]) for _ in range(engines)]
         shelf = Shelf(tmp_path / f"pictures-{len(rooms)}")
-        dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, policy=policy)  # type: ignore[arg-type]
+        dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, policy=policy)
         room = Room(table, made, shelf, live, dispatcher)
         rooms.append(room)
         if start:
@@ -266,7 +266,7 @@ def test_a_locked_database_delays_a_finish_and_loses_nothing(
     other = open_database(str(sqlite.url))
     with writing(other):  # somebody holds the write lock when the job is to be finished
         room.shelf.may_write.set()
-        room.until(lambda: refused)
+        room.until(lambda: bool(refused))
         assert room.table.get(job_id).state == JobState.RUNNING
         assert [problem.code for problem in room.dispatcher.problems()] == ["database_busy"]
     job = room.finished(job_id)
@@ -308,7 +308,7 @@ def test_files_whose_job_became_somebody_elses_are_removed(
     [again] = other.claim()
     assert other.finish(again, saved_images(again), seconds=1)
     room.shelf.may_write.set()
-    room.until(lambda: room.shelf.left)
+    room.until(lambda: bool(room.shelf.left))
     room.until(lambda: not room.shelf.files())
     assert room.table.get(job_id).attempt == 2
 

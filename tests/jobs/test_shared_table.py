@@ -150,18 +150,18 @@ def test_who_saves_too_late_deletes_its_files(
 def test_no_wait_for_postgresql_is_endless(postgres: sqlalchemy.Engine) -> None:
     with reading(postgres) as connection:
         said = [connection.scalar(text(f"SHOW {name}")) for name in TIMEOUTS]
-        link = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        link = connection.connection.dbapi_connection.info.get_parameters()
     assert said == ["30s", "10s", "10s"]
     assert (link["connect_timeout"], link["tcp_user_timeout"]) == ("10", "20000")
     assert [link[f"keepalives{name}"] for name in ("_idle", "_interval", "_count")] == ["10", "5", "3"]
-    assert postgres.pool.timeout() == 10  # type: ignore[attr-defined]
+    assert postgres.pool.timeout() == 10
 
 
 def test_what_the_url_says_about_time_counts_more(postgres_url: str) -> None:
     database = open_database(f"{postgres_url}?connect_timeout=3&options=-c%20statement_timeout%3D7s")
     with reading(database) as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "7s"
-        link = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        link = connection.connection.dbapi_connection.info.get_parameters()
     assert (link["connect_timeout"], link["tcp_user_timeout"]) == ("3", "20000")
     database.dispose()
 

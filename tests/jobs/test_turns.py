@@ -29,7 +29,7 @@ def drain(table: JobTable, number: int, **claiming: object) -> list[str]:
     """The prompts of the next jobs in the order in which one engine runs them."""
     made = []
     for _ in range(number):
-        [job] = table.claim(**claiming)  # type: ignore[arg-type]
+        [job] = table.claim(**claiming)
         table.finish(job, saved_images(job), 1.0)
         made.append(job.request.prompt)
     return made

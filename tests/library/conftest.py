@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -32,7 +33,7 @@ class Shelf:
     def __post_init__(self) -> None:
         self.library = Library(self.database, self.folder, self.thumbnails, now=lambda: self.time)
 
-    def job(self, prompt: str = "a red apple", *, attempt: int = 1, job_id: str | None = None, **request) -> Job:
+    def job(self, prompt: str = "a red apple", *, attempt: int = 1, job_id: str | None = None, **request: Any) -> Job:
         """A running job whose request is fully resolved."""
         values = {"model": "pocket", "num_inference_steps": 4, "guidance_scale": 4.0, "width": 16, "height": 16}
         values |= {"seed": 7, "scheduler": "default"} | request
@@ -58,7 +59,7 @@ class Shelf:
             connection.execute(insert(images).values(**image_row(image)))
         return image
 
-    def save(self, prompt: str = "a red apple", *, count: int = 1, **request) -> list[SavedImage]:
+    def save(self, prompt: str = "a red apple", *, count: int = 1, **request: Any) -> list[SavedImage]:
         """A job's images, written and committed; each job one second later than the one before."""
         self.time += 1
         job = self.job(prompt, num_images=count, **request)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -71,7 +72,7 @@ def test_a_file_removed_by_hand_is_an_unknown_image_that_names_it(shelf: Shelf) 
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs a system with O_NOFOLLOW")
-def test_a_link_in_place_of_a_file_or_of_a_day_is_never_followed(shelf: Shelf, tmp_path) -> None:
+def test_a_link_in_place_of_a_file_or_of_a_day_is_never_followed(shelf: Shelf, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     (image,) = shelf.save()
@@ -127,7 +128,9 @@ def test_deleting_removes_row_file_and_thumbnails_and_twice_is_the_same(shelf: S
         shelf.library.open(image.id)
 
 
-def test_a_crash_in_the_middle_of_a_delete_leaves_no_row_without_a_file(shelf: Shelf, monkeypatch) -> None:
+def test_a_crash_in_the_middle_of_a_delete_leaves_no_row_without_a_file(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (image,) = shelf.save()
 
     def crash(*_: object) -> None:

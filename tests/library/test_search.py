@@ -1,5 +1,7 @@
 """Finding images: by words, model, seed and favourite; page by page; in groups."""
 
+from typing import Any
+
 import pytest
 
 from app.core.errors import InvalidRequest
@@ -12,7 +14,7 @@ def shelf(shelf_on_each: Shelf) -> Shelf:
     return shelf_on_each
 
 
-def found(shelf: Shelf, **wanted) -> list[str]:
+def found(shelf: Shelf, **wanted: Any) -> list[str]:
     return [image.prompt for image in shelf.library.search(**wanted).items]
 
 

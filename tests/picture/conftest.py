@@ -1,5 +1,7 @@
 """Recipes and files to try the picture room with."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from app.picture import png
 HOW = {"model": "pocket", "revision": "r1", "scheduler": "EulerDiscreteScheduler", "device": "cpu", "seconds": 1.5}
 
 
-def a_recipe(prompt: str = "a red apple", *, index: int = 0, how: dict[str, Any] | None = None, **request) -> dict:
+def a_recipe(
+    prompt: str = "a red apple", *, index: int = 0, how: dict[str, Any] | None = None, **request: Any
+) -> dict[str, Any]:
     """A recipe as the library writes it."""
     values = {"model": "pocket", "num_inference_steps": 8, "guidance_scale": 4.0, "width": 16, "height": 16}
     values |= {"seed": 42, "scheduler": "default"} | request
@@ -27,17 +31,17 @@ def a_recipe(prompt: str = "a red apple", *, index: int = 0, how: dict[str, Any]
     }
 
 
-def a_png(prompt: str = "a red apple", **rest) -> bytes:
+def a_png(prompt: str = "a red apple", **rest: Any) -> bytes:
     """A PNG file of ours, 16x16, with that recipe."""
     made = a_recipe(prompt, **rest)
     return png.encode(bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> Callable[..., Path]:
     """Writes bytes to a file and gives its path, for readers that want one."""
 
-    def write(data: bytes, name: str = "picture.png"):
+    def write(data: bytes, name: str = "picture.png") -> Path:
         path = tmp_path / name
         path.write_bytes(data)
         return path

@@ -57,7 +57,7 @@ def bright_part(picture: Picture) -> tuple[int, int]:
         .convert("L")
         .point(lambda v: 255 * (v > 127))
         .getbbox()
-    )  # type: ignore[misc]
+    )
     return right - left, bottom - top
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from app.picture import infotext
 from tests.picture.conftest import HOW
 
 
-def a_request(prompt: str = "a red apple", **values) -> GenerationRequest:
+def a_request(prompt: str = "a red apple", **values: Any) -> GenerationRequest:
     defaults = {"model": "pocket", "num_inference_steps": 8, "guidance_scale": 4.0, "width": 128, "height": 256}
     return GenerationRequest(prompt=prompt, **defaults | {"seed": 42, "scheduler": "default"} | values)
 
@@ -46,7 +47,7 @@ def test_an_empty_negative_prompt_has_no_line_and_empty_prompts_leave_only_param
         ("default", {"scheduler": "EulerDiscreteScheduler", "sampler": "Euler"}, "Sampler: Euler,"),
     ],
 )
-def test_the_sampler_is_named_as_a1111_names_it(scheduler: str, how: dict, written: str) -> None:
+def test_the_sampler_is_named_as_a1111_names_it(scheduler: str, how: dict[str, Any], written: str) -> None:
     assert f"Steps: 8, {written} " in infotext.build(a_request(scheduler=scheduler), 1, how)
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -14,7 +15,7 @@ from app.picture import labels
 CREATED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def a_packet(**values) -> str:
+def a_packet(**values: Any) -> str:
     defaults = {"system": "pocket", "version": "0.1.0", "revision": "r1", "created": CREATED, "image_id": "id-1"}
     return labels.xmp_packet(**defaults | values)
 

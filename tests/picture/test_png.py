@@ -5,6 +5,9 @@ import shutil
 import struct
 import subprocess
 import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -82,12 +85,13 @@ def test_a_file_without_our_recipe_or_with_a_broken_one_is_read_as_a1111s() -> N
 
 
 def test_a_recipe_that_is_not_ours_is_an_unreadable_picture() -> None:
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {},
         {"request": {}},
         {"request": {"prompt": "a"}, "seed": "1", "how": {}},
         a_recipe() | {"how": None},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(UnreadablePicture):
             recipe.request_of(wrong)
 
@@ -97,7 +101,7 @@ def test_no_text_under_our_keyword_makes_the_reader_fail(text: str) -> None:
     assert recipe.load(text) is None
 
 
-def test_sd_parsers_reads_the_parameters(file) -> None:
+def test_sd_parsers_reads_the_parameters(file: Callable[..., Path]) -> None:
     path = file(a_png("a red apple, 苹果", negative_prompt="blur", seed=7, scheduler="Euler a", how={"scheduler": "x"}))
     read = ParserManager().parse(str(path))
     assert read.generator.name == "AUTOMATIC1111"
@@ -110,7 +114,7 @@ def test_sd_parsers_reads_the_parameters(file) -> None:
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed (libimage-exiftool-perl)")
-def test_exiftool_reads_every_label(file) -> None:
+def test_exiftool_reads_every_label(file: Callable[..., Path]) -> None:
     path = file(a_png("line one\nline <two> & 苹果"))
     answer = subprocess.run(["exiftool", "-j", "-G1", "-struct", path], capture_output=True, check=True, text=True)
     (said,) = json.loads(answer.stdout)
@@ -127,7 +131,7 @@ def test_exiftool_reads_every_label(file) -> None:
     assert not [key for key in said if "Warning" in key or "Error" in key]
 
 
-def test_pillow_reads_the_same_texts(file) -> None:
+def test_pillow_reads_the_same_texts(file: Callable[..., Path]) -> None:
     with Image.open(file(a_png("苹果"))) as picture:
         assert picture.text["parameters"].startswith("苹果\nSteps: 8")
         assert picture.info["xmp"].decode() == read_png(file(a_png("苹果")).read_bytes()).texts["XML:com.adobe.xmp"]

@@ -26,7 +26,9 @@ def a_picture(size: tuple[int, int], mode: str = "RGB", format: str = "PNG") -> 
         ((4000, 8), 256, (256, 1)),
     ],
 )
-def test_the_longer_side_fits_and_nothing_is_enlarged(size, width: int, expected) -> None:
+def test_the_longer_side_fits_and_nothing_is_enlarged(
+    size: tuple[int, int], width: int, expected: tuple[int, int]
+) -> None:
     with Image.open(BytesIO(thumbnail(a_picture(size), width))) as small:
         assert (small.format, small.size) == ("WEBP", expected)
 

@@ -36,7 +36,7 @@ def test_a_new_key_is_stored_as_a_hash_that_only_the_owner_reads(make_settings: 
     other = new_key(settings, Scope.ADMIN)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     found = read_keys(settings)
-    assert [found.find(one).scope for one in (key, other)] == [Scope.GENERATE, Scope.ADMIN]  # type: ignore[union-attr]
+    assert [found.find(one).scope for one in (key, other)] == [Scope.GENERATE, Scope.ADMIN]
     assert found.find(key + "x") is None
     assert found.find("") is None
     assert found.find(key.upper()) is None
@@ -54,7 +54,7 @@ def test_a_key_has_a_name_and_a_last_day_if_its_owner_likes(make_settings: Made)
     assert key is not None
     assert (key.caller, key.expires) == ("frame.in-the_hall", today)  # the last day is one on which it works
     assert found.find(over) is None
-    assert found.find(plain).caller == f"key-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"  # type: ignore[union-attr]
+    assert found.find(plain).caller == f"key-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
     with pytest.raises(BadKeyFile, match="name"):
         new_key(settings, Scope.READ, name="a:b")
 

@@ -119,7 +119,7 @@ def test_a_picture_that_the_disk_cannot_give_now_is_not_called_gone(
     def refuse(path: object, *rest: object, **more: object) -> int:
         if str(path).endswith(".png"):
             raise OSError(errno.EIO, "Input/output error", str(path))
-        return real(path, *rest, **more)  # type: ignore[arg-type]
+        return real(path, *rest, **more)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", refuse)

@@ -29,7 +29,7 @@ def main() -> None:
             compiled = _compiled(source, Path(name) / lock, agreed)
             agreed.write_text(re.sub(r" \\\n(    --hash=\S+( \\)?\n?)+", "\n", compiled), "utf-8")
             pins = re.findall(r"^\S.*?(?=^\S|\Z)", compiled, re.MULTILINE | re.DOTALL)
-            cuda = [pin for pin in pins if is_cuda_only(re.match(r"[\w.-]+", pin)[0])]  # type: ignore[index]
+            cuda = [pin for pin in pins if is_cuda_only(re.match(r"[\w.-]+", pin)[0])]
             rest = [_with_cpu_build(pin) for pin in pins if pin not in cuda]
             (ROOT / lock).write_text(HEAD.format(source=source) + "".join(rest), "utf-8")
             if lock == SERVICE:

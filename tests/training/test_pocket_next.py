@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_the_denoiser_paints_what_compose_says_at_any_step(shape: tuple[int, int
         part = (wanted * (counts > 0))[..., 6 * head : 6 * head + 6]
         queries[..., HEAD * head : HEAD * head + part.shape[-1]] = part
     blocks[2].attn2.to_q.register_forward_hook(lambda *_: queries)
-    seen = {}
+    seen: dict[Any, Any] = {}
     blocks[1].register_forward_pre_hook(lambda _, args: seen.update(stream=args[0]))
     noise = torch.randn(1, CHANNELS, shape[1] // FACTOR, shape[0] // FACTOR)
     for step in (999, 20):

@@ -174,7 +174,9 @@ def test_every_answer_says_what_it_may_do_whatever_it_said_itself(inside: Inside
         ({"content_length": "1e3"}, 400), ({"content_length": "9" * 20}, 400), ({"content_length": "²"}, 400),
     ],
 )  # fmt: skip
-def test_a_body_is_as_long_as_was_promised_and_not_too_long(inside: Inside, headers: dict, status: int) -> None:
+def test_a_body_is_as_long_as_was_promised_and_not_too_long(
+    inside: Inside, headers: dict[str, Any], status: int
+) -> None:
     assert call(door(inside), EVENTS_PATH, "POST", **headers)["status"] == status
 
 

@@ -237,7 +237,7 @@ def test_many_logins_at_once_are_checked_two_at_a_time_and_the_rest_told_to_come
     ],
 )  # fmt: skip
 def test_an_address_is_counted_by_what_one_household_has(host: str | None, counted: str) -> None:
-    scope = {"type": "http", "client": (host, 1) if host else None, "headers": []}
+    scope: dict[str, Any] = {"type": "http", "client": (host, 1) if host else None, "headers": []}
     assert address_of(HTTPConnection(scope)) == counted
 
 

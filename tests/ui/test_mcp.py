@@ -34,7 +34,7 @@ def talk(address: str, *calls: tuple[str, dict[str, Any]]) -> tuple[list[str], l
             await session.initialize()
             tools = [tool.name for tool in (await session.list_tools()).tools]
             answers = [await session.call_tool(name, arguments) for name, arguments in calls]
-            return tools, [json.loads(answer.content[0].text) for answer in answers]  # type: ignore[union-attr]
+            return tools, [json.loads(answer.content[0].text) for answer in answers]
 
     return run_apart(run())
 

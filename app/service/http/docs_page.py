@@ -35,7 +35,7 @@ class DocumentedApi(OpenAPI):
     """flask-openapi3's app, whose document names our own shape for errors, whatever the address."""
 
     def generate_spec_json(self) -> None:
-        super().generate_spec_json()
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
         for operations in self.spec_json["paths"].values():
             for operation in operations.values():
                 # flask-openapi3 adds a 422 where none is documented, a list; none of ours is one.

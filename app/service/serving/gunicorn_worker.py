@@ -187,7 +187,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     # Going out
 
-    def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
+    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Called in the loop when a thread is done with a connection."""
         self.incoming.give(conn.counted)
         conn.counted = 0
