@@ -13,7 +13,7 @@ import structlog
 import watchfiles
 
 from app.client import ImageServiceClient
-from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.errors import ModelNotInstalled, ServiceError, ServiceUnreachable
 from app.core.schema import GenerationRequest, Job, JobState
 from app.dropfolder.claims import TEMPORARY_PREFIX, Claims
 from app.dropfolder.prompt_file import PromptName, RefusedPrompt, read_prompt
@@ -21,6 +21,13 @@ from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
 _RETRY_STATUS = (401, 403, 408, 409, 429)  # the owner or time can mend these; a 422 or 404 cannot be mended
+
+
+def _can_be_mended(error: ServiceError) -> bool:
+    """By the owner or by time, soon. A model that is not here is a matter of gigabytes: whoever waits is told."""
+    if error.code == ModelNotInstalled.code:
+        return False
+    return error.http_status >= 500 or error.http_status in _RETRY_STATUS
 
 
 class Watcher:
@@ -211,8 +218,8 @@ class Watcher:
             except ServiceUnreachable as error:
                 log.warning("service_unreachable", reason=error.message)
             except ServiceError as error:
-                if error.http_status < 500 and error.http_status not in _RETRY_STATUS:
-                    raise RefusedPrompt(error.message) from error
+                if not _can_be_mended(error):
+                    raise RefusedPrompt(" ".join(filter(None, (error.message, error.hint)))) from error
                 log.warning("service_busy", status=error.http_status, reason=error.message)
                 pause_s = max(pause_s, error.retry_after_s or 0)
             self._stop.wait(pause_s)

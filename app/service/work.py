@@ -13,6 +13,7 @@ from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import GenerationRequest, Job
 from app.service.http import callers
 from app.service.http.streams import StreamEvent, hang_up_if_the_caller_did
+from app.service.installed import check_installed
 from app.service.job_events import follow
 from app.service.parts import Parts
 
@@ -32,21 +33,22 @@ def submit(
 
     `request` is as the caller meant it: defaults are filled in and the seed is drawn here. `fingerprint` tells
     whether a repeated key comes with the same request; it is made from `request` if absent. When this returns,
-    the job is on disk. Raises InvalidRequest, QueueFull, IdempotencyConflict, ShuttingDown, DatabaseBusy,
-    StorageUnavailable, DiskFull, LibraryFull.
+    the job is on disk. Raises InvalidRequest, ModelNotInstalled, QueueFull, IdempotencyConflict, ShuttingDown,
+    DatabaseBusy, StorageUnavailable, DiskFull, LibraryFull.
     """
     if parts.lifecycle.draining.is_set():
         raise ShuttingDown()
     _refuse_large(request.extra)
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    resolved = parts.catalog.resolve(request)
     job, created = parts.jobs.submit(
-        parts.catalog.resolve(request),
+        resolved,
         origin=origin,
         caller=callers.current().name,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
-        admit=lambda: _refuse_without_room(parts),
+        admit=lambda: _refuse_what_cannot_be_drawn(parts, resolved),
     )
     if created:
         parts.dispatcher.wake()
@@ -67,7 +69,9 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
         raise InvalidRequest([FieldError("extra", None, allowed)])
 
 
-def _refuse_without_room(parts: Parts) -> None:
+def _refuse_what_cannot_be_drawn(parts: Parts, request: GenerationRequest) -> None:
+    """For want of the model or of room. A key that made a job before gets that one whatever is missing now."""
+    check_installed(parts, parts.catalog.get(request.model or parts.catalog.default_key))
     parts.dispatcher.check_storage()
     parts.library.room.check()
 

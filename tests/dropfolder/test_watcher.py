@@ -17,7 +17,10 @@ from tests.running import ROOT, RunningService
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(tmp_path_factory.mktemp("drop")) as running:
+    with pytest.MonkeyPatch.context() as patch:  # what its owner has downloaded is no matter
+        patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub cache")))
+        running = RunningService(tmp_path_factory.mktemp("drop"))
+    with running:
         yield running
 
 
@@ -130,6 +133,18 @@ def test_polling_alone_finds_files_on_a_network_folder(folder: Path, service: Ru
         assert answer_of(drop(folder, b"a cat")) is None
     finally:
         assert process.stop() == 0
+
+
+def test_a_model_that_is_not_installed_is_an_error_that_says_how_to_get_it(
+    folder: Path, service: RunningService
+) -> None:
+    process = WatcherProcess(folder, service.url, "--model", "sdxl-turbo")
+    try:
+        told = answer_of(drop(folder, b"a cat", "512x512")) or ""
+    finally:
+        assert process.stop() == 0
+    assert "sdxl-turbo is not on this machine" in told
+    assert "models download sdxl-turbo" in told
 
 
 def test_two_watchers_that_are_killed_answer_every_file_once(folder: Path, service: RunningService) -> None:

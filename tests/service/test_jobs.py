@@ -46,6 +46,38 @@ def test_the_same_idempotency_key_gives_the_same_job(house: House) -> None:
     assert other.get_json()["code"] == "idempotency_conflict"
 
 
+@pytest.mark.parametrize("address", ["/api/jobs", "/api/generate"])
+def test_a_model_that_is_not_installed_is_refused_at_once_with_what_is_here_and_how_to_get_it(
+    house: House, address: str
+) -> None:
+    before = [job["id"] for job in house.client.get("/api/jobs").get_json()["items"]]
+    answer = house.client.post(address, json={"prompt": "a cat", "model": "other"})
+    told = answer.get_json()
+    assert (answer.status_code, told["code"]) == (409, "model_not_installed")
+    assert told["detail"] == "The model other is not on this machine. Installed are: pocket."
+    assert told["hint"] == "Download it with `python -m app models download other`."
+    assert [job["id"] for job in house.client.get("/api/jobs").get_json()["items"]] == before
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [("/api/jobs", "prompt"), ("/prompt", "text"), ("/image/generate", "prompt"), ("/sdapi/v1/txt2img", "prompt")],
+)
+def test_a_default_model_that_was_taken_away_is_refused_at_every_door_but_what_was_accepted_stays(
+    make_house: Callable[..., House], address: str, field: str
+) -> None:
+    house = make_house()
+    key = {"Idempotency-Key": "before"}
+    accepted = house.client.post("/api/jobs", json={"prompt": "a cat"}, headers=key).get_json()
+    house.finished(accepted["id"])
+    pocket = house.service.parts.catalog.folder / "pocket"
+    pocket.rmdir()
+    assert house.client.post(address, json={field: "a cat"}).status_code == 409
+    again = house.client.post("/api/jobs", json={"prompt": "a cat"}, headers=key)
+    assert (again.status_code, again.get_json()["id"]) == (200, accepted["id"])
+    pocket.mkdir()
+
+
 def test_the_origin_is_kept_if_it_is_a_known_word(house: House) -> None:
     known = house.client.post("/api/jobs", json={"prompt": "x"}, headers={"X-Atelier-Origin": "cli"})
     assert known.get_json()["origin"] == "cli"

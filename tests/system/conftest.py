@@ -16,6 +16,6 @@ size_range = { low = 64, high = 512, multiple = 8 }
 def models_folder(tmp_path: Path) -> Path:
     """A catalog with one model; the test engine needs no files of it."""
     folder = tmp_path / "models"
-    folder.mkdir()
+    (folder / "one").mkdir(parents=True)
     (folder / "catalog.toml").write_text(CATALOG)
     return folder

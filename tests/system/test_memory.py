@@ -46,6 +46,7 @@ class Watched:
 def test_the_service_holds_a_few_pictures_of_a_job_however_many_it_makes(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
+    (models / "one").mkdir()
     (models / "catalog.toml").write_text('[one]\ntitle = "One"\npath = "one"\n')
     settings = {"MODELS_FOLDER": str(models), "DEFAULT_MODEL": "one", "MAX_IMAGES": str(COUNT)}
     with Victim(tmp_path, **settings) as service:
