@@ -115,8 +115,12 @@ install_failed() {
 locked() {
     local file
     LOCKS=()
-    for file in "$@"; do LOCKS+=(-r "${file%.txt}.lock"); done
-    if [ "$ATELIER_LOCKED" = cuda ]; then LOCKS+=(-r requirements-cuda.lock); fi
+    for file in "$@"; do
+        case "$ATELIER_LOCKED $file" in
+            "cuda image_"*) LOCKS+=(-r requirements-cuda.lock) ;;
+            *) LOCKS+=(-r "${file%.txt}.lock") ;;
+        esac
+    done
 }
 
 make_venv() {

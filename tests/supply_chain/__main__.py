@@ -14,8 +14,8 @@ from tests.supply_chain.licences import LICENCES, licences_page
 from tests.supply_chain.locks import CUDA, PAGE, ROOT, SERVICE, SOURCES, is_cuda_only
 from tests.supply_chain.sbom import SBOM, with_licences
 
-# torch's build without CUDA is offered by its own index and by some mirrors, never by PyPI, so the compiler cannot know
-# it. This is the file for Python 3.11 on Linux; whoever uses another one adds its hash.
+# torch's build without CUDA for Linux is offered by its own index and by some mirrors, never by PyPI, so the compiler
+# cannot know it. This is the file for Python 3.11; whoever uses another one adds its hash.
 CPU_TORCH = "sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
 HEAD = "# Made by `python -m tests.supply_chain` from {source}; see docs/supply-chain.md.\n"
 
@@ -30,12 +30,12 @@ def main() -> None:
             agreed.write_text(re.sub(r" \\\n(    --hash=\S+( \\)?\n?)+", "\n", compiled), "utf-8")
             pins = re.findall(r"^\S.*?(?=^\S|\Z)", compiled, re.MULTILINE | re.DOTALL)
             cuda = [pin for pin in pins if is_cuda_only(re.match(r"[\w.-]+", pin)[0])]
-            rest = [_with_cpu_build(pin) for pin in pins if pin not in cuda]
+            rest = [without_cuda(pin) for pin in pins if pin not in cuda]
             (ROOT / lock).write_text(HEAD.format(source=source) + "".join(rest), "utf-8")
             if lock == SERVICE:
-                (ROOT / CUDA).write_text(HEAD.format(source=source) + "".join(cuda), "utf-8")
+                (ROOT / CUDA).write_text(HEAD.format(source=source) + "".join(pins), "utf-8")
         merged = Path(name) / "all.txt"
-        merged.write_text("\n".join((ROOT / lock).read_text("utf-8") for lock in (PAGE, SERVICE, CUDA)), "utf-8")
+        merged.write_text("\n".join((ROOT / lock).read_text("utf-8") for lock in (PAGE, CUDA)), "utf-8")
         command = ["cyclonedx-py", "requirements", str(merged), "--output-reproducible", "--sv", "1.6"]
         made = subprocess.run(command, check=True, capture_output=True, text=True)
     SBOM.write_text(json.dumps(with_licences(json.loads(made.stdout)), indent=1, sort_keys=True) + "\n", "utf-8")
@@ -49,8 +49,16 @@ def _compiled(source: str, lock: Path, agreed: Path) -> str:
     return lock.read_text("utf-8")
 
 
-def _with_cpu_build(pin: str) -> str:
-    return pin.rstrip("\n") + f" \\\n    --hash={CPU_TORCH}\n" if pin.startswith("torch==") else pin
+def without_cuda(pin: str) -> str:
+    """The lines of a package; of torch those that take the processor's build alone where PyPI's wants CUDA.
+
+    They differ in their version, so that pip cannot prefer the other one.
+    """
+    found = re.match(r"torch==(\S+) ", pin)
+    if found is None:
+        return pin
+    own = f"torch=={found[1]}+cpu ; sys_platform == 'linux' \\\n    --hash={CPU_TORCH}\n"
+    return own + pin.replace(found[0], f"torch=={found[1]} ; sys_platform != 'linux' ", 1)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, metadata
 
-from tests.supply_chain.locks import CUDA, PAGE, ROOT, SERVICE, read_lock
+from tests.supply_chain.locks import CUDA, PAGE, ROOT, SERVICE, is_cuda_only, read_lock
 
 LICENCES = ROOT / "docs" / "licences.md"
 HEAD = """# Licences
@@ -36,11 +36,11 @@ def licence_of(name: str) -> str | None:
 
 def licences_page() -> str:
     """The whole page as Markdown."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, dict[str, None]] = {}
     versions: dict[str, str] = {}
     for lock, user in ((PAGE, "page"), (SERVICE, "service")):
         for pin in read_lock(lock):
-            users.setdefault(pin.name, []).append(user)
+            users.setdefault(pin.name, {})[user] = None
             versions[pin.name] = pin.version
     rows, others = [], []
     for name in sorted(users):
@@ -49,5 +49,5 @@ def licences_page() -> str:
             others.append(name)
         else:
             rows.append(f"| {name} | {versions[name]} | {', '.join(users[name])} | {licence} |\n")
-    cuda = ", ".join(pin.name for pin in read_lock(CUDA))
+    cuda = ", ".join(pin.name for pin in read_lock(CUDA) if is_cuda_only(pin.name))
     return HEAD + "".join(rows) + TAIL.format(others=", ".join(others) or "none", cuda=cuda)

@@ -1,8 +1,9 @@
 """The lock files: every package of an environment with its version and the hashes of its files.
 
-`requirements.lock` is for the page and the command line, `image_generation_service_requirements.lock` for the service,
-`requirements-cuda.lock` for the libraries that torch's build for NVIDIA cards brings along. They hold for Python 3.11
-and 3.12 on every system, and name no place to fetch from: pip asks its own index, and takes only files of these hashes.
+`requirements.lock` is for the page and the command line, `image_generation_service_requirements.lock` for the service
+with torch for the processor, `requirements-cuda.lock` for the service with torch for NVIDIA cards and the libraries
+that it brings along. They hold for Python 3.11 and 3.12 on every system, and name no place to fetch from: pip asks its
+own index, and takes only files of these hashes.
 """
 
 import re

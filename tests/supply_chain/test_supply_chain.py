@@ -30,7 +30,7 @@ def test_a_lock_has_what_its_requirement_file_names_in_the_same_version(lock: st
 
 @pytest.mark.parametrize("lock", [PAGE, SERVICE])
 def test_a_lock_has_all_that_its_packages_need_here(lock: str) -> None:
-    pins = {pin.name for pin in [*read_lock(lock), *(read_lock(CUDA) if lock == SERVICE else [])]}
+    pins = {pin.name for pin in read_lock(CUDA if lock == SERVICE else lock)}
     todo = [requirement for file in [SOURCES[lock]] for requirement in wanted_by(file)]
     seen = set()
     while todo:
@@ -76,11 +76,24 @@ def test_no_lock_names_a_place_to_fetch_from() -> None:
         assert not re.search(r"://|--index|--find-links|--extra", text), lock
 
 
-def test_cuda_libraries_are_in_a_lock_of_their_own() -> None:
-    assert [pin.name for pin in read_lock(SERVICE) if is_cuda_only(pin.name)] == []
-    cuda = read_lock(CUDA)
-    assert len(cuda) > 10
-    assert all(is_cuda_only(pin.name) for pin in cuda)
+def test_the_two_locks_of_the_service_differ_in_torch_and_the_cuda_libraries_alone() -> None:
+    service, cuda = ({(pin.name, pin.version): pin for pin in read_lock(lock)} for lock in (SERVICE, CUDA))
+    assert [name for name, _ in service if is_cuda_only(name)] == []
+    assert len([name for name, _ in cuda if is_cuda_only(name)]) > 10
+    assert {name for name, _ in service} == {name for name, _ in cuda if not is_cuda_only(name)}
+    other = {key for key in cuda if not is_cuda_only(key[0]) and cuda[key] != service.get(key)}
+    assert {name for name, _ in other} == {"torch"}
+
+
+@pytest.mark.parametrize(("system", "build"), [("linux", "+cpu"), ("darwin", ""), ("win32", "")])
+def test_on_each_system_the_services_lock_takes_one_torch_and_never_the_one_that_wants_cuda(
+    system: str, build: str
+) -> None:
+    torches = [pin for pin in read_lock(SERVICE) if pin.name == "torch"]
+    [taken] = [pin for pin in torches if pin.marker is not None and pin.marker.evaluate({"sys_platform": system})]
+    assert taken.version.endswith("+cpu") == bool(build)
+    # What pip would take on this system: a build of PyPI is none of `==2.13.0+cpu`.
+    assert Requirement(f"torch=={taken.version}").specifier.contains("2.13.0") == (not build)
 
 
 def test_nothing_below_the_version_in_which_a_known_hole_was_closed_is_locked() -> None:
@@ -108,4 +121,4 @@ def test_the_bill_of_materials_has_every_locked_package() -> None:
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["specVersion"] == "1.6"
     listed = {(canonicalize_name(part["name"]), part["version"]) for part in bill["components"]}
-    assert listed == {(pin.name, pin.version) for lock in (PAGE, SERVICE, CUDA) for pin in read_lock(lock)}, MAKE
+    assert listed == {(pin.name, pin.version) for lock in (PAGE, CUDA) for pin in read_lock(lock)}, MAKE
