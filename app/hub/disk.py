@@ -111,7 +111,7 @@ def clean(entry: HubModel) -> int:
         return 0
     with alone(storage):
         freed = _remove_partial(entry, storage)
-    if not any(file.is_file() for file in storage.rglob("*") if file.parent.name != "refs"):
+    if not any(file.is_file() for file in storage.rglob("*") if file.relative_to(storage).parts[0] != "refs"):
         _remove_tree(storage)
     return freed
 

@@ -27,6 +27,7 @@ from app.hub.alone import alone
 from app.hub.choose import other_variants, wanted_files
 from app.hub.disk import DEFAULT_REVISION, HubModel, bytes_present, on_disk, storage_folder
 from app.hub.download_plan import DownloadPlan, PlannedFile
+from app.hub.reach import guard_redirects
 from app.hub.transfer import FileTransfer, Meter
 
 FILES_AT_ONCE = 4
@@ -64,6 +65,7 @@ def make_plan(model: HubModel) -> DownloadPlan:
     """Ask the hub which files there are, and choose. Raises ModelRefused if they are no diffusers pipeline."""
     repository = str(model.repository)
     asked = model.revision or DEFAULT_REVISION
+    guard_redirects()
     info = HfApi(library_name="atelier").model_info(repository, revision=asked, files_metadata=True)
     names = [item.rfilename for item in info.siblings or ()]
     if "model_index.json" not in names:

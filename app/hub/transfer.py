@@ -15,6 +15,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_st
 from app.core.errors import DownloadFailed
 from app.hub.disk import INCOMPLETE
 from app.hub.download_plan import DownloadPlan, PlannedFile
+from app.hub.reach import guard_redirects
 
 CHUNK_BYTES = 2**20
 TRIES = 6  # in a row without a new byte
@@ -100,6 +101,7 @@ class FileTransfer:
 
     def _stream(self, url: str, headers: dict[str, Any], stream: BinaryIO, file: PlannedFile) -> None:
         """One answer of the hub, appended to what is there."""
+        guard_redirects()
         here = stream.tell()
         if here > file.size:  # not of this file
             here = self._rewind(stream, file)

@@ -1,12 +1,15 @@
 """A hub with one tiny model, and a cache of one's own for each test."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub.constants as hub_constants
 import pytest
 
+from app.core.errors import AtelierError
 from app.hub.child import Wanted
+from app.hub.fetch import fetch
 from tests.hub_server import Hub, serve_hub
 from tests.pipelines import make_tiny_sd
 
@@ -45,3 +48,18 @@ def hub(tiny_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def wanted() -> Wanted:
     return Wanted(REPOSITORY)
+
+
+def assert_same_files(folder: Path, original: Path) -> None:
+    """Every file of a snapshot is the one that its author uploaded."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            theirs = original / file.relative_to(folder)
+            assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(theirs.read_bytes()).digest()
+
+
+def error_of(wanted: Wanted) -> AtelierError:
+    """What a download that fails says."""
+    with pytest.raises(AtelierError) as failed:
+        fetch(wanted)
+    return failed.value

@@ -1,6 +1,5 @@
 """A model from the hub: what is needed and no more, whole and checked, gone on with where it stopped."""
 
-import hashlib
 import os
 import random
 import shutil
@@ -16,8 +15,9 @@ from huggingface_hub import snapshot_download
 import app.hub.transfer as transfer
 from app.core.errors import AtelierError, DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
 from app.hub.child import Wanted
-from app.hub.disk import INCOMPLETE, OnDisk, Presence, clean, hub_cache, on_disk, storage_folder
-from app.hub.fetch import SPARE_BYTES, fetch
+from app.hub.disk import INCOMPLETE, OnDisk, Presence, hub_cache, on_disk, storage_folder
+from app.hub.fetch import SPARE_BYTES, fetch, make_plan
+from tests.hub.conftest import assert_same_files, error_of
 from tests.hub_server import COMMIT, Hub
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -30,19 +30,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def partials(wanted: Wanted) -> list[Path]:
     return list(storage_folder(wanted.repository).rglob(f"*{INCOMPLETE}"))
-
-
-def assert_same_files(folder: Path, original: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            theirs = original / file.relative_to(folder)
-            assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(theirs.read_bytes()).digest()
-
-
-def error_of(wanted: Wanted) -> AtelierError:
-    with pytest.raises(AtelierError) as failed:
-        fetch(wanted)
-    return failed.value
 
 
 def test_a_model_is_brought_whole_and_without_what_nobody_needs(hub: Hub, wanted: Wanted) -> None:
@@ -135,60 +122,15 @@ def test_a_partial_file_that_was_tampered_with_is_fetched_again(hub: Hub, wanted
     assert_same_files(fetch(wanted), hub.folder)
 
 
-# Cleaning
-
-
-def test_cleaning_removes_every_trace_of_a_part(hub: Hub, wanted: Wanted) -> None:
-    hub.budget = 1_000_000
-    error_of(wanted)
-    there = sum(file.stat().st_size for file in (storage_folder(wanted.repository) / "blobs").iterdir())
-    assert clean(wanted) == there > 0
-    assert on_disk(wanted) == OnDisk(Presence.ABSENT)
-    assert not storage_folder(wanted.repository).exists()
-    assert clean(wanted) == 0
-
-
-def test_cleaning_a_complete_model_takes_only_the_litter(hub: Hub, wanted: Wanted) -> None:
-    folder = fetch(wanted)
-    litter = storage_folder(wanted.repository) / "blobs" / f"abc.12345678{INCOMPLETE}"
-    litter.write_bytes(b"left by another tool")
-    assert clean(wanted) == 20
-    assert on_disk(wanted).folder == folder
-    assert_same_files(folder, hub.folder)
-
-
-# What other tools downloaded
-
-
-def test_a_model_that_another_tool_downloaded_is_complete(hub: Hub, wanted: Wanted) -> None:
-    fetch(wanted)
-    plan = next(storage_folder(wanted.repository).glob("*.json"))
-    plan.unlink()
-    found = on_disk(wanted)
-    assert (found.presence, found.done) == (Presence.COMPLETE, found.of)
-
-
-@pytest.mark.parametrize("lost", [UNET, "model_index.json", "tokenizer", "scheduler"])
-def test_a_model_that_another_tool_downloaded_in_part_is_partial(hub: Hub, wanted: Wanted, lost: str) -> None:
-    folder = fetch(wanted)
-    next(storage_folder(wanted.repository).glob("*.json")).unlink()
-    path = folder / lost
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-    assert on_disk(wanted).presence is Presence.PARTIAL
-    assert_same_files(fetch(wanted), hub.folder)
-    assert on_disk(wanted).presence is Presence.COMPLETE
-
-
-def test_a_shard_that_is_missing_makes_a_model_partial(hub: Hub, wanted: Wanted) -> None:
-    folder = fetch(wanted)
-    next(storage_folder(wanted.repository).glob("*.json")).unlink()
-    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(
-        '{"weight_map": {"a": "diffusion_pytorch_model.safetensors", "b": "diffusion_pytorch_model-2.safetensors"}}'
-    )
-    assert on_disk(wanted).presence is Presence.PARTIAL
+def test_a_transfer_that_is_stopped_asks_no_second_time(hub: Hub, wanted: Wanted) -> None:
+    plan = make_plan(wanted)
+    storage = storage_folder(wanted.repository)
+    moved = transfer.FileTransfer(wanted.repository, plan, storage, transfer.Meter(0, plan.size, lambda *_: None))
+    moved.stop()
+    hub.calls.clear()
+    with pytest.raises(DownloadFailed, match="was stopped"):
+        moved.fetch(plan.files[0])
+    assert len(hub.calls) == 1
 
 
 # Refusals
