@@ -1,6 +1,5 @@
 """A picture from outside made plain: upright, in sRGB, one of three modes, and nothing in the file but its pixels."""
 
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -10,6 +9,7 @@ from app.core.errors import UnreadablePicture
 from app.picture.decode import decoded
 from app.picture.exif import orientation
 from app.picture.outside import Outside
+from app.picture.pack import packed
 
 MAX_PROFILE_BYTES = 2**20
 # What undoes each EXIF orientation; 1 is upright.
@@ -45,10 +45,7 @@ def make_plain(data: bytes, *, max_bytes: int, max_pixels: int) -> Plain:
     if file.frames > 1:
         raise UnreadablePicture(f"The {file.format} file is an animation of {file.frames} pictures.")
     upright = _upright(_in_three_modes(picture), file)
-    stream = BytesIO()
-    # The upload waits for this; half as long as zlib's default for nearly the same size.
-    upright.save(stream, "PNG", compress_type=zlib.Z_RLE)
-    return Plain(stream.getvalue(), upright.width, upright.height, upright.mode)
+    return Plain(packed(upright), upright.width, upright.height, upright.mode)
 
 
 def _upright(picture: Image.Image, file: Outside) -> Image.Image:

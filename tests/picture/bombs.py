@@ -30,6 +30,8 @@ from app.service.parts import Parts
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FULL = 24 * 2**20  # as base64 in JSON it is the largest body
+MOST_CPU_S = 2.0  # of a machine that is not shared
+YARDSTICK_S = 0.33  # what `slowness` does takes so long on the machine for which that is meant
 XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 
 
@@ -199,13 +201,22 @@ def cost(reader: Callable[[bytes], Callable[[], object]], data: bytes) -> tuple[
     return tuple(json.loads(told)) if told else (1e9, 1e9, f"ended by {status}")
 
 
+def slowness() -> float:
+    """How many times as long as on that machine the same work takes here and now, where others share the cores."""
+    data, began = os.urandom(2**24), time.process_time()
+    zlib.compress(data, 1)
+    return max(1.0, (time.process_time() - began) / YARDSTICK_S)
+
+
 def main() -> None:
-    """Measure everything."""
+    """Measure everything; processor time as if the machine was not shared, where that matters."""
     found = {}
     data, made = b"", ""
     for bomb, reader in measured():
         data, made = (data, made) if made == bomb else (BOMBS[bomb](), bomb)
-        found[f"{bomb}, {reader}"] = cost(READERS[reader], data)
+        seconds, grown, said = cost(READERS[reader], data)
+        slow = slowness() if seconds > MOST_CPU_S else 1.0
+        found[f"{bomb}, {reader}"] = (seconds / slow, grown, said)
     json.dump(found, sys.stdout)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.service.serving.incoming import MAX_HEAD_BYTES, Incoming
+from app.service.serving.incoming import MAX_CHUNKS, MAX_HEAD_BYTES, Incoming
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /api/jobs HTTP/1.1\r\nHost: x\r\ncontent-LENGTH: 5\r\n\r\nabcde"
@@ -71,6 +71,16 @@ def test_chunks_together_may_not_be_longer_than_a_body() -> None:
     assert not incoming.complete
     incoming.feed(b"20\r\n")
     assert incoming.cut
+
+
+def test_a_body_comes_in_a_bounded_number_of_chunks() -> None:
+    head, chunk, end = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", b"0\r\n\r\n"
+    most = Incoming(max_body=2**20)
+    most.feed(head + chunk * MAX_CHUNKS + end)
+    assert (most.complete, most.cut) == (True, False)
+    more = Incoming(max_body=2**20)
+    more.feed(head + chunk * (MAX_CHUNKS + 1))
+    assert (more.complete, more.cut) == (True, True)
 
 
 def test_who_waits_for_a_word_before_the_body_gets_it_once() -> None:

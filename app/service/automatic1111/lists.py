@@ -12,7 +12,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from app.catalog import LoraFile, ModelEntry
 from app.core.errors import AtelierError, FieldError, InvalidRequest
 from app.core.samplers import SAMPLERS
-from app.picture import infotext
+from app.picture import infotext, outside
 from app.picture.png import inspect
 from app.picture.resize import MAX_PIXELS, METHODS, resize
 from app.service.automatic1111.answers import (
@@ -155,13 +155,16 @@ def add_extras(api: APIBlueprint, parts: Parts) -> None:
         """Enlarge a picture"""
         body = read(A1111Upscale)
         with seat(parts):
-            return reply(A1111Enlarged(image=_upscaled(body, [body.image])[0]))
+            [image] = _upscaled(body, [body.image])
+        return _html_info_and(b'"image": "', image, b'"')
 
     def extra_batch_images() -> Response:
         """Enlarge pictures"""
         body = read(A1111UpscaleBatch)
         with seat(parts):
-            return reply(A1111EnlargedBatch(images=_upscaled(body, [item.data for item in body.imageList])))
+            images = _upscaled(body, [item.data for item in body.imageList])
+        between = [part for image in images for part in (b'", "', image)][1:]
+        return _html_info_and(b'"images": ', b'["' if images else b"[", *between, b'"]' if images else b"]")
 
     told = answers({200: A1111Info}, 413, 422)
     api.post("/sdapi/v1/png-info", responses=told, openapi_extensions=documented_body(api, A1111PngInfo))(png_info)
@@ -183,20 +186,32 @@ def _lora(lora: LoraFile, models_folder: Path) -> A1111Lora:
     return A1111Lora(name=lora.name, alias=lora.name, path=path, metadata=dict(lora.metadata), **refused)
 
 
-def _upscaled(body: A1111Upscaling, pictures: Iterable[bytes]) -> list[str]:
-    """The pictures in base64, larger. Raises InvalidRequest if they have more than 16 million pixels together."""
+def _html_info_and(*parts: bytes) -> Response:
+    """The answer as it is sent. One JSON text of all would be there three times before the first byte goes."""
+    return Response([b'{"html_info": "", ', *parts, b"}\n"], mimetype="application/json")
+
+
+def _upscaled(body: A1111Upscaling, pictures: Iterable[bytes]) -> list[bytes]:
+    """The pictures in base64, larger.
+
+    Raises InvalidRequest if they have more than 16 million pixels together, before or after.
+    """
     method = body.upscaler_1 or "None"
     by_size = body.resize_mode == 1
     names = ("upscaling_resize_w", "upscaling_resize_h") if by_size else ("upscaling_resize",)
     numbers = [_positive(body, name) for name in names]
     size = (int(numbers[0]), int(numbers[1])) if by_size else numbers[0]
-    done, pixels = [], 0
+    how = None if method == "None" else method
+    done: list[bytes] = []
+    before = after = 0
     for picture in pictures:
-        large = resize(picture, size, None if method == "None" else method, crop=body.upscaling_crop)
-        pixels += int.from_bytes(large[16:20]) * int.from_bytes(large[20:24])  # of a PNG's first chunk
-        if pixels > MAX_PIXELS:
+        file = outside.read(picture)
+        before += file.width * file.height
+        large = resize(picture, size, how, crop=body.upscaling_crop) if before <= MAX_PIXELS else b""
+        after += int.from_bytes(large[16:20]) * int.from_bytes(large[20:24])  # of a PNG's first chunk
+        if max(before, after) > MAX_PIXELS:
             raise InvalidRequest([FieldError("imageList", "…", f"allowed are {MAX_PIXELS} pixels in all")])
-        done.append(base64.b64encode(large).decode())
+        done.append(base64.b64encode(large))
     return done
 
 

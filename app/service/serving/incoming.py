@@ -7,6 +7,7 @@ import re
 
 MAX_HEAD_BYTES = 128 * 2**10  # more than gunicorn itself accepts: it is the one to refuse
 MAX_CHUNK_LINE_BYTES = 1024
+MAX_CHUNKS = 2**16  # each costs microseconds, however little is in it; 512 bytes in each make the longest body
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -86,9 +87,10 @@ class _Chunks:
     """Where a chunked body ends."""
 
     def __init__(self, start: int, most: int) -> None:
-        self.wrong = False  # it is too long, or not what it should be: gunicorn says so when it reads it
+        self.wrong = False  # too long, in too many pieces, or not what it should be: its reader finds no end
         self._next = start
         self._left = most
+        self._count = 0
         self._trailers = False
 
     def end_in(self, data: bytearray) -> bool:
@@ -105,7 +107,7 @@ class _Chunks:
                     return True
                 continue
             size = _hex(line.partition(b";")[0].strip())
-            if size is None or size > self._left:
+            if size is None or size > self._left or self._count >= MAX_CHUNKS:
                 self.wrong = True
             elif size == 0:
                 self._trailers, self._next = True, end + 2
@@ -113,6 +115,7 @@ class _Chunks:
                 return False
             else:
                 self._left -= size
+                self._count += 1
                 self._next = end + 2 + size + 2
         return True
 
