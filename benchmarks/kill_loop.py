@@ -1,8 +1,9 @@
 """The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 9]`.
 
-First with the fast test engine (`--postgres`: on a PostgreSQL of its own), then ten jobs of the shipped model with 3
-kills. Every accepted job must end succeeded with each of its pictures once; the file must be the one that was hashed;
-the pixels must be those of an undisturbed run. Ends with a traceback and status 1 if not.
+First with the fast test engine (`--postgres`: two services with clocks that disagree, on a PostgreSQL of its own), then
+ten jobs of the shipped model with 3 kills. Every accepted job must end succeeded with each of its pictures once; the
+file must be the one that was hashed; the pixels must be those of an undisturbed run. Ends with a traceback and status 1
+if not.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from app.engine.testing import draw
 from tests.jobs.postgres import a_server, an_empty_database
 from tests.system.history import Draw, check_answers, check_files, check_table
 from tests.system.kill_loop import KillLoop
+from tests.system.pair import Pair
 from tests.system.victim import Victim
 
 REAL_JOBS = 10
@@ -36,17 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--service-kills", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1, help="of the requests and of the moments of the kills")
     parser.add_argument("--model", default="pocket", help="of the second loop; empty = no second loop")
-    parser.add_argument("--postgres", action="store_true", help="the first loop on a PostgreSQL of its own")
+    parser.add_argument("--postgres", action="store_true", help="the first loop by two services on PostgreSQL")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service is ended too
     with tempfile.TemporaryDirectory() as name:
         with ExitStack() as stack:
-            settings = {}
+            victim: Victim | Pair
             if options.postgres:
                 server = stack.enter_context(a_server())
-                settings["DATABASE_URL"] = stack.enter_context(an_empty_database(server, "kill_loop"))
-            victim = stack.enter_context(Victim(Path(name) / "fast", **settings))
-            print("Fast test engine", "on PostgreSQL" if options.postgres else "on SQLite")
+                database_url = stack.enter_context(an_empty_database(server, "kill_loop"))
+                victim = stack.enter_context(Pair(Path(name) / "fast", database_url))
+            else:
+                victim = stack.enter_context(Victim(Path(name) / "fast"))
+            print("Fast test engine", "by two services on PostgreSQL" if options.postgres else "on SQLite")
             loop = KillLoop(victim, _fast_requests(options.jobs, options.seed), seed=options.seed)
             _run(victim, loop, options.engine_kills, options.service_kills, draw)
         if options.model:
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(victim: Victim, loop: KillLoop, engine_kills: int, service_kills: int, expected: Draw) -> None:
+def _run(victim: Victim | Pair, loop: KillLoop, engine_kills: int, service_kills: int, expected: Draw) -> None:
     report = loop.run(engine_kills=engine_kills, service_kills=service_kills)
     check_answers(victim.client, loop.promises, expected)
     code = victim.stop()

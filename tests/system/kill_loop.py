@@ -10,6 +10,7 @@ from app.core.errors import ServiceError
 from app.core.schema import GenerationRequest
 from tests.system.history import Promises
 from tests.system.load_clock import LoadClock
+from tests.system.pair import Pair
 from tests.system.victim import Victim, wait_until
 
 OPEN_JOBS = 12  # as many are queued or running at any time: kills shall meet submits, runs and saves alike
@@ -32,7 +33,7 @@ class Report:
 class KillLoop:
     """Submits `requests` to a running service and kills it meanwhile, the same way for the same `seed`."""
 
-    def __init__(self, service: Victim, requests: Sequence[GenerationRequest], *, seed: int) -> None:
+    def __init__(self, service: Victim | Pair, requests: Sequence[GenerationRequest], *, seed: int) -> None:
         self._service = service
         self._requests = requests
         self._random = random.Random(seed)

@@ -1,12 +1,10 @@
-"""`python -m tests.system.skewed SECONDS`: the image service on a machine whose clock is wrong by so much."""
+"""A machine whose clock is wrong."""
 
-import sys
-import time
+import os
+from pathlib import Path
 
-true_time = time.time
-skew_s = float(sys.argv[1])
-time.time = lambda: true_time() + skew_s
 
-from image_generation_service import main  # noqa: E402 - all of it shall see the wrong clock
-
-sys.exit(main([]))
+def skewed(seconds: float) -> dict[str, str]:
+    """Environment variables with which every Python program, and those that it starts, has a clock that is so wrong."""
+    folders = [str(Path(__file__).parent / "skew"), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(folders).rstrip(os.pathsep), "SKEW_S": str(seconds)}

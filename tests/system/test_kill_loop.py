@@ -7,8 +7,10 @@ import pytest
 
 from app.core.schema import GenerationRequest
 from app.engine.testing import draw
+from tests.jobs.postgres import a_server, an_empty_database
 from tests.system.history import check_answers, check_files, check_table
 from tests.system.kill_loop import WAYS, KillLoop
+from tests.system.pair import Pair
 from tests.system.victim import Victim
 
 BACK_S = 5.0  # of a machine that is not shared
@@ -43,4 +45,25 @@ def test_what_was_accepted_is_made_once_whatever_is_killed(tmp_path: Path, model
     print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
     assert report.engine_kills == 6
     assert sorted(report.service_kills) == sorted(WAYS)
+    assert max(report.back_s) <= BACK_S
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_two_services_whose_clocks_disagree_make_what_was_accepted_once_whatever_is_killed(
+    tmp_path: Path, models_folder: Path
+) -> None:
+    with (
+        a_server() as server,
+        an_empty_database(server, "kill_loop") as url,
+        Pair(tmp_path, url, MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one") as pair,
+    ):
+        loop = KillLoop(pair, some_requests(30, seed=7), seed=7)
+        report = loop.run(engine_kills=3, service_kills=len(WAYS))
+        check_answers(pair.client, loop.promises, draw)
+        assert pair.stop() == 0
+        attempts = check_table(url, loop.promises)
+        orphans = check_files(url, pair.output_folder, tmp_path / "thumbnails")
+    print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
+    assert (report.engine_kills, sorted(report.service_kills)) == (3, sorted(WAYS))
     assert max(report.back_s) <= BACK_S

@@ -19,6 +19,7 @@ from app.database import images, jobs, open_database, reading
 from app.jobs.table import JobTable
 from tests.jobs.postgres import OwnServer, own_server
 from tests.running import RunningService
+from tests.system.skewed import skewed
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 JOBS = 12
@@ -107,7 +108,7 @@ class SkewedService(RunningService):
 
     def __init__(self, folder: Path, skew_s: float, **settings: str) -> None:
         super().__init__(folder, **settings)
-        self._command = ["-m", "tests.system.skewed", str(skew_s)]
+        self.environment |= skewed(skew_s)
 
     def signal_all(self, number: signal.Signals) -> None:
         """To its main process, its worker and its engine's child."""
