@@ -1,9 +1,9 @@
 """Mutation testing: `python -m benchmarks.mutants [GROUP…] [--sample 40] [--minutes 30] [--json FILE]`.
 
 Changes one place of a module at a time in a temporary copy and runs the tests of that module (targets.toml). A change
-that no test notices has survived; it is printed as a diff. `--fixed` makes the changes of fixed.toml instead, which
-each once went unnoticed. `--page FILE…` writes docs/mutations.md from such JSON files. Status 1 if a change of
-fixed.toml survives.
+that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance.
+`--again FILE` makes only those that survived in an earlier run, `--fixed` those of fixed.toml, which each once went
+unnoticed. `--page FILE…` writes docs/mutations.md from such JSON files. Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -12,14 +12,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT, Place
 from benchmarks.mutants.results import PAGE, Result, load, page, save
-from benchmarks.mutants.targets import Group, read_fixed, read_groups
+from benchmarks.mutants.targets import Group, Part, read_fixed, read_groups
 
 PATIENCE = 5.0  # a run may take so many times as long as the undisturbed one, and a quarter of a minute
+SHORT_S = 1200  # for the undisturbed one
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One change to make: a file's whole source before and after, and which tests are to notice, one after the other.
+
+    The source is that of the beginning: whoever works on while this runs does not disturb it.
+    """
+
+    part: Part
+    file: str
+    line: int
+    kind: str
+    unchanged: bytes
+    source: bytes
+    tests: tuple[tuple[str, ...], ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as name, Place(Path(name)) as place:
         for group in [group for group in read_groups() if not options.groups or group.name in options.groups]:
-            wanted = _fixed(group) if options.fixed else _sampled(group, options.sample, options.seed)
-            for result in _run_group(place, group, list(wanted), end):
+            if options.fixed:
+                wanted = list(_fixed(group))
+            elif options.again:
+                wanted = list(_survived(group, load(options.again)))
+            else:
+                wanted = _sampled(group, options.sample, options.seed)
+            for result in _run_group(place, group, wanted, end):
                 results.append(result)
                 _tell(result)
                 save(results, options.json)
@@ -45,11 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(group.name for group in read_groups())}")
-    parser.add_argument("--sample", type=int, default=0, help="changes of each module; 0 = all")
+    parser.add_argument("--sample", type=int, default=0, help="changes of each group; 0 = all")
     parser.add_argument("--minutes", type=float, default=60.0, help="no change is begun after that")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--json", type=Path, default=Path("mutants.json"))
     parser.add_argument("--fixed", action="store_true")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="what survived there")
     parser.add_argument("--page", type=Path, nargs="+", metavar="FILE")
     options = parser.parse_args(arguments)
     if unknown := set(options.groups) - {group.name for group in read_groups()}:
@@ -57,47 +81,65 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _sampled(group: Group, sample: int, seed: int) -> Iterator[tuple[str, int, str, bytes, tuple[str, ...]]]:
-    """File, line, kind, the changed source and the tests to begin with, of each change to try."""
-    for file in group.files:
-        source = (ROOT / file).read_bytes()
-        found = changes(source)
-        if sample and len(found) > sample:
-            found = sorted(random.Random(f"{seed} {file}").sample(found, sample), key=lambda change: change.start)
-        for change in found:
-            yield file, change.line, change.kind, change.applied(source), group.near
+def _all(group: Group) -> Iterator[Wanted]:
+    for part in group.parts:
+        for file in part.files:
+            source = (ROOT / file).read_bytes()
+            for change in changes(source):
+                tests = (part.near, part.far) if part.far else (part.near,)
+                yield Wanted(part, file, change.line, change.kind, source, change.applied(source), tests)
 
 
-def _fixed(group: Group) -> Iterator[tuple[str, int, str, bytes, tuple[str, ...]]]:
+def _sampled(group: Group, sample: int, seed: int) -> list[Wanted]:
+    """So many of all, each as likely as any other, in the order of the files."""
+    found = list(_all(group))
+    if not sample or sample >= len(found):
+        return found
+    return [found[place] for place in sorted(random.Random(f"{seed} {group.name}").sample(range(len(found)), sample))]
+
+
+def _survived(group: Group, before: list[Result]) -> Iterator[Wanted]:
+    """Those whose lines are still there; a line of which there are several is tried at each place."""
+    survivors = {(result.file, result.kind, result.change) for result in before if not result.noticed}
+    for wanted in _all(group):
+        if (wanted.file, wanted.kind, _result(group, wanted, "passed").change) in survivors:
+            yield wanted
+
+
+def _fixed(group: Group) -> Iterator[Wanted]:
     for fixed in read_fixed():
         if fixed.group == group.name:
             source = (ROOT / fixed.file).read_text("utf-8")
             line = source[: source.index(fixed.find)].count("\n") + 1
-            yield fixed.file, line, fixed.what, source.replace(fixed.find, fixed.put).encode(), fixed.tests
+            changed = source.replace(fixed.find, fixed.put).encode()
+            yield Wanted(group.parts[0], fixed.file, line, fixed.what, source.encode(), changed, (fixed.tests,))
 
 
-def _run_group(
-    place: Place, group: Group, wanted: list[tuple[str, int, str, bytes, tuple[str, ...]]], end: float
-) -> Iterator[Result]:
+def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float) -> Iterator[Result]:
     usual: dict[tuple[str, ...], float] = {}
-    for file, line, kind, changed, near in wanted:
+    for change in wanted:
         if time.monotonic() > end:
             print(f"out of time in {group.name}")
             return
-        source = (ROOT / file).read_bytes()
         outcome, by, seconds = "passed", "", 0.0
-        for tests in [near] if not group.far or near is not group.near else [near, group.far]:
+        place.warm(change.part.heavy)
+        for tests in change.tests:
             if tests not in usual:
-                place.write(file, source)
-                outcome, by, usual[tests] = place.run(tests, 1200)
+                place.write(change.file, change.unchanged)
+                outcome, by, usual[tests] = place.run(tests, SHORT_S)
                 if outcome != "passed":
                     raise SystemExit(f"{group.name}: the tests fail without any change: {by or outcome}")
-            place.write(file, changed)
+            place.write(change.file, change.source)
             outcome, by, seconds = place.run(tests, PATIENCE * usual[tests] + 15)
             if outcome != "passed":
                 break
-        place.write(file, source)
-        yield Result.of(group.name, file, line, kind, source, changed, outcome, by, round(seconds, 1))
+        place.write(change.file, change.unchanged)
+        yield _result(group, change, outcome, by, round(seconds, 1))
+
+
+def _result(group: Group, change: Wanted, outcome: str, by: str = "", seconds: float = 0.0) -> Result:
+    sources = change.unchanged, change.source
+    return Result.of(group.name, change.file, change.line, change.kind, *sources, outcome, by, seconds)
 
 
 def _tell(result: Result) -> None:

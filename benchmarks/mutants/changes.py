@@ -1,7 +1,7 @@
 """All small changes that can be made to a file: one operator, condition, constant, return value or statement each.
 
 Left alone is what no test can or should see: docstrings, annotations, decorators, logging, texts, and the numbers that
-tune (sizes, pauses); 0, 1 and 2 inside functions are changed, for they are counts and indices.
+tune (sizes, pauses); 0, 1 and 2 and sums inside functions are changed, for they are counts and indices.
 """
 
 import ast
@@ -100,7 +100,7 @@ def _of_statement(node: ast.stmt) -> Iterator[tuple[ast.stmt | ast.expr, str, st
         yield node, "break for continue", "continue"
     elif isinstance(node, ast.Continue):
         yield node, "continue for break", "break"
-    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) not in ("None", "False"):
         yield node, "nothing returned", "return None"
     elif isinstance(node, ast.If | ast.While):
         yield node.test, "condition turned round", f"(not ({ast.unparse(node.test)}))"
@@ -120,7 +120,7 @@ def _of_expression(node: ast.expr, *, inside: bool) -> Iterator[tuple[ast.expr, 
         yield node, "not left out", f"({ast.unparse(node.operand)})"
     elif isinstance(node, ast.IfExp):
         yield node.test, "condition turned round", f"(not ({ast.unparse(node.test)}))"
-    elif isinstance(node, ast.BinOp) and type(node.op) in _COUNTED and not _is_path(node):
+    elif inside and isinstance(node, ast.BinOp) and type(node.op) in _COUNTED and not _is_path(node):
         changed_bin = copy.deepcopy(node)
         changed_bin.op = _COUNTED[type(node.op)]()
         yield node, "other arithmetic", f"({ast.unparse(changed_bin)})"

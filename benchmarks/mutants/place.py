@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Loaded once before the tests' processes are forked: each run would load them again.
 _HEAVY = ("sqlalchemy", "alembic", "flask", "flask_openapi3", "pydantic", "structlog", "PIL.Image",
           "requests", "prometheus_client")  # fmt: skip
+_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--no-header", "-Wignore::pytest.PytestAssertRewriteWarning")
 
 
 class Place:
@@ -26,8 +27,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for module in _HEAVY:
-            __import__(module)
+        self.warm(_HEAVY)
 
     def __enter__(self) -> Self:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
@@ -41,6 +41,11 @@ class Place:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._end_strays()
+
+    def warm(self, modules: Sequence[str]) -> None:
+        """Import packages in this process: the tests' processes, which are its copies, have them at once."""
+        for module in modules:
+            __import__(module)
 
     def write(self, file: str, source: bytes) -> None:
         """Put `source` in place of a file; its compiled form goes, for a change in the same second is not seen."""
@@ -83,7 +88,7 @@ class Place:
             for name in [name for name in sys.modules if name.partition(".")[0] in ("app", "tests", "benchmarks")]:
                 del sys.modules[name]
             os.environ["PYTHONPATH"] = str(self.folder)
-            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests])
+            code = pytest.main([*_OPTIONS, *tests])
             sys.stdout.flush()
         finally:
             if sys.exc_info()[0]:
@@ -101,7 +106,8 @@ class Place:
 
 
 def _first_failure(output: Path) -> str:
-    for line in output.read_text("utf-8", "replace").splitlines():
+    lines = output.read_text("utf-8", "replace").splitlines()
+    for line in lines:
         if line.startswith(("FAILED tests/", "ERROR tests/")):
             return line.split(" - ")[0].split(" ", 1)[1]
-    return "the tests could not start"
+    return f"the tests could not start: {' / '.join(lines[-3:])[-300:]}"

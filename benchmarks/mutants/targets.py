@@ -10,13 +10,29 @@ _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Group:
-    """Modules that are tested together. `near` are run first, `far` only if those notice nothing."""
+class Part:
+    """Modules with the same tests: `near` are run first, `far` only if those notice nothing.
 
-    name: str
+    `heavy` are packages that their tests import, loaded once for all runs.
+    """
+
     files: tuple[str, ...]
     near: tuple[str, ...]
     far: tuple[str, ...]
+    heavy: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts whose changes are counted together."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The modules of all parts."""
+        return tuple(file for part in self.parts for file in part.files)
 
 
 @dataclass(frozen=True)
@@ -32,17 +48,16 @@ class Fixed:
 
 
 def read_groups() -> list[Group]:
-    """All groups, their modules sorted by name; `__init__.py` files hold nothing."""
+    """All groups in the order of the file."""
     read = tomllib.loads((_HERE / "targets.toml").read_text("utf-8"))
-    return [
-        Group(name, _files(table["modules"]), tuple(table["near"]), tuple(table.get("far", ())))
-        for name, table in read.items()
-    ]
+    return [Group(name, tuple(_part(table) for table in tables)) for name, tables in read.items()]
 
 
-def _files(patterns: list[str]) -> tuple[str, ...]:
-    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.name != "__init__.py"}
-    return tuple(sorted(str(path.relative_to(ROOT)) for path in found))
+def _part(table: dict[str, list[str]]) -> Part:
+    """Its modules sorted by name; `__init__.py` files hold nothing."""
+    found = {path for pattern in table["modules"] for path in ROOT.glob(pattern) if path.name != "__init__.py"}
+    files = tuple(sorted(str(path.relative_to(ROOT)) for path in found))
+    return Part(files, tuple(table["near"]), tuple(table.get("far", ())), tuple(table.get("heavy", ())))
 
 
 def read_fixed() -> list[Fixed]:
