@@ -159,7 +159,8 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path | None]:
 
 def _catalog(folder: Path) -> Path:
     models = folder / "models"
-    models.mkdir()
+    for key in MODELS:  # the test engine needs no files of them, but they must be there to be asked for
+        (models / key).mkdir(parents=True)
     (models / "catalog.toml").write_text(CATALOG)
     return models
 
