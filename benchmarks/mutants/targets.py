@@ -48,16 +48,23 @@ class Fixed:
 
 
 def read_groups() -> list[Group]:
-    """All groups in the order of the file."""
+    """All groups in the order of the file. A module belongs to the first part of a group that names it."""
     read = tomllib.loads((_HERE / "targets.toml").read_text("utf-8"))
-    return [Group(name, tuple(_part(table) for table in tables)) for name, tables in read.items()]
+    groups = []
+    for name, tables in read.items():
+        parts: list[Part] = []
+        for table in tables:
+            taken = {file for part in parts for file in part.files}
+            files = tuple(file for file in _files(table["modules"]) if file not in taken)
+            parts.append(Part(files, tuple(table["near"]), tuple(table.get("far", ())), tuple(table.get("heavy", ()))))
+        groups.append(Group(name, tuple(parts)))
+    return groups
 
 
-def _part(table: dict[str, list[str]]) -> Part:
-    """Its modules sorted by name; `__init__.py` files hold nothing."""
-    found = {path for pattern in table["modules"] for path in ROOT.glob(pattern) if path.name != "__init__.py"}
-    files = tuple(sorted(str(path.relative_to(ROOT)) for path in found))
-    return Part(files, tuple(table["near"]), tuple(table.get("far", ())), tuple(table.get("heavy", ())))
+def _files(patterns: list[str]) -> list[str]:
+    """Sorted by name; `__init__.py` files hold nothing."""
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.name != "__init__.py"}
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 def read_fixed() -> list[Fixed]:

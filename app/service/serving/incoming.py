@@ -107,7 +107,7 @@ class _Chunks:
                     return True
                 continue
             size = _hex(line.partition(b";")[0].strip())
-            if size is None or size > self._left or self._count >= MAX_CHUNKS:
+            if size is None or size > self._left or (size and self._count >= MAX_CHUNKS):
                 self.wrong = True
             elif size == 0:
                 self._trailers, self._next = True, end + 2
