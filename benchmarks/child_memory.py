@@ -6,28 +6,47 @@ grew by more than 5 %.
 
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
 
 from app.catalog import Catalog
-from app.core.schema import GenerationRequest, Job, JobState
+from app.core.schema import GenerationRequest
 from app.core.settings import Settings
+from app.engine.base import EngineEvent, NoInputs, Outcome, Picture, Work
 from app.engine.local import LocalEngine
 
 MIB = 2**20
 MOST_GROWTH = 1.05
 
 
-def a_job(catalog: Catalog, number: int) -> Job:
-    """A resolved job unlike the one before it."""
+class Ended:
+    """A watch that waits for the end."""
+
+    def step(self, event: EngineEvent) -> None:
+        """See `Watch`."""
+
+    def picture(self, job_id: str, picture: Picture) -> None:
+        """See `Watch`."""
+
+    def ended(self, job_id: str, outcome: Outcome) -> None:
+        """See `Watch`. Raises SystemExit with what went wrong."""
+        if outcome.error:
+            raise SystemExit(outcome.error.message)
+
+    def cancelled(self, job_id: str) -> bool:
+        """See `Watch`."""
+        return False
+
+
+def some_work(catalog: Catalog, number: int) -> Work:
+    """A job unlike the one before it."""
     side = (64, 128, 192)[number % 3]
     prompt = " ".join(["a red apple"] * (1 + number % 7))
     wish = GenerationRequest(prompt=prompt, seed=number, width=side, height=side, num_inference_steps=2)
-    request, now = catalog.resolve(wish), datetime.now(UTC)
-    return Job(id=str(uuid4()), state=JobState.RUNNING, origin="api", request=request, created_at=now)
+    request, entry = catalog.resolve_with_entry(wish)
+    return Work(job_id=str(uuid4()), attempt=1, request=request, entry=entry, images=(0,))
 
 
 def main(jobs: int) -> int:
@@ -39,9 +58,7 @@ def main(jobs: int) -> int:
         engine = LocalEngine("cpu", settings=settings, catalog=catalog)
         try:
             for number in range(jobs):
-                [outcome] = engine.run([a_job(catalog, number)], lambda _event: None, lambda _job: False)
-                if outcome.error:
-                    raise SystemExit(outcome.error.message)
+                engine.run([some_work(catalog, number)], NoInputs(), Ended())
                 child = psutil.Process(engine.status().pid)
                 seen.append(child.memory_info().rss)
                 if (number + 1) % max(1, jobs // 10) == 0:

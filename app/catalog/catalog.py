@@ -71,6 +71,13 @@ class Catalog:
     def resolve(self, request: GenerationRequest) -> GenerationRequest:
         """The same request with the model's defaults filled in and the seed drawn, ready to be stored.
 
+        Raises what `resolve_with_entry` raises.
+        """
+        return self.resolve_with_entry(request)[0]
+
+    def resolve_with_entry(self, request: GenerationRequest) -> tuple[GenerationRequest, ModelEntry]:
+        """`resolve`, and the model as it is now.
+
         Raises InvalidRequest naming every field outside the model's ranges, UnknownModel's text included as
         field `model`; ModelRefused for a model that cannot be used; CatalogUnreadable. Nothing is rounded or clipped.
         """
@@ -79,7 +86,7 @@ class Catalog:
         except UnknownModel as error:
             known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
             raise InvalidRequest([FieldError("model", request.model or self.default_key, known)]) from error
-        return self.resolve_for(request, entry)
+        return self.resolve_for(request, entry), entry
 
     def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
         """`resolve` for a model that need not be in the catalog."""

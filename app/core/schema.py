@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.core.errors import AtelierError
 from app.core.parameters import Parameter
 from app.core.task import Task
 
@@ -152,6 +153,11 @@ class JobError(Value):
     code: str
     message: str
     hint: str | None = None
+
+    @classmethod
+    def of(cls, error: AtelierError) -> "JobError":
+        """The error as a job carries it."""
+        return cls(code=error.code, message=error.message, hint=error.hint)
 
 
 class ImageRef(Value):

@@ -34,6 +34,7 @@ jobs = Table(
     Column("model", String(200), nullable=False),
     Column("batch_key", String(64), nullable=False),
     Column("request", JSON, nullable=False),  # fully resolved: seed fixed, no None
+    Column("entry", JSON),  # the model as the catalog had it then; NULL: of a version that did not keep it
     Column("num_images", Integer, nullable=False),
     Column("megapixel_steps", Float, nullable=False),  # the work in it, for the ETA
     Column("attempt", Integer, nullable=False, default=0),  # fencing token, rises on every claim

@@ -1,27 +1,48 @@
 """Requests to pixels: the core that both the library class and the engine's child process call.
 
 Every image has a CPU generator of its own, seeded `seed + i`, and every run a scheduler of its own, so a picture does
-not depend on its neighbours or on what ran before. On a CPU images are made one by one: batching is slower there,
-and it changes the last bits (2e-6, enough to flip a pixel value now and then).
+not depend on its neighbours or on what ran before. How many are made in one pass, `app.core.batching` says.
 """
 
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from app.core.batching import images_in_a_pass
 from app.core.errors import AtelierError, GenerationCancelled, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.core.shapes import as_drawn
 from app.diffusion.cache import ModelCache
-from app.diffusion.made import Made
+from app.diffusion.made import Collected, Made, Making, PassWatch
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 from app.picture.fit import delivered
 
-GPU_BATCH_PIXELS = 4 * 1024 * 1024  # rows of one GPU pass, in pixels of all of them
+
+class _Calls(PassWatch):
+    """The watch of one request as functions."""
+
+    def __init__(
+        self,
+        on_step: Callable[[int, int, bytes | None], None] | None,
+        cancelled: Callable[[], bool] | None,
+        wants_preview: Callable[[], bool] | None,
+    ) -> None:
+        self._on_step, self._cancelled, self._wants_preview = on_step, cancelled, wants_preview
+
+    def step(self, index: int, step: int, of: int, preview: bytes | None) -> None:
+        if self._on_step:
+            self._on_step(step, of, preview)
+
+    def cancelled(self, index: int) -> bool:
+        return self._cancelled is not None and self._cancelled()
+
+    def wants_preview(self, index: int) -> bool:
+        return self._wants_preview is not None and self._wants_preview()
 
 
 def generate(
@@ -33,19 +54,12 @@ def generate(
     wants_preview: Callable[[], bool] | None = None,
     cache: ModelCache | None = None,
 ) -> list[Picture]:
-    """All images of one resolved request, in order. The arguments are those of `generate_batch` for one request.
+    """All images of one resolved request, in order. The arguments are as `PassWatch` has them.
 
     Raises GenerationCancelled within one step after `cancelled()` became true (nothing is decoded then), OutOfMemory,
     GenerationFailed, InvalidRequest. The model is ready for the next call in every case.
     """
-    [made] = generate_batch(
-        loaded,
-        [request],
-        on_step=(lambda _, step, of, preview: on_step(step, of, preview)) if on_step else None,
-        cancelled=(lambda _: cancelled()) if cancelled else None,
-        wants_preview=(lambda _: wants_preview()) if wants_preview else None,
-        cache=cache,
-    )
+    [made] = generate_batch(loaded, [request], _Calls(on_step, cancelled, wants_preview), cache=cache)
     if made.error is not None:
         raise made.error
     return list(made.pictures)
@@ -54,140 +68,126 @@ def generate(
 def generate_batch(
     loaded: LoadedModel,
     requests: Sequence[GenerationRequest],
+    watch: PassWatch | None = None,
     *,
-    on_step: Callable[[int, int, int, bytes | None], None] | None = None,
-    cancelled: Callable[[int], bool] | None = None,
-    wants_preview: Callable[[int], bool] | None = None,
     cache: ModelCache | None = None,
 ) -> list[Made]:
-    """One result for each request, in order. The requests are resolved and share a batch key.
-
-    `on_step(index, step, of, preview)` is called after each denoising step for every request it served; `of` counts
-    all steps of the request, `preview` is a JPEG or None. `wants_preview(index)` is asked first: absent, no previews
-    are made. `cancelled(index)` is asked at each step; a cancelled request leaves its neighbours undisturbed.
-    Errors are in the results; only bugs are raised.
-
-    What ran out of memory is made again, once, by a `cache` that holds the model: see `retry`. A model that knows only
-    some sizes draws the nearest one; its pictures come in the size that was asked for.
-    """
-    asked, requests = requests, [as_drawn(request, loaded.entry.shapes) for request in requests]
-    results = _with_retry(loaded, requests, on_step, cancelled, wants_preview, cache)
-    return [_delivered(made, request) for made, request in zip(results, asked, strict=True)]
+    """One result for each request, in order. See `make_batch`; errors are in the results."""
+    collected = Collected(watch or PassWatch())
+    wanted = [(request, range(request.num_images)) for request in requests]
+    make_batch(loaded, wanted, collected, cache=cache)
+    return collected.made(requests)
 
 
-def _delivered(made: Made, asked: GenerationRequest) -> Made:
-    size = asked.width or 0, asked.height or 0
-    try:
-        return replace(made, pictures=tuple(delivered(picture, *size) for picture in made.pictures))
-    except MemoryError:  # what was drawn is small, what was asked for need not be
-        words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
-        return replace(made, pictures=(), error=OutOfMemory(words, hint="Try a smaller size or fewer images."))
-
-
-def _with_retry(
+def make_batch(
     loaded: LoadedModel,
-    requests: Sequence[GenerationRequest],
-    on_step: Callable[[int, int, int, bytes | None], None] | None,
-    cancelled: Callable[[int], bool] | None,
-    wants_preview: Callable[[int], bool] | None,
-    cache: ModelCache | None,
-) -> list[Made]:
-    def attempt(model: LoadedModel, chosen: Sequence[int], at_once: int | None) -> list[Made]:
-        """What becomes of the chosen requests; watchers hear of them by their place among all."""
-        return _attempt(
-            model,
-            [requests[index] for index in chosen],
-            (lambda i, step, of, preview: on_step(chosen[i], step, of, preview)) if on_step else None,
-            (lambda i: cancelled(chosen[i])) if cancelled else None,
-            (lambda i: wants_preview(chosen[i])) if wants_preview else None,
-            at_once,
-        )
+    wanted: Sequence[tuple[GenerationRequest, Sequence[int]]],
+    watch: PassWatch,
+    *,
+    cache: ModelCache | None = None,
+) -> None:
+    """Make these images of each request, and tell `watch` of each as soon as it is made.
 
-    results = attempt(loaded, range(len(requests)), None)
-    short = [index for index, made in enumerate(results) if isinstance(made.error, OutOfMemory)]
-    if not short or cache is None:
-        return results
-    again = try_again(cache, loaded, [requests[i] for i in short], [results[i] for i in short],
-                      lambda model, at_once: attempt(model, short, at_once),
-                      _at_once(loaded, [requests[i] for i in short]))  # fmt: skip
-    for index, made in zip(short, again, strict=True):
-        results[index] = made
-    return results
+    The requests are resolved and share a batch key. Errors are told; only bugs are raised. What ran out of memory is
+    made again, once, by a `cache` that holds the model: see `retry`. A model that knows only some sizes draws the
+    nearest one; its pictures come in the size that was asked for.
+    """
+    shapes = loaded.entry.shapes
+    makings = [
+        Making(index, request, as_drawn(request, shapes), list(images))
+        for index, (request, images) in enumerate(wanted)
+    ]
+    _attempt(makings, watch, loaded)
+    short = [making for making in makings if making.ran_out]
+    if short and cache is not None:
+        at_once = _at_once(loaded, short)
+        try_again(cache, loaded, short, partial(_attempt, short, watch), at_once)
+    for making in makings:
+        if not making.told:
+            making.tell_end(watch)
 
 
 def _attempt(
+    makings: Sequence[Making],
+    watch: PassWatch,
     loaded: LoadedModel,
-    requests: Sequence[GenerationRequest],
-    on_step: Callable[[int, int, int, bytes | None], None] | None,
-    cancelled: Callable[[int], bool] | None,
-    wants_preview: Callable[[int], bool] | None,
-    at_once: int | None,
-) -> list[Made]:
+    at_once: int | None = None,
+    said: str | None = None,
+) -> None:
+    """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
     rows = [
-        Row(index, image, request.seed + image, request)
-        for index, request in enumerate(requests)
-        for image in range(request.num_images)
+        Row(making.index, image, making.request.seed + image, making.request)
+        for making in makings
+        for image in making.left
     ]
     if not rows:
-        return []
+        return
     try:
-        with loaded.loras.applied(loaded.pipe, requests[0].prompt, loaded.entry.lora):
-            return _make(loaded, requests, rows, on_step, cancelled, wants_preview, at_once)
-    except AtelierError as error:  # of the LoRAs: what happens to a picture is in the results already
-        return [Made(error=error) for _ in requests]
+        with loaded.loras.applied(loaded.pipe, rows[0].request.prompt, loaded.entry.lora):
+            _make(loaded, makings, _chunks(loaded, rows, at_once), watch, said)
+    except AtelierError as error:  # of the LoRAs: what happens to a picture is told already
+        for making in makings:
+            if making.open:
+                making.error = error
 
 
 def _make(
-    loaded: LoadedModel,
-    requests: Sequence[GenerationRequest],
-    rows: list[Row],
-    on_step: Callable[[int, int, int, bytes | None], None] | None,
-    cancelled: Callable[[int], bool] | None,
-    wants_preview: Callable[[int], bool] | None,
-    at_once: int | None,
-) -> list[Made]:
-    chunks = _chunks(loaded, rows, at_once)
-    pictures: dict[int, list[Picture]] = {index: [] for index in range(len(requests))}
-    errors: dict[int, AtelierError] = {}
-    seconds = dict.fromkeys(range(len(requests)), 0.0)
+    loaded: LoadedModel, makings: Sequence[Making], chunks: list[list[Row]], watch: PassWatch, said: str | None
+) -> None:
+    by_index = {making.index: making for making in makings}
     for number, chunk in enumerate(chunks):
-        for index in {row.request_index for row in chunk} - set(errors):
-            if cancelled and cancelled(index):
-                errors[index] = GenerationCancelled()
-        open_rows = [row for row in chunk if row.request_index not in errors]
+        members = [by_index[index] for index in dict.fromkeys(row.request_index for row in chunk)]
+        for making in members:
+            if making.open and watch.cancelled(making.index):
+                making.tell_end(watch, GenerationCancelled())
+        open_rows = [row for row in chunk if by_index[row.request_index].open]
         if not open_rows:
             continue
-        watch = RunWatch(open_rows, _places(chunks, number), on_step, cancelled, wants_preview)
+        run_watch = RunWatch(open_rows, _places(chunks, number), watch)
         started = time.monotonic()
+        problem: AtelierError | None = None
+        made: dict[Row, Picture] = {}
         try:
-            made = run_rows(loaded, open_rows, watch)
+            made = run_rows(loaded, open_rows, run_watch)
         except AtelierError as error:
             # Its frames would keep the pass's tensors alive while it is made again.
-            error.__traceback__ = None
-            errors |= {row.request_index: error for row in open_rows}
-            made = {}
+            problem = error.with_traceback(None)
         share = (time.monotonic() - started) / len(open_rows)
         for row in open_rows:
-            seconds[row.request_index] += share
-            if row in made:
-                pictures[row.request_index].append(made[row])
-        errors |= {index: GenerationCancelled() for index in watch.dropped}
-    return [_made(pictures[i], errors.get(i), seconds[i]) for i in range(len(requests))]
+            making = by_index[row.request_index]
+            making.seconds += share
+            if making.index in run_watch.dropped:
+                making.error = GenerationCancelled()
+            elif problem is not None:
+                making.error = problem
+            elif making.open:
+                _hand_over(making, made.pop(row), watch, said)
+        for making in members:
+            if not making.told and not making.ran_out and (making.error or not making.left):
+                making.tell_end(watch)
 
 
-def _made(pictures: list[Picture], error: AtelierError | None, seconds: float) -> Made:
-    return Made((), error, seconds) if error else Made(tuple(pictures), None, seconds)
+def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | None) -> None:
+    asked = making.asked
+    if said is not None:
+        picture = replace(picture, how={**picture.how, "retried": said})
+    try:
+        picture = delivered(picture, asked.width or 0, asked.height or 0)
+    except MemoryError:  # what was drawn is small, what was asked for need not be
+        words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
+        making.tell_end(watch, OutOfMemory(words, hint="Try a smaller size or fewer images."))
+        return
+    making.left.remove(picture.index)
+    watch.picture(making.index, picture)
 
 
 def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
-    if loaded.device.type != "cuda":
-        return 1
-    return max(1, GPU_BATCH_PIXELS // ((request.width or 512) * (request.height or 512)))
+    return images_in_a_pass(str(loaded.device), request.width or 512, request.height or 512)
 
 
-def _at_once(loaded: LoadedModel, requests: Sequence[GenerationRequest]) -> int:
-    """How many images the largest pass of these requests had."""
-    return min(_chunk_size(loaded, requests[0]), sum(request.num_images for request in requests))
+def _at_once(loaded: LoadedModel, makings: Sequence[Making]) -> int:
+    """How many images the largest pass of these had."""
+    return min(_chunk_size(loaded, makings[0].request), sum(len(making.left) for making in makings))
 
 
 def _chunks(loaded: LoadedModel, rows: list[Row], at_once: int | None) -> list[list[Row]]:

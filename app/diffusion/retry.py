@@ -1,67 +1,52 @@
 """Out of memory is an event: what it stopped is made again, once, one memory tier lower and half as many at a time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from app.core.errors import AtelierError, OutOfMemory
 from app.core.schema import GenerationRequest
 from app.diffusion.cache import ModelCache
 from app.diffusion.decode import DecodeOutOfMemory
-from app.diffusion.made import Made
+from app.diffusion.made import Making
 from app.diffusion.pipelines import LoadedModel
 from app.tiers.plan import Plan
 
-Attempt = Callable[[LoadedModel, int], list[Made]]
+Attempt = Callable[[LoadedModel, int, str], None]
 
 
-def try_again(
-    cache: ModelCache,
-    loaded: LoadedModel,
-    requests: Sequence[GenerationRequest],
-    failed: Sequence[Made],
-    attempt: Attempt,
-    at_once: int,
-) -> list[Made]:
-    """The second results of requests that ran out of memory, `at_once` images of them in a pass.
+def try_again(cache: ModelCache, loaded: LoadedModel, short: Sequence[Making], attempt: Attempt, at_once: int) -> None:
+    """Make once more what is left of requests that ran out of memory, of which `at_once` images made a pass.
 
-    `attempt(model, at_once)` makes them. A lower tier that keeps the pixels stays; one that does not is for this run
-    only. If the second attempt fails too, the model is unloaded, so that the next job begins afresh.
+    `attempt(model, at_once, said)` makes it. A lower tier that keeps the pixels stays; one that does not is for this
+    run only. If the second attempt fails too, the model is unloaded, so that the next job begins afresh, and the
+    error says what would help.
     """
     before, half = loaded.plan, max(1, at_once // 2)
-    decoding = all(isinstance(made.error, DecodeOutOfMemory) for made in failed)
+    decoding = all(isinstance(making.error, DecodeOutOfMemory) for making in short)
     try:
         lowered = cache.lower(loaded, decoding=decoding)
     except AtelierError as error:
-        return [replace(made, error=_final(request, before, error, None)) for made, request in _both(failed, requests)]
+        for making in short:
+            making.error = _final(making.request, before, error, None)
+        return
     if lowered is None and half < at_once:
         lowered = loaded
     if lowered is None:
         cache.unload(loaded.entry.key)
-        return [replace(made, error=_final(request, before, None, None)) for made, request in _both(failed, requests)]
+        for making in short:
+            making.error = _final(making.request, before, None, None)
+        return
+    for making in short:
+        making.error = None
     said = f"out of memory with {_words(before, at_once)}; made again with {_words(lowered.plan, half)}"
-    results = [_told(made, said) for made in attempt(lowered, half)]
-    if any(isinstance(made.error, OutOfMemory) for made in results):
-        below = cache.below(lowered)
-        results = [
-            replace(made, error=_final(request, lowered.plan, None, below))
-            if isinstance(made.error, OutOfMemory)
-            else made
-            for made, request in _both(results, requests)
-        ]
-        cache.unload(lowered.entry.key)
-    else:
+    attempt(lowered, half, said)
+    again = [making for making in short if making.ran_out]
+    if not again:
         cache.settle(lowered)
-    return results
-
-
-def _both(made: Sequence[Made], requests: Sequence[GenerationRequest]) -> list[tuple[Made, GenerationRequest]]:
-    return list(zip(made, requests, strict=True))
-
-
-def _told(made: Made, said: str) -> Made:
-    """The same with `retried` in each picture's recipe."""
-    pictures = tuple(replace(picture, how={**picture.how, "retried": said}) for picture in made.pictures)
-    return replace(made, pictures=pictures)
+        return
+    below = cache.below(lowered)
+    for making in again:
+        making.error = _final(making.request, lowered.plan, None, below)
+    cache.unload(lowered.entry.key)
 
 
 def _words(plan: Plan, at_once: int) -> str:

@@ -2,7 +2,6 @@
 
 import inspect
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.machine import dtype_name
+from app.diffusion.made import PassWatch
 from app.diffusion.memory import free_caches, is_out_of_memory
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
@@ -42,15 +42,11 @@ class RunWatch:
         self,
         rows: list[Row],
         places: dict[int, tuple[int, int]],
-        on_step: Callable[[int, int, int, bytes | None], None] | None,
-        cancelled: Callable[[int], bool] | None,
-        wants_preview: Callable[[int], bool] | None,
+        watch: PassWatch,
     ) -> None:
         self._rows = rows
         self._places = places
-        self._on_step = on_step
-        self._cancelled = cancelled
-        self._wants_preview = wants_preview
+        self._watch = watch
         self._tap: PredictionTap | None = None
         self._loaded: LoadedModel | None = None
         self.dropped: set[int] = set()
@@ -62,17 +58,15 @@ class RunWatch:
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
         indices = list(dict.fromkeys(row.request_index for row in self._rows))
-        if self._cancelled:
-            self.dropped |= {index for index in indices if index not in self.dropped and self._cancelled(index)}
+        self.dropped |= {index for index in indices if index not in self.dropped and self._watch.cancelled(index)}
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
-        if self._on_step:
-            of = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
-            for index in indices:
-                if index not in self.dropped:
-                    before, chunks = self._places[index]
-                    preview = self._preview(index, tensors.get("latents"))
-                    self._on_step(index, before * of + step + 1, chunks * of, preview)
+        of = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
+        for index in indices:
+            if index not in self.dropped:
+                before, chunks = self._places[index]
+                preview = self._preview(index, tensors.get("latents"))
+                self._watch.step(index, before * of + step + 1, chunks * of, preview)
         return {}
 
     def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
@@ -81,7 +75,7 @@ class RunWatch:
 
     def _preview(self, index: int, latents: torch.Tensor | None) -> bytes | None:
         fit = self._loaded.preview_fit if self._loaded else None
-        if fit is None or latents is None or not self._wants_preview or not self._wants_preview(index):
+        if fit is None or latents is None or not self._watch.wants_preview(index):
             return None
         predicted = self._tap.predicted() if self._tap else None
         source = latents if predicted is None or predicted.shape != latents.shape else predicted

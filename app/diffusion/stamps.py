@@ -14,7 +14,8 @@ Stamp = tuple[object, ...]
 
 def stamp(entry: ModelEntry, models_folder: Path, checked: CheckedFolder | CheckedFile) -> Stamp:
     """Equal as long as a model of this entry would be loaded from the same files."""
-    named = (entry.path, entry.repository, entry.revision, entry.variant, entry.config, entry.transformer)
+    named: tuple[object, ...] = (entry.path, entry.repository, entry.revision, entry.variant, entry.config)
+    named += (entry.transformer, entry.pipeline, entry.lora, entry.shapes)
     changes = repr(sorted(entry.scheduler_config.items()))
     if entry.path:
         places = [models_folder / entry.path]

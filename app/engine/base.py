@@ -1,28 +1,51 @@
-"""The contract of an engine: it takes jobs that share a batch key and gives pixels. It knows no queue and no files."""
+"""The contract of an engine: it takes work that shares a batch key and gives pixels. It knows no queue and no files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.catalog import ModelEntry
 from app.core.picture import Picture
-from app.core.schema import Job, JobError
+from app.core.schema import GenerationRequest, JobError, Value
+from app.core.task import Task
 
-__all__ = ["Engine", "EngineEvent", "EngineStatus", "ModelEvent", "Outcome", "Picture"]
+__all__ = [
+    "Engine",
+    "EngineEvent",
+    "EngineStatus",
+    "Inputs",
+    "ModelEvent",
+    "NoInputs",
+    "Outcome",
+    "Picture",
+    "Watch",
+    "Work",
+]
+
+
+class Work(Value):
+    """One attempt at a job: its resolved request, and the model entry as it was when the job was accepted.
+
+    `images`: which of the job's images are to be made, in this order; those of an earlier attempt are missing here.
+    """
+
+    job_id: str
+    attempt: int
+    request: GenerationRequest
+    entry: ModelEntry
+    images: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job of a run: all its pictures, or an error, or cancelled. `seconds` is working time.
+    """How one piece of work ended: all its pictures were handed over, or an error, or it was cancelled.
 
-    `count` says how many pictures were made; `pictures` holds them unless they were handed over one by one.
+    `seconds` is working time.
     """
 
-    job_id: str
-    pictures: tuple[Picture, ...] = ()
     error: JobError | None = None
     cancelled: bool = False
     seconds: float = 0.0
-    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,23 +93,62 @@ class EngineStatus:
     last_end: str | None = None
 
 
+class Inputs(Protocol):
+    """The pictures that jobs start from, by the hash of their bytes."""
+
+    def open(self, sha256: str) -> bytes:
+        """The bytes of one picture."""
+        ...
+
+
+class NoInputs:
+    """For runs whose requests name no pictures."""
+
+    def open(self, sha256: str) -> bytes:
+        """Raises LookupError."""
+        raise LookupError(f"there is no picture {sha256}")
+
+
+class Watch(Protocol):
+    """Who hears what becomes of a run. All calls come from the thread that called `Engine.run`."""
+
+    def step(self, event: EngineEvent) -> None:
+        """A sign of life under a job."""
+        ...
+
+    def picture(self, job_id: str, picture: Picture) -> None:
+        """One picture is done. When this returns it counts: it need not be made again, whatever happens then."""
+        ...
+
+    def ended(self, job_id: str, outcome: Outcome) -> None:
+        """This piece of work is over; its neighbours may go on. Called once for each, and last."""
+        ...
+
+    def cancelled(self, job_id: str) -> bool:
+        """True if nobody wants the rest of this job any more."""
+        ...
+
+
 class Engine(Protocol):
-    """Runs jobs on one device. `run`, `load` and `unload` are called by one thread; `status` by any."""
+    """Runs work on one device. `run`, `load` and `unload` are called by one thread, the rest by any."""
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        emit: Callable[[EngineEvent], None],
-        cancelled: Callable[[str], bool],
-        keep: Callable[[str, Picture], None],
-    ) -> list[Outcome]:
-        """One outcome for each job, in order. The jobs share a batch key.
+    def can_run(self, entry: ModelEntry, task: Task) -> bool:
+        """True if this engine knows how to do such work. Says nothing of memory or of whether the model is there."""
+        ...
 
-        `keep(job_id, picture)` gets each picture as it comes, so that never all of them are in memory; while it works
-        the next one waits. Only an outcome says that they count: after any other end they are made again.
-        `cancelled(job_id)` is asked at least every 100 ms; a cancelled job ends within one step and does not
-        disturb its neighbours. Raises EngineCrashed (or EngineHung) if the process behind it died: the jobs
-        made nothing then (what was kept does not count), and the next call works on a new process.
+    def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
+        """How many images of such requests it makes in one pass; at least 1. More are made one pass after another."""
+        ...
+
+    def run(self, work: Sequence[Work], inputs: Inputs, watch: Watch) -> None:
+        """Make all images of all the work, which shares a batch key, and tell `watch` of each as soon as it is made.
+
+        The images of one job come in the order of `Work.images`, image i with the seed `request.seed + i` and the
+        same pixels whatever else is made with it. While `watch.picture` works no next pass begins, so that never all
+        pictures are in memory. `watch.cancelled` is asked at least every 100 ms; a cancelled job ends within one step
+        and does not disturb its neighbours. Returns when all work has ended. Raises EngineCrashed (or EngineHung) if
+        the process behind it died: work that had not ended lost the picture that was being made and no other, and
+        the next call works on a new process.
         """
         ...
 

@@ -8,14 +8,16 @@ import psutil
 
 from app.catalog import ModelEntry
 from app.core.errors import AtelierError, GenerationCancelled
+from app.core.picture import Picture
+from app.core.schema import JobError
 from app.core.settings import MachineSize, Tier
 from app.diffusion.cache import ModelCache
-from app.diffusion.generate import generate_batch
+from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
-from app.diffusion.made import Made
+from app.diffusion.made import PassWatch
 from app.diffusion.pulse import pulse
-from app.engine.base import Outcome
-from app.engine.loop import Options, Report, Work, job_error, serve
+from app.engine.base import Outcome, Work
+from app.engine.loop import Options, Report, serve
 
 
 class PipelineMaker:
@@ -27,24 +29,13 @@ class PipelineMaker:
         self._cache = ModelCache(options.device, machine_size=size, tier=tier)
         self.name = str(self._cache.device)
 
-    def make(self, work: Sequence[Work], entry: ModelEntry, folder: Path, report: Report) -> list[Outcome]:
+    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
         """See `Maker`."""
-
-        def on_step(index: int, step: int, of: int, preview: bytes | None) -> None:
-            report.step(work[index].job_id, step, of, preview)
-
-        loaded = self._cache.load(entry, folder, report.loading)
+        loaded = self._cache.load(work[0].entry, folder, report.loading)
         report.alive()
         with pulse(report.alive):
-            results = generate_batch(
-                loaded,
-                [item.request for item in work],
-                on_step=on_step,
-                cancelled=lambda index: work[index].cancelled.is_set(),
-                wants_preview=lambda index: report.wants_preview(work[index].job_id),
-                cache=self._cache,
-            )
-        return [_outcome(item.job_id, made) for item, made in zip(work, results, strict=True)]
+            wanted = [(item.request, item.images) for item in work]
+            make_batch(loaded, wanted, _Told(work, report), cache=self._cache)
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
         """See `Maker`."""
@@ -65,12 +56,29 @@ class PipelineMaker:
         return used, total
 
 
-def _outcome(job_id: str, made: Made) -> Outcome:
-    if isinstance(made.error, GenerationCancelled):
-        return Outcome(job_id, cancelled=True, seconds=made.seconds)
-    if isinstance(made.error, AtelierError):
-        return Outcome(job_id, error=job_error(made.error), seconds=made.seconds)
-    return Outcome(job_id, made.pictures, seconds=made.seconds)
+class _Told(PassWatch):
+    """Tells the report by job what the passes tell by place."""
+
+    def __init__(self, work: Sequence[Work], report: Report) -> None:
+        self._ids = [item.job_id for item in work]
+        self._report = report
+
+    def step(self, index: int, step: int, of: int, preview: bytes | None) -> None:
+        self._report.step(self._ids[index], step, of, preview)
+
+    def picture(self, index: int, picture: Picture) -> None:
+        self._report.picture(self._ids[index], picture)
+
+    def ended(self, index: int, error: AtelierError | None, seconds: float) -> None:
+        cancelled = isinstance(error, GenerationCancelled)
+        failure = JobError.of(error) if error and not cancelled else None
+        self._report.ended(self._ids[index], Outcome(failure, cancelled, seconds))
+
+    def cancelled(self, index: int) -> bool:
+        return self._report.cancelled(self._ids[index])
+
+    def wants_preview(self, index: int) -> bool:
+        return self._report.wants_preview(self._ids[index])
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from app.catalog import ModelEntry
 from app.core.errors import EngineCrashed, EngineUnavailable
-from app.engine.frames import Frame
 from app.engine.launch import Launcher
+from app.engine.messages import Status
 from app.engine.process import ChildProcess
 
 START_ATTEMPTS = 3  # for each call that needs a child: a later call begins to count anew
@@ -33,7 +32,7 @@ class Children:
         self.name = device
         self.last_end: str | None = None
         """When and how the last child ended that was not asked to; None if none did."""
-        self.reported: dict[str, Any] = {}  # the child's last status, replaced whole
+        self.reported: Status | None = None  # the child's last
 
     @property
     def current(self) -> ChildProcess | None:
@@ -72,7 +71,7 @@ class Children:
                 raise EngineUnavailable(error.message) from error
             self._child = child
             try:
-                self.name = str(self._launcher.greeting(child).get("name", self._device))
+                self.name = self._launcher.greeting(child).name or self._device
             except EngineCrashed as error:
                 child.kill()
                 last_words = child.last_lines
@@ -110,5 +109,5 @@ class Children:
             self.note_end(child.obituary())
         self._noted = False
 
-    def _take_status(self, frame: Frame) -> None:
-        self.reported = frame.fields
+    def _take_status(self, status: Status) -> None:
+        self.reported = status

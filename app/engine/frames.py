@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pydantic import ValidationError
-
-from app.core.schema import JobError
-
 MAX_JSON_BYTES = 8 * 2**20
 MAX_RAW_BYTES = 8192 * 8192 * 3  # the largest picture the schema allows, as RGB
 
@@ -27,30 +23,6 @@ class Frame:
     kind: str
     fields: dict[str, Any] = field(default_factory=dict)
     raw: bytes = b""
-
-    def integer(self, name: str) -> int:
-        """A field that must be a whole number. Raises FrameError."""
-        value = self.fields.get(name)
-        if type(value) is not int:
-            raise FrameError(f"a frame of kind {self.kind!r} whose {name!r} is no whole number")
-        return value
-
-    def text(self, name: str) -> str:
-        """A field that must be text. Raises FrameError."""
-        value = self.fields.get(name)
-        if not isinstance(value, str):
-            raise FrameError(f"a frame of kind {self.kind!r} whose {name!r} is no text")
-        return value
-
-    @property
-    def error(self) -> JobError | None:
-        """The error that it carries, if any. Raises FrameError."""
-        if self.fields.get("error") is None:
-            return None
-        try:
-            return JobError.model_validate(self.fields["error"])
-        except ValidationError as error:
-            raise FrameError(f"a frame of kind {self.kind!r} with an error that is none") from error
 
 
 class Channel:

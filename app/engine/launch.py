@@ -7,13 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from app.catalog import ModelEntry
 from app.confine import missing
 from app.core.errors import EngineCrashed
 from app.core.settings import Confine, Settings
-from app.engine.frames import Frame
+from app.engine.frames import FrameError
+from app.engine.messages import Hello, Status
 from app.engine.process import ChildProcess
 from app.engine.reach import Reach, child_environment
 from app.engine.run import Silence, end_if_hung
@@ -50,7 +50,7 @@ class Launcher:
         self._reach = Reach(settings, gpu=self._on_gpu)
         self._told = False
 
-    def spawn(self, on_status: Callable[[Frame], None], *, last_try: bool = False) -> ChildProcess:
+    def spawn(self, on_status: Callable[[Status], None], *, last_try: bool = False) -> ChildProcess:
         """A new child that has not said hello yet. Raises EngineCrashed if it may only run confined and cannot.
 
         `last_try`: on a GPU, whose driver may need what the walls keep from it, without walls (and the log says so).
@@ -81,14 +81,17 @@ class Launcher:
         """False if the model came to the disk after the last child was started, so that only a new one can read it."""
         return self._settings.confine is Confine.OFF or bool(self._command) or self._reach.covers(entry)
 
-    def greeting(self, child: ChildProcess) -> dict[str, Any]:
-        """Wait for the child's hello and give its fields. Raises EngineCrashed or EngineHung."""
+    def greeting(self, child: ChildProcess) -> Hello:
+        """Wait for the child's hello. Raises EngineCrashed or EngineHung."""
         silence = Silence(self._settings, taken=True)
-        while (frame := child.next_frame(POLL_S)) is None:
-            end_if_hung(child, silence)
-        if frame.kind != "hello":
+        try:
+            while (message := child.next_message(POLL_S)) is None:
+                end_if_hung(child, silence)
+        except FrameError as error:
+            raise EngineCrashed(f"The process that makes the pictures sent {error}.") from error
+        if not isinstance(message, Hello):
             raise EngineCrashed("The process that makes the pictures did not say hello.")
-        return frame.fields
+        return message
 
     def _confines(self, last_try: bool) -> bool:
         """Whether the next child gets walls; what this machine cannot do is said once."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from app.catalog import Catalog, ModelEntry
+from app.core.batching import images_in_a_pass
 from app.core.errors import (
     AtelierError,
     EngineCrashed,
@@ -14,18 +15,20 @@ from app.core.errors import (
     ModelNotInstalled,
     ModelRefused,
     OutOfMemory,
-    UnknownModel,
 )
-from app.core.picture import Picture
-from app.core.schema import Job, JobError
+from app.core.schema import GenerationRequest
 from app.core.settings import Settings
-from app.engine.base import EngineEvent, EngineStatus, ModelEvent, Outcome
+from app.core.task import Task
+from app.engine import messages
+from app.engine.base import EngineStatus, Inputs, ModelEvent, Watch, Work
 from app.engine.children import CLOSED, Children
-from app.engine.frames import Frame, FrameError
+from app.engine.frames import FrameError
 from app.engine.launch import POLL_S, Launcher
 from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
+from app.families import family_of
 
+MADE_HERE = frozenset({Task.TEXT})  # what `app.diffusion` can draw today
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -52,12 +55,13 @@ class LocalEngine:
         module: str | None = None,
     ) -> None:
         self._device = device
+        self._torch_device = torch_device or device
         self._settings = settings
         self._catalog = catalog
         launcher = Launcher(
             f"engine {device}",
             settings,
-            torch_device=torch_device or device,
+            torch_device=self._torch_device,
             environment=environment or {},
             command=command,
             module=module,
@@ -69,43 +73,37 @@ class LocalEngine:
         """Start the child now, so that the first job need not wait for it. Raises EngineUnavailable."""
         self._children.living()
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        emit: Callable[[EngineEvent], None],
-        cancelled: Callable[[str], bool],
-        keep: Callable[[str, Picture], None] | None = None,
-    ) -> list[Outcome]:
-        """See `Engine.run`; without `keep` the outcomes hold the pictures. Also raises EngineUnavailable if no
-        child can be started, or if `close` was called.
+    def can_run(self, entry: ModelEntry, task: Task) -> bool:
+        """See `Engine.can_run`."""
+        return task in MADE_HERE and task in family_of(entry.pipeline).tasks
 
-        A cancelled job that does not end within `settings.cancel_timeout_s` costs the child its life; the other
-        jobs of the run are then made again on a new one.
+    def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
+        """See `Engine.capacity`."""
+        return images_in_a_pass(self._torch_device, request.width or entry.width, request.height or entry.height)
+
+    def run(self, work: Sequence[Work], inputs: Inputs, watch: Watch) -> None:
+        """See `Engine.run`. Also raises EngineUnavailable if no child can be started, or if `close` was called.
+
+        A cancelled job that does not end within `settings.cancel_timeout_s` costs the child its life; what the other
+        jobs of the run still miss is then made on a new one.
         """
-        try:
-            entry = self._catalog.get(jobs[0].request.model or self._catalog.default_key)
-        except UnknownModel as error:  # it was there when the job was accepted
-            gone = JobError(code=error.code, message=error.message, hint=error.hint)
-            return [Outcome(job.id, error=gone) for job in jobs]
-        outcomes: dict[str, Outcome] = {}
-        while waiting := [job for job in jobs if job.id not in outcomes]:
-            run = Run(waiting, emit, self._settings, keep)
-            with self._call(entry) as child:
-                sent = [_sent(job) for job in waiting]
-                child.send("run", jobs=sent, entry=entry.model_dump(mode="json"), folder=self._folder)
-                self._follow(child, run, cancelled)
-            outcomes |= run.outcomes
-        return [outcomes[job.id] for job in jobs]
+        waiting: Sequence[Work] = [_sent(item) for item in work]
+        while waiting:
+            run = Run(waiting, watch, self._settings)
+            with self._call(waiting[0].entry) as child:
+                child.send(messages.RunWork(work=tuple(waiting), folder=self._folder))
+                self._follow(child, run)
+            waiting = run.open
 
     def load(self, model: str, emit: Callable[[ModelEvent], None]) -> None:
         """See `Engine.load`."""
         entry = self._catalog.get(model)
         event = ModelEvent(model, "loading")
         with self._call(entry) as child:
-            child.send("load", entry=entry.model_dump(mode="json"), folder=self._folder)
-            for frame in self._frames(child):
-                if frame.kind == "loading":
-                    event = ModelEvent(model, frame.text("phase"), frame.integer("done"), frame.integer("of"))
+            child.send(messages.LoadModel(entry=entry, folder=self._folder))
+            for message in self._answers(child):
+                if isinstance(message, messages.Loading):
+                    event = ModelEvent(model, message.phase, message.done, message.of)
                     emit(event)
             if event.phase != "loaded":  # it was loaded before
                 emit(ModelEvent(model, "loaded"))
@@ -115,9 +113,9 @@ class LocalEngine:
         if self._children.current is None:
             return False
         with self._call() as child:
-            child.send("unload", model=model)
-            *_, done = self._frames(child)
-            return done.fields.get("value") is True
+            child.send(messages.UnloadModel(model=model))
+            *_, done = self._answers(child)
+            return isinstance(done, messages.Done) and done.value is True
 
     def status(self) -> EngineStatus:
         """See `Engine.status`."""
@@ -128,9 +126,9 @@ class LocalEngine:
             pid=child.pid if child else None,
             alive=child is not None,
             busy=self._busy,
-            loaded_models=tuple(reported.get("loaded", ())) if child else (),
-            memory_used_bytes=reported.get("used") if child else None,
-            memory_total_bytes=reported.get("total"),
+            loaded_models=reported.loaded if child and reported else (),
+            memory_used_bytes=reported.used if child and reported else None,
+            memory_total_bytes=reported.total if reported else None,
             restarts=self._children.restarts,
             last_end=self._children.last_end,
         )
@@ -147,35 +145,37 @@ class LocalEngine:
     def _folder(self) -> str:
         return str(self._catalog.folder.resolve())
 
-    def _follow(self, child: ChildProcess, run: Run, cancelled: Callable[[str], bool]) -> None:
+    def _follow(self, child: ChildProcess, run: Run) -> None:
         """Hear the child until the run is done, or until it has to be ended for a cancelled job."""
         ask_at = 0.0
         while not run.done:
-            frame = child.next_frame(POLL_S)
-            if frame is not None:
-                run.take(frame)
+            message = child.next_message(POLL_S)
+            if message is not None and (answer := run.take(message)) is not None:
+                child.send(answer)
             end_if_hung(child, run.silence)
             if time.monotonic() < ask_at:
                 continue
             ask_at = time.monotonic() + POLL_S
-            for job_id in run.newly_cancelled(cancelled):
-                child.send("cancel", job=job_id)
+            for job_id in run.newly_cancelled():
+                child.send(messages.CancelJob(job=job_id))
             if run.cancel_overdue:
                 logger.warning("engine %s: a cancelled job did not end in time; its process is ended", self._device)
                 child.kill()
                 run.give_up_cancelled()
                 return
 
-    def _frames(self, child: ChildProcess) -> Iterator[Frame]:
-        """The frames of a call, `done` the last. Raises what the child answers instead of a result."""
+    def _answers(self, child: ChildProcess) -> Iterator[messages.Message]:
+        """The messages of a call, `Done` the last. Raises what the child answers instead of a result."""
         silence = Silence(self._settings)
         while True:
-            frame = child.next_frame(POLL_S)
-            if frame is not None:
-                silence.heard(frame.kind)
-                _raise_answered(frame)
-                yield frame
-                if frame.kind == "done":
+            message = child.next_message(POLL_S)
+            if message is not None:
+                silence.heard(type(message))
+                if isinstance(message, messages.Done) and message.error:
+                    kind = CHILD_ERRORS.get(message.error.code, GenerationFailed)
+                    raise _AnsweredError(kind(message.error.message, hint=message.error.hint))
+                yield message
+                if isinstance(message, messages.Done):
                     return
             end_if_hung(child, silence)
 
@@ -215,12 +215,6 @@ class _AnsweredError(Exception):
         self.error = error
 
 
-def _sent(job: Job) -> dict[str, object]:
+def _sent(work: Work) -> Work:
     # `extra` belongs to the doors: it has no effect on a picture, and may be large.
-    return {"id": job.id, "request": job.request.model_dump(mode="json", exclude={"extra"})}
-
-
-def _raise_answered(frame: Frame) -> None:
-    if error := frame.error:
-        kind = CHILD_ERRORS.get(error.code, GenerationFailed)
-        raise _AnsweredError(kind(error.message, hint=error.hint))
+    return work.model_copy(update={"request": work.request.model_copy(update={"extra": {}})})

@@ -1,4 +1,4 @@
-"""The loop inside a child process: takes frames, has a maker make pictures, sends them back.
+"""The loop inside a child process: takes calls, has a maker make pictures, sends them back.
 
 The child has no database, no listener and no keys (see `confined`), and it never outlives its parent.
 """
@@ -16,16 +16,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.catalog import ModelEntry
 from app.confine.memory import no_core_file
 from app.core.errors import AtelierError, GenerationFailed, OutOfMemory
-from app.core.schema import GenerationRequest, JobError
-from app.engine.base import Outcome
-from app.engine.frames import Channel, Frame, FrameError
+from app.core.picture import Picture
+from app.core.schema import JobError
+from app.engine import messages
+from app.engine.base import Outcome, Work
+from app.engine.frames import Channel, FrameError
 
 MAX_PREVIEW_BYTES = 64 * 2**10
 STATUS_S = 1.0
@@ -46,35 +48,28 @@ class Options:
     memory_tier: str | None = None
 
 
-@dataclass(frozen=True)
-class Work:
-    """One job of a run: its resolved request, and an event that is set when someone cancels it."""
-
-    job_id: str
-    request: GenerationRequest
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-
 class Report:
-    """How a maker says that it lives. Only calls from the thread that makes the pictures count."""
+    """How a maker tells what it does, and hears what is not wanted any more. For the thread that makes the pictures."""
 
     def __init__(self, channel: Channel, previews_per_s: float) -> None:
         self._channel = channel
         self._pause_s = 1 / previews_per_s if previews_per_s else float("inf")
         self._last_preview: dict[str, float] = {}
         self._alive_at = -1e9
+        self._kept = threading.Semaphore(0)
+        self._cancelled: dict[str, threading.Event] = {}
 
     def loading(self, phase: str, done: int = 0, of: int = 0) -> None:
         """A model is being read: `phase` is downloading, loading or loaded; the unit is the maker's own."""
         self._alive_at = -1e9  # what comes after it is told at once
-        self._channel.send("loading", phase=phase, done=done, of=of)
+        messages.send(self._channel, messages.Loading(phase=phase, done=done, of=of))
 
     def alive(self) -> None:
         """The picture is being made: from here on silence is judged as while denoising. Free to call often."""
         now = time.monotonic()
         if now - self._alive_at >= ALIVE_S:
             self._alive_at = now
-            self._channel.send("alive")
+            messages.send(self._channel, messages.Alive())
 
     def wants_preview(self, job_id: str) -> bool:
         """True if enough time went by since this job's last preview to make another."""
@@ -86,7 +81,45 @@ class Report:
             preview = None
         if preview:
             self._last_preview[job_id] = time.monotonic()
-        self._channel.send("step", preview or b"", job=job_id, step=step, of=of)
+        messages.send(self._channel, messages.StepDone(job=job_id, step=step, of=of, preview=preview or b""))
+
+    def picture(self, job_id: str, picture: Picture) -> None:
+        """A picture is done. Returns when the service has it safe: what is made after it cannot cost this one."""
+        made = messages.PictureMade(
+            job=job_id,
+            index=picture.index,
+            seed=picture.seed,
+            width=picture.width,
+            height=picture.height,
+            how=picture.how,
+            rgb=picture.rgb,
+        )
+        messages.send(self._channel, made)
+        self._kept.acquire()
+
+    def ended(self, job_id: str, outcome: Outcome) -> None:
+        """This piece of work is over."""
+        ended = messages.JobEnded(job=job_id, error=outcome.error, cancelled=outcome.cancelled, seconds=outcome.seconds)
+        messages.send(self._channel, ended)
+
+    def cancelled(self, job_id: str) -> bool:
+        """True if nobody wants the rest of this job any more."""
+        return self._cancelled[job_id].is_set()
+
+    # For the loop, in the thread that listens
+
+    def expect(self, work: Sequence[Work]) -> None:
+        """A call comes next with this work."""
+        self._cancelled = {item.job_id: threading.Event() for item in work}
+
+    def cancel(self, job_id: str) -> None:
+        """Somebody cancelled this job; of a call that is over, nobody cares."""
+        if event := self._cancelled.get(job_id):
+            event.set()
+
+    def kept(self) -> None:
+        """The picture that was told last is safe."""
+        self._kept.release()
 
 
 class Maker(Protocol):
@@ -94,8 +127,11 @@ class Maker(Protocol):
 
     name: str
 
-    def make(self, work: Sequence[Work], entry: ModelEntry, folder: Path, report: Report) -> list[Outcome]:
-        """One outcome for each piece of work, in order; load the model first if need be. May raise AtelierError."""
+    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
+        """Make all images of all the work, as `Engine.run` promises, with one model; load it first if need be.
+
+        Tells `report` each picture, and the end of each piece of work. Raises AtelierError for all that is still open.
+        """
         ...
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
@@ -116,84 +152,70 @@ class Maker(Protocol):
 
 
 class Loop:
-    """Serves one parent until it says exit or goes away. `run` is the main thread; frames come in another."""
+    """Serves one parent until it says exit or goes away. `run` is the main thread; messages come in another."""
 
     def __init__(self, channel: Channel, maker: Maker, options: Options) -> None:
         self._channel = channel
         self._maker = maker
         self._report = Report(channel, options.previews_per_s)
-        self._calls: queue.SimpleQueue[tuple[Frame, list[Work]]] = queue.SimpleQueue()
-        self._cancels: dict[str, threading.Event] = {}
+        self._calls: queue.SimpleQueue[messages.Call] = queue.SimpleQueue()
         self._busy = threading.Event()
 
     def run(self) -> None:
         """Never returns: the process ends when the parent says exit or is gone."""
-        threading.Thread(target=self._listen, name="frames", daemon=True).start()
+        threading.Thread(target=self._listen, name="messages", daemon=True).start()
         threading.Thread(target=self._tell_status, name="status", daemon=True).start()
-        self._channel.send("hello", name=self._maker.name)
+        messages.send(self._channel, messages.Hello(name=self._maker.name))
         while True:
-            frame, work = self._calls.get()
+            call = self._calls.get()
             with self._working():
-                self._serve(frame, work)
+                self._serve(call)
 
-    def _serve(self, frame: Frame, work: list[Work]) -> None:
-        """One call. The last frame of every call is `done`."""
-        result: dict[str, Any] = {}
+    def _serve(self, call: messages.Call) -> None:
+        """One call. The last message of every call is `Done`."""
+        done = messages.Done()
         try:
-            if frame.kind == "unload":
-                result = {"value": self._maker.unload(frame.fields["model"])}
-            else:
-                entry, folder = ModelEntry.model_validate(frame.fields["entry"]), Path(frame.fields["folder"])
-                if frame.kind == "load":
-                    self._maker.load(entry, folder, self._report)
-                else:
-                    self._send(self._maker.make(work, entry, folder, self._report))
+            match call:
+                case messages.RunWork():
+                    self._maker.make(call.work, Path(call.folder), self._report)
+                case messages.LoadModel():
+                    self._maker.load(call.entry, Path(call.folder), self._report)
+                case messages.UnloadModel():
+                    done = messages.Done(value=self._maker.unload(call.model))
         except AtelierError as error:
-            result = {"error": error.as_dict()}
+            done = messages.Done(error=JobError.of(error))
         except MemoryError:
-            result = {"error": OutOfMemory().as_dict()}
+            done = messages.Done(error=JobError.of(OutOfMemory()))
         except Exception as error:  # the outer rim of a maker: one bad job must not end the child
-            logger.exception("a call of kind %s failed", frame.kind)
+            logger.exception("a call of kind %s failed", call.KIND)
             text = f"The picture could not be made ({type(error).__name__}: {str(error)[:300]})."
-            result = {"error": GenerationFailed(text).as_dict()}
+            done = messages.Done(error=JobError.of(GenerationFailed(text)))
         self._status()
-        self._channel.send("done", **result)
-
-    def _send(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            for picture in outcome.pictures:
-                self._channel.send(
-                    "picture",
-                    picture.rgb,
-                    job=outcome.job_id,
-                    index=picture.index,
-                    seed=picture.seed,
-                    width=picture.width,
-                    height=picture.height,
-                    how=picture.how,
-                )
-            error = outcome.error.model_dump() if outcome.error else None
-            self._channel.send(
-                "outcome", job=outcome.job_id, error=error, cancelled=outcome.cancelled, seconds=outcome.seconds
-            )
+        messages.send(self._channel, done)
 
     def _listen(self) -> None:
         try:
-            while (frame := self._channel.receive()).kind != "exit":
-                if frame.kind == "cancel":
-                    event = self._cancels.get(frame.fields["job"])
-                    if event:
-                        event.set()
-                    continue
-                work = [Work(job["id"], GenerationRequest(**job["request"])) for job in frame.fields.get("jobs", ())]
-                # Known here before it is queued, so that a cancel right behind it finds it.
-                self._cancels = {item.job_id: item.cancelled for item in work}
-                self._channel.send("taken")  # a child that was stopped while it had nothing to do is found by this
-                self._calls.put((frame, work))
+            while not isinstance(message := messages.parse(self._channel.receive()), messages.Exit):
+                match message:
+                    case messages.CancelJob():
+                        self._report.cancel(message.job)
+                    case messages.PictureKept():
+                        self._report.kept()
+                    case messages.RunWork():
+                        # Known here before it is queued, so that a cancel right behind it finds it.
+                        self._report.expect(message.work)
+                        self._take(message)
+                    case messages.LoadModel() | messages.UnloadModel():
+                        self._take(message)
         except (EOFError, FrameError, OSError):
             pass
         # The main thread may be deep inside a computation: nothing but this ends it at once.
         os._exit(0)
+
+    def _take(self, call: messages.Call) -> None:
+        # A child that was stopped while it had nothing to do is found by this.
+        messages.send(self._channel, messages.Taken())
+        self._calls.put(call)
 
     def _tell_status(self) -> None:
         while True:
@@ -204,7 +226,7 @@ class Loop:
 
     def _status(self) -> None:
         used, total = self._maker.memory()
-        self._channel.send("status", loaded=list(self._maker.loaded()), used=used, total=total)
+        messages.send(self._channel, messages.Status(loaded=self._maker.loaded(), used=used, total=total))
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -238,8 +260,3 @@ def serve(make_maker: Callable[[Options], Maker], arguments: Sequence[str] | Non
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     channel = Channel(socket.socket(fileno=given.fd))
     Loop(channel, make_maker(given.options), given.options).run()
-
-
-def job_error(error: AtelierError) -> JobError:
-    """The error as a job carries it."""
-    return JobError(code=error.code, message=error.message, hint=error.hint)

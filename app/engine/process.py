@@ -7,12 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import cast
 
 from app.core.errors import EngineCrashed
 from app.core.settings import PROJECT_FOLDER
+from app.engine import messages
 from app.engine.frame_queue import FrameQueue
-from app.engine.frames import Channel, Frame, FrameError
+from app.engine.frames import Channel, FrameError
 
 KEPT_LOG_LINES = 20
 MAX_LOG_LINE_BYTES = 4096
@@ -25,7 +26,7 @@ class ChildProcess:
     """Starts `command FD` with one end of a socket pair as its only inherited file, and listens to it.
 
     Start it from a thread that lives as long as the child shall: on Linux the child dies with that thread.
-    `status` frames go to `on_status` (in the listening thread) and, as all others, to `next_frame`. What the child
+    `Status` goes to `on_status` (in the listening thread) and, as all others, to `next_message`. What the child
     prints goes to the log. Frames that are none end the child. `on_end` is called when it has ended.
     """
 
@@ -36,7 +37,7 @@ class ChildProcess:
         *,
         name: str,
         send_timeout_s: float,
-        on_status: Callable[[Frame], None],
+        on_status: Callable[[messages.Status], None],
         on_end: Callable[[], None],
     ) -> None:
         ours, theirs = socket.socketpair()
@@ -83,26 +84,27 @@ class ChildProcess:
         """The last lines that it printed."""
         return "\n".join(self._lines)
 
-    def send(self, kind: str, **fields: Any) -> None:
-        """Send it a frame. Raises EngineCrashed if it cannot take it; it is ended then."""
+    def send(self, message: messages.Message) -> None:
+        """Send it a message. Raises EngineCrashed if it cannot take it; it is ended then."""
         try:
-            self._channel.send(kind, **fields)
+            messages.send(self._channel, message)
         except OSError as error:
             self.kill()
             raise EngineCrashed(self.obituary()) from error
 
-    def next_frame(self, timeout_s: float) -> Frame | None:
-        """Its next frame, or None if none came in time. Raises EngineCrashed if it has ended."""
+    def next_message(self, timeout_s: float) -> messages.Message | None:
+        """Its next message, or None if none came in time. Raises EngineCrashed if it has ended, FrameError."""
         try:
-            return self._frames.get(timeout_s)
+            frame = self._frames.get(timeout_s)
         except EOFError:
             self.kill()
             raise EngineCrashed(self.obituary()) from None
+        return None if frame is None else messages.parse(frame)
 
     def stop(self, timeout_s: float) -> None:
         """Ask it to end, and end it if it has not by then."""
         with suppress(OSError):  # it may be gone already
-            self._channel.send("exit")
+            messages.send(self._channel, messages.Exit())
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -130,8 +132,8 @@ class ChildProcess:
         try:
             while True:
                 frame = self._channel.receive()
-                if frame.kind == "status":
-                    self._on_status(frame)
+                if frame.kind == messages.Status.KIND:
+                    self._on_status(cast("messages.Status", messages.parse(frame)))
                 self._frames.put(frame)
         except EOFError:
             pass

@@ -1,14 +1,15 @@
-"""One run as the parent sees it: what came of each job so far, who is overdue, and when silence means hung."""
+"""One run as the parent sees it: what is still open, who is overdue, and when silence means hung."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app.core.errors import EngineHung, GenerationCancelled
 from app.core.picture import Picture
-from app.core.schema import Job, JobError
+from app.core.schema import JobError
 from app.core.settings import Settings
-from app.engine.base import EngineEvent, Outcome
-from app.engine.frames import Frame, FrameError
+from app.engine import messages
+from app.engine.base import EngineEvent, Outcome, Watch, Work
+from app.engine.frames import FrameError
 from app.engine.process import ChildProcess
 from app.engine.watched_clock import WatchedClock
 
@@ -32,19 +33,19 @@ class Silence:
         self._computing = False
         self._heard_at = self._alive_at = self.clock.now()
 
-    def heard(self, kind: str) -> None:
-        """A frame came. `status` comes from a thread of its own: it says that the child is not frozen, and no more."""
+    def heard(self, kind: type[messages.Message]) -> None:
+        """A message came. `Status` is of a thread of its own: it says that the child is not frozen, and no more."""
         now = self._alive_at = self.clock.now()
-        if kind == "status":
+        if kind is messages.Status:
             return
-        if kind == "step":
+        if kind is messages.StepDone:
             if self._step_at is not None:
                 self._steps_s.append(now - self._step_at)
             self._step_at = now
             self._computing = True
-        elif kind == "alive":
+        elif kind is messages.Alive:
             self._computing = True
-        elif kind == "loading":
+        elif kind is messages.Loading:
             self._step_at, self._computing = None, False
         self._taken = True
         self._heard_at = now
@@ -79,51 +80,47 @@ def end_if_hung(child: ChildProcess, silence: Silence) -> None:
 
 
 class Run:
-    """Collects the frames of one run. Raises FrameError for a frame that does not belong to it."""
+    """Tells the watch what the child says. Raises FrameError for a message that does not belong to this run."""
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        emit: Callable[[EngineEvent], None],
-        settings: Settings,
-        keep: Callable[[str, Picture], None] | None = None,
-    ) -> None:
-        self._jobs = {job.id: job for job in jobs}
-        self._emit = emit
+    def __init__(self, work: Sequence[Work], watch: Watch, settings: Settings) -> None:
+        self._open = {item.job_id: item for item in work}
+        self._watch = watch
         self._cancel_timeout_s = settings.cancel_timeout_s
-        self._keep = keep
-        self._pictures: dict[str, list[Picture]] = {job.id: [] for job in jobs}
-        self._counts = dict.fromkeys(self._jobs, 0)
         self._cancel_by: dict[str, float] = {}
         self.silence = Silence(settings)
-        self.outcomes: dict[str, Outcome] = {}
         self.done = False
 
-    def take(self, frame: Frame) -> None:
-        """Use one frame of the child: emit its event, keep its picture, note its outcome."""
-        self.silence.heard(frame.kind)
-        if frame.kind == "step":
-            job = self._job(frame)
-            step, of = frame.integer("step"), frame.integer("of")
-            self._emit(EngineEvent(job.id, "step", step, of, preview=frame.raw or None))
-        elif frame.kind == "loading":
-            done, of, phase = frame.integer("done"), frame.integer("of"), frame.text("phase")
-            for job_id in self._open():
-                self._emit(EngineEvent(job_id, "loading", done, of, phase))
-        elif frame.kind in ("taken", "alive", "status"):
-            return
-        elif frame.kind == "picture":
-            self._take_picture(self._job(frame), frame)
-        elif frame.kind == "outcome":
-            self._close(self._job(frame), frame)
-        elif frame.kind == "done":
-            self._finish(frame.error)
-        else:
-            raise FrameError(f"a frame of unknown kind {frame.kind!r}")
+    @property
+    def open(self) -> list[Work]:
+        """The work that has not ended, with the images that it still needs."""
+        return list(self._open.values())
 
-    def newly_cancelled(self, cancelled: Callable[[str], bool]) -> list[str]:
+    def take(self, message: messages.Message) -> messages.PictureKept | None:
+        """Use one message of the child; the answer that it waits for, if it does."""
+        self.silence.heard(type(message))
+        match message:
+            case messages.StepDone():
+                job_id, preview = self._item(message.job).job_id, message.preview or None
+                self._watch.step(EngineEvent(job_id, "step", message.step, message.of, preview=preview))
+            case messages.Loading():
+                for job_id in list(self._open):
+                    self._watch.step(EngineEvent(job_id, "loading", message.done, message.of, message.phase))
+            case messages.Taken() | messages.Alive() | messages.Status():
+                pass
+            case messages.PictureMade():
+                self._take_picture(self._item(message.job), message)
+                return messages.PictureKept()
+            case messages.JobEnded():
+                self._take_end(self._item(message.job), message)
+            case messages.Done():
+                self._finish(message.error)
+            case _:
+                raise FrameError(f"a frame of kind {message.KIND!r}, which is not for the service")
+        return None
+
+    def newly_cancelled(self) -> list[str]:
         """The open jobs that were cancelled since the last call."""
-        fresh = [job_id for job_id in self._open() if job_id not in self._cancel_by and cancelled(job_id)]
+        fresh = [job_id for job_id in self._open if job_id not in self._cancel_by and self._watch.cancelled(job_id)]
         for job_id in fresh:
             self._cancel_by[job_id] = self.silence.clock.now() + self._cancel_timeout_s
         return fresh
@@ -132,63 +129,44 @@ class Run:
     def cancel_overdue(self) -> bool:
         """True if a cancelled job did not end in time."""
         now = self.silence.clock.now()
-        return any(self._cancel_by[job_id] < now for job_id in self._open() if job_id in self._cancel_by)
+        return any(self._cancel_by[job_id] < now for job_id in self._open if job_id in self._cancel_by)
 
     def give_up_cancelled(self) -> None:
         """Their child was ended for them: the open cancelled jobs are cancelled now."""
-        for job_id in self._open():
+        for job_id in list(self._open):
             if job_id in self._cancel_by:
-                self.outcomes[job_id] = Outcome(job_id, cancelled=True)
+                self._end(job_id, Outcome(cancelled=True))
 
-    def _open(self) -> list[str]:
-        return [job_id for job_id in self._jobs if job_id not in self.outcomes]
-
-    def _job(self, frame: Frame) -> Job:
-        job = self._jobs.get(frame.text("job"))
-        if job is None or job.id in self.outcomes:
+    def _item(self, job_id: str) -> Work:
+        item = self._open.get(job_id)
+        if item is None:
             raise FrameError("a frame for a job that is not running")
-        return job
+        return item
 
-    def _take_picture(self, job: Job, frame: Frame) -> None:
-        picture = _picture(job, frame)
-        if picture.index != self._counts[job.id]:
+    def _take_picture(self, item: Work, made: messages.PictureMade) -> None:
+        if made.index not in item.images[:1]:
             raise FrameError("pictures of a job that did not come each once and in order")
-        self._counts[job.id] += 1
-        if self._keep:
-            self._keep(job.id, picture)
-        else:
-            self._pictures[job.id].append(picture)
+        if len(made.rgb) != made.width * made.height * 3 or made.seed != item.request.seed + made.index:
+            size = f"{len(made.rgb)} bytes, {made.width}x{made.height}"
+            raise FrameError(f"a picture of {size}, seed {made.seed} that was not asked for")
+        picture = Picture(made.index, made.seed, made.width, made.height, made.rgb, made.how)
+        self._watch.picture(item.job_id, picture)
+        self._open[item.job_id] = item.model_copy(update={"images": item.images[1:]})
 
-    def _close(self, job: Job, frame: Frame) -> None:
-        error, cancelled = frame.error, frame.fields.get("cancelled") is True
-        seconds = frame.fields.get("seconds")
-        pictures, count = tuple(self._pictures[job.id]), self._counts[job.id]
-        if error or cancelled:
-            pictures, count = (), 0
-        elif count != job.request.num_images:
+    def _take_end(self, item: Work, ended: messages.JobEnded) -> None:
+        if item.images and not ended.error and not ended.cancelled:
             raise FrameError("an outcome before all pictures of its job came")
-        if not isinstance(seconds, int | float):
-            raise FrameError("an outcome without its seconds")
-        self.outcomes[job.id] = Outcome(job.id, pictures, error, cancelled, float(seconds), count)
+        self._end(item.job_id, Outcome(ended.error, ended.cancelled, ended.seconds))
 
     def _finish(self, error: JobError | None) -> None:
-        """The call is over; a job without an outcome of its own shares the error of the call."""
-        for job_id in self._open():
+        """The call is over; work that has not ended by itself shares the error of the call."""
+        for job_id in list(self._open):
             if error is None:
                 raise FrameError("no outcome for a job")
-            if error.code == GenerationCancelled.code:
-                self.outcomes[job_id] = Outcome(job_id, cancelled=True)
-            else:
-                self.outcomes[job_id] = Outcome(job_id, error=error)
+            cancelled = error.code == GenerationCancelled.code
+            self._end(job_id, Outcome(cancelled=True) if cancelled else Outcome(error))
         self.done = True
 
-
-def _picture(job: Job, frame: Frame) -> Picture:
-    width, height = frame.integer("width"), frame.integer("height")
-    index, seed = frame.integer("index"), frame.integer("seed")
-    if len(frame.raw) != width * height * 3 or seed != job.request.seed + index:
-        raise FrameError(f"a picture of {len(frame.raw)} bytes, {width}x{height}, seed {seed} that was not asked for")
-    how = frame.fields.get("how")
-    if not isinstance(how, dict):
-        raise FrameError("a picture that does not say how it was made")
-    return Picture(index, seed, width, height, frame.raw, how)
+    def _end(self, job_id: str, outcome: Outcome) -> None:
+        del self._open[job_id]
+        self._watch.ended(job_id, outcome)

@@ -1,19 +1,20 @@
 """The fast maker for tests: no model and no torch, 4 ms a step, pixels that depend on prompt, seed and size alone.
 
-`ATELIER_ENGINE=test` selects it. Words in a prompt make it fail, half way through the steps:
+`ATELIER_ENGINE=test` selects it. Words in a prompt make it fail, half way through the steps of a picture:
 
 `!crash`  the process ends itself as by `kill -9`
 `!hang`   it sleeps for ever and hears no cancel
 `!stuck`  the same, but before the first step
 `!slow`   100 ms a step instead of 4
 `!oom`    OutOfMemory
-`!error`  GenerationFailed
+`!error`  GenerationFailed; `!error3` at the third image of the job
 `!load`   (before the first step) one second of loading
 """
 
 import hashlib
 import io
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -25,9 +26,9 @@ from PIL import Image
 from app.catalog import ModelEntry
 from app.core.errors import GenerationFailed, OutOfMemory
 from app.core.picture import Picture
-from app.core.schema import GenerationRequest
-from app.engine.base import Outcome
-from app.engine.loop import Options, Report, Work, job_error, serve
+from app.core.schema import GenerationRequest, JobError
+from app.engine.base import Outcome, Work
+from app.engine.loop import Options, Report, serve
 
 STEP_S = 0.004
 SLOW_STEP_S = 0.1
@@ -51,19 +52,30 @@ class FastMaker:
         self._device = options.device
         self._loaded: tuple[str, ...] = ()
 
-    def make(self, work: Sequence[Work], entry: ModelEntry, folder: Path, report: Report) -> list[Outcome]:
-        """See `Maker`."""
+    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
+        """See `Maker`. One pass makes the next image of each job."""
         started = time.monotonic()
         if any("!load" in item.request.prompt for item in work):
             report.loading("loading", 0, 2)
             time.sleep(1)
-        self.load(entry, folder, report)
+        self.load(work[0].entry, folder, report)
         report.alive()
         while any("!stuck" in item.request.prompt for item in work):
             time.sleep(60)
-        self._denoise(work, report)
-        seconds = time.monotonic() - started
-        return [self._outcome(item, entry, len(work), seconds) for item in work]
+        waiting = list(work)
+        for number in range(max(len(item.images) for item in work)):
+            pass_started = time.monotonic()
+            self._denoise(waiting, number, report)
+            now, waiting = waiting, []
+            for item in now:
+                outcome = self._outcome(item, item.images[number], report, time.monotonic() - started)
+                if not outcome.error and not outcome.cancelled:
+                    seconds = time.monotonic() - pass_started
+                    report.picture(item.job_id, self._picture(item, item.images[number], len(now), seconds))
+                    if number + 1 < len(item.images):
+                        waiting.append(item)
+                        continue
+                report.ended(item.job_id, outcome)
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
         """See `Maker`."""
@@ -88,10 +100,11 @@ class FastMaker:
         """See `Maker`."""
         return psutil.Process().memory_info().rss, psutil.virtual_memory().total
 
-    def _denoise(self, work: Sequence[Work], report: Report) -> None:
+    def _denoise(self, work: Sequence[Work], number: int, report: Report) -> None:
+        """The pass that makes picture `number` of what each job still needs."""
         of = work[0].request.num_inference_steps or 1
         for step in range(1, of + 1):
-            open_work = [item for item in work if not item.cancelled.is_set()]
+            open_work = [item for item in work if not report.cancelled(item.job_id)]
             if not open_work:
                 return
             time.sleep(SLOW_STEP_S if any("!slow" in item.request.prompt for item in open_work) else STEP_S)
@@ -99,19 +112,24 @@ class FastMaker:
                 _fail_if_asked(open_work)
             for item in open_work:
                 preview = _preview(item.request) if report.wants_preview(item.job_id) else None
-                report.step(item.job_id, step, of, preview)
+                report.step(item.job_id, number * of + step, len(item.images) * of, preview)
 
-    def _outcome(self, item: Work, entry: ModelEntry, batch_size: int, seconds: float) -> Outcome:
+    def _outcome(self, item: Work, image: int, report: Report, seconds: float) -> Outcome:
+        """How the work would end with this image."""
+        if report.cancelled(item.job_id):
+            return Outcome(cancelled=True, seconds=seconds)
+        if "!oom" in item.request.prompt:
+            return Outcome(JobError.of(OutOfMemory()), seconds=seconds)
+        wrong = re.search(r"!error(\d*)", item.request.prompt)
+        if wrong and image == int(wrong[1] or 1) - 1:
+            return Outcome(JobError.of(GenerationFailed()), seconds=seconds)
+        return Outcome(seconds=seconds)
+
+    def _picture(self, item: Work, image: int, batch_size: int, seconds: float) -> Picture:
         request = item.request
-        if item.cancelled.is_set():
-            return Outcome(item.job_id, cancelled=True, seconds=seconds)
-        if "!oom" in request.prompt:
-            return Outcome(item.job_id, error=job_error(OutOfMemory()), seconds=seconds)
-        if "!error" in request.prompt:
-            return Outcome(item.job_id, error=job_error(GenerationFailed()), seconds=seconds)
         how = {
-            "model": entry.key,
-            "revision": entry.revision,
+            "model": item.entry.key,
+            "revision": item.entry.revision,
             "scheduler": request.scheduler,
             "device": self._device,
             "dtype": "uint8",
@@ -119,11 +137,7 @@ class FastMaker:
             "versions": {"maker": "test"},
             "seconds": seconds,
         }
-        pictures = [
-            Picture(index, request.seed + index, request.width or 0, request.height or 0, draw(request, index), how)
-            for index in range(request.num_images)
-        ]
-        return Outcome(item.job_id, tuple(pictures), seconds=seconds)
+        return Picture(image, request.seed + image, request.width or 0, request.height or 0, draw(request, image), how)
 
 
 def _fail_if_asked(work: Sequence[Work]) -> None:

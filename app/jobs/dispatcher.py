@@ -9,10 +9,9 @@ from app.catalog import Catalog
 from app.core.errors import AtelierError, ModelBusy
 from app.core.schema import JobError
 from app.core.settings import Settings
-from app.engine.base import Engine, EngineStatus
+from app.engine.base import Engine, EngineStatus, Inputs
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
-from app.jobs.policy import BatchPolicy, OneAtATime
 from app.jobs.saver import PictureStore
 from app.jobs.signals import Bell, Held, Stopping
 from app.jobs.table import JobTable
@@ -39,8 +38,7 @@ class Dispatcher:
         live: LiveEvents,
         catalog: Catalog,
         settings: Settings,
-        *,
-        policy: BatchPolicy | None = None,
+        inputs: Inputs,
     ) -> None:
         self._table = table
         self._catalog = catalog
@@ -55,7 +53,9 @@ class Dispatcher:
             table=table,
             store=library,
             live=live,
-            policy=policy or OneAtATime(),
+            catalog=catalog,
+            inputs=inputs,
+            engines=engines,
             bell=self._bell,
             held=self._held,
             stopping=self._stopping,

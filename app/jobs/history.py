@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -20,6 +20,18 @@ class StoredEvent:
     kind: str
     data: dict[str, Any]
     at: float
+
+
+class OnEvent(Protocol):
+    """Who wants to hear of a committed event, as LiveEvents.publish does."""
+
+    def __call__(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+        """Called in the thread that made the change, after its commit."""
+        ...
+
+
+def nobody_listens(topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+    """Live events are a courtesy: the rows are the truth."""
 
 
 def append(connection: Connection, job_id: str, kind: str, data: Mapping[str, Any], at: float) -> StoredEvent:

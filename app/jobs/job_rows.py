@@ -1,5 +1,6 @@
 """Between a row of the job table and the Job that everybody else sees."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,8 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, select
 
+from app.catalog import ModelEntry
 from app.core.schema import GenerationRequest, ImageRef, Job, JobError, JobState
 from app.database import images
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ def job_of(row: Row[Any], refs: Sequence[ImageRef] = (), place: Place | None = N
         finished_at=utc(row.finished_at),
         seconds=row.seconds,
     )
+
+
+def entry_of(row: Row[Any]) -> ModelEntry | None:
+    """The model as it was when the job was accepted; None in a row of a version that kept none, or another shape."""
+    if row.entry is None:
+        return None
+    try:
+        return ModelEntry.model_validate(row.entry)
+    except ValidationError:
+        logger.warning("Job %s: its model was kept by another version; the catalog's entry is taken", row.id)
+        return None
 
 
 def unreadable_because(row: Row[Any]) -> JobError | None:

@@ -21,12 +21,16 @@ FINISHED = frozenset(state.value for state in JobState if state.finished)
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """The newest event of a topic. `version` rises with every event of every topic; `seq` is set if it is a row."""
+    """The newest event of a topic. `version` rises with every event of every topic; `seq` is set if it is a row.
+
+    `rows` is the highest `seq` of the topic so far: who has seen fewer must look at the table.
+    """
 
     version: int
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
     seq: int | None = None
+    rows: int = 0
 
 
 @dataclass
@@ -132,7 +136,9 @@ class LiveEvents:
         return newest if newest is not None and newest.version > after else None
 
     def _set(self, topic: str, kind: str, data: dict[str, Any], seq: int | None) -> None:
-        self._newest[topic] = LiveEvent(next(self._versions), kind, data, seq)
+        before = self._newest.get(topic)
+        rows = max(seq or 0, before.rows if before else 0)
+        self._newest[topic] = LiveEvent(next(self._versions), kind, data, seq, rows)
         self._newest.move_to_end(topic)
         if len(self._newest) > KEPT_TOPICS:
             oldest, _ = self._newest.popitem(last=False)

@@ -11,7 +11,6 @@ from app.core.errors import AtelierError
 from app.core.schema import JobError
 from app.engine.base import Engine, ModelEvent
 from app.jobs.live import LiveEvents
-from app.jobs.signals import job_error
 
 FAILURE_SHOWN_S = 60.0  # long enough for whoever asked; others have not asked, and next time it may work
 logger = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class ModelDesk:
                 self._unload(model)
         except AtelierError as error:
             logger.warning("Model %s: %s failed: %s", model, action, error.message)
-            self._tell(model, ModelState("failed", error=job_error(error)))
+            self._tell(model, ModelState("failed", error=JobError.of(error)))
         except Exception as error:
             logger.exception("Model %s: %s failed", model, action)
             failure = JobError(code=AtelierError.code, message=str(error) or type(error).__name__)

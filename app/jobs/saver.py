@@ -3,8 +3,8 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -36,18 +36,18 @@ class PictureStore(Protocol):
 
 @dataclass
 class _Shelf:
-    """What is written of one job so far, and what went wrong."""
+    """A written image whose row goes with the job's success, or what went wrong before."""
 
-    images: dict[int, SavedImage] = field(default_factory=dict)
+    last: SavedImage | None = None
     problem: Exception | None = None
     needed_bytes: int = 0
 
 
 class Saver:
-    """Writes each picture as a file, then commits the job with all of them. One thread; besides the picture that is
-    being written one more is in memory.
+    """Makes each picture a file with a row as it comes; the last of a job is committed together with its success.
 
-    `take`, then `finish` or `drop`, come from one thread and are done in their order.
+    One thread does all of it, so that encoding a job's last picture overlaps with the next job; besides the picture
+    that is being written one more is in memory. The calls come from one thread and are done in their order.
     """
 
     def __init__(
@@ -60,26 +60,49 @@ class Saver:
         self._hold = hold
         self._stopping = stopping
         self._shelves: dict[str, _Shelf] = {}
-        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=1)
+        self._waiting: queue.Queue[Callable[[], object] | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._loop, name="saver", daemon=True)
         self._thread.start()
 
-    def take(self, job: Job, picture: Picture) -> None:
-        """Hand over a picture; waits while another waits, so that memory stays bounded."""
-        self._waiting.put(partial(self._write, job, picture))
+    def take(self, job: Job, picture: Picture, left: int) -> None:
+        """Hand over a picture; `left` images of the job were missing, this one included.
+
+        Returns when it is committed and told; the last one's commit is `finish`.
+        """
+        if left > 1:
+            self._do_now(partial(self._save, job, picture, left))
+        else:
+            self._waiting.put(partial(self._write, job, picture, left))
+
+    def gave_up(self, job_id: str) -> bool:
+        """True if a picture of the job could not be saved: making more of them is in vain."""
+        shelf = self._shelves.get(job_id)
+        return shelf is not None and shelf.problem is not None
 
     def finish(self, job: Job, outcome: Outcome) -> None:
-        """All pictures of the job were handed over: commit it, or queue it again if they could not be saved."""
+        """The job is over here: commit the last picture and its success, or queue it again if one was not saved."""
         self._waiting.put(partial(self._finish, job, outcome))
 
     def drop(self, job: Job) -> None:
-        """The job ended otherwise: remove what was written of it."""
-        self._waiting.put(partial(self._discard, job))
+        """The job ended otherwise. When this returns, what is committed of it stays and nothing follows."""
+        self._do_now(partial(self._discard, job))
 
     def close(self) -> None:
         """Save what is there, then end."""
         self._waiting.put(None)
         self._thread.join()
+
+    def _do_now(self, action: Callable[[], object]) -> None:
+        done = threading.Event()
+
+        def and_say_so() -> None:
+            try:
+                action()
+            finally:
+                done.set()
+
+        self._waiting.put(and_say_so)
+        done.wait()
 
     def _loop(self) -> None:
         while (action := self._waiting.get()) is not None:
@@ -89,24 +112,43 @@ class Saver:
                 logger.exception("The saver goes on after an error")
             del action  # it holds a picture
 
-    def _write(self, job: Job, picture: Picture) -> None:
-        shelf = self._shelves.setdefault(job.id, _Shelf())
-        if shelf.problem is not None:
+    def _save(self, job: Job, picture: Picture, left: int) -> None:
+        image = self._write(job, picture, left)
+        if image is None:
             return
+        shelf = self._shelves[job.id]
         try:
-            shelf.images[picture.index] = self._store.write(job, picture)
+            kept = insist(lambda: self._table.add_image(job, image), self._hold, self._stopping, on_full=False)
         except StorageUnavailable as error:
-            self._give_up(shelf, error, len(picture.rgb) * job.request.num_images)
+            self._give_up(shelf, error, image.bytes * left)
         except Exception as error:
             logger.exception("A picture of job %s could not be saved", job.id)
             self._give_up(shelf, error, 0)
+        else:
+            shelf.last = None
+            if kept is False:
+                self._remove(image)
+
+    def _write(self, job: Job, picture: Picture, left: int) -> SavedImage | None:
+        """The picture as a file without a row; None if it cannot be written, or one before could not."""
+        shelf = self._shelves.setdefault(job.id, _Shelf())
+        if shelf.problem is None:
+            try:
+                shelf.last = self._store.write(job, picture)
+                return shelf.last
+            except StorageUnavailable as error:
+                self._give_up(shelf, error, len(picture.rgb) * left)
+            except Exception as error:
+                logger.exception("A picture of job %s could not be saved", job.id)
+                self._give_up(shelf, error, 0)
+        return None
 
     def _give_up(self, shelf: _Shelf, error: Exception, needed_bytes: int) -> None:
         """Remember the error until the job is finished, and make room at once."""
         shelf.problem = error.with_traceback(None)  # its frames hold the picture
         shelf.needed_bytes = needed_bytes
-        self._remove(shelf.images.values())
-        shelf.images.clear()
+        self._remove(shelf.last)
+        shelf.last = None
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         try:
@@ -120,40 +162,41 @@ class Saver:
     def _commit(self, job: Job, outcome: Outcome, shelf: _Shelf) -> None:
         steps = job.request.num_inference_steps or 0
         self._live.step(EngineEvent(job.id, "step", steps, steps, "saving"))
-        saved = [image for _, image in sorted(shelf.images.items())]
+        last = [shelf.last] if shelf.last is not None else []
         try:
             if shelf.problem is not None:
                 raise shelf.problem
-            # A full disk is not waited out here: throwing away this run's files may be what makes room again.
+            # A full disk is not waited out here: throwing away this run's file may be what makes room again.
             kept = insist(
-                lambda: self._table.finish(job, saved, outcome.seconds), self._hold, self._stopping, on_full=False
+                lambda: self._table.finish(job, last, outcome.seconds), self._hold, self._stopping, on_full=False
             )
         except StorageUnavailable as error:
             logger.warning("The pictures of job %s cannot be saved now, so it is run again later: %s", job.id, error)
-            self._remove(saved)
+            self._remove(shelf.last)
             # Held before it is queued again, so that no engine runs it at once for nothing.
-            self._hold.set(error, needed_bytes=shelf.needed_bytes or sum(image.bytes for image in saved))
+            self._hold.set(error, needed_bytes=shelf.needed_bytes or sum(image.bytes for image in last))
             reason = error.code
             insist(lambda: self._table.requeue(job, crashed=False, reason=reason), self._hold, self._stopping)
             return
         except Exception as error:
             logger.exception("The pictures of job %s could not be saved", job.id)
-            self._remove(saved)
+            self._remove(shelf.last)
             failure = JobError(code=ServerError.code, message=f"The pictures could not be saved: {error}")
             insist(lambda: self._table.fail(job, failure), self._hold, self._stopping)
             return
         if kept is False:
-            self._remove(saved)
+            self._remove(shelf.last)
         self._hold.clear()
 
     def _discard(self, job: Job) -> None:
         shelf = self._shelves.pop(job.id, None)
         if shelf is not None:
-            self._remove(shelf.images.values())
+            self._remove(shelf.last)
 
-    def _remove(self, images: Iterable[SavedImage]) -> None:
-        for image in images:
-            try:
-                self._store.discard(image)
-            except AtelierError as error:
-                logger.warning("The file of image %s stays behind until the next cleaning: %s", image.id, error.message)
+    def _remove(self, image: SavedImage | None) -> None:
+        if image is None:
+            return
+        try:
+            self._store.discard(image)
+        except AtelierError as error:
+            logger.warning("The file of image %s stays behind until the next cleaning: %s", image.id, error.message)

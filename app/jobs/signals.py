@@ -12,11 +12,6 @@ FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 5.0
 
 
-def job_error(error: AtelierError) -> JobError:
-    """The error as a job or a model shows it."""
-    return JobError(code=error.code, message=error.message, hint=error.hint)
-
-
 class Bell:
     """Wakes all threads that wait for work. A ring between looking and waiting is not missed."""
 
@@ -90,7 +85,7 @@ class Hold:
     def problem(self) -> JobError | None:
         """The reason, as people are told it; None while there is none."""
         error = self.error
-        return None if error is None else job_error(error)
+        return None if error is None else JobError.of(error)
 
     @property
     def storage_error(self) -> StorageUnavailable | None:

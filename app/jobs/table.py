@@ -1,39 +1,29 @@
 """The job table: the only truth about what was asked for. Every state change is one transaction."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest, QueueFull
+from app.catalog import ModelEntry
+from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest
 from app.core.pages import ListPage
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
 from app.jobs import history, transitions, turns
+from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
-from app.jobs.history import StoredEvent
-from app.jobs.job_rows import image_refs, job_of, unreadable_because
+from app.jobs.history import OnEvent, StoredEvent, nobody_listens
+from app.jobs.job_rows import entry_of, image_refs, job_of, unreadable_because
 from app.jobs.line import places
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
 StoredEvents = list[StoredEvent]
 
 
-class OnEvent(Protocol):
-    """Who wants to hear of a committed event, as LiveEvents.publish does."""
-
-    def __call__(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
-        """Called in the thread that made the change, after its commit."""
-        ...
-
-
 MAX_PAGE = 200
-
-
-def _nobody_listens(topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
-    """Live events are a courtesy: the rows are the truth."""
 
 
 class JobTable:
@@ -56,7 +46,7 @@ class JobTable:
         max_crashes: int = 3,
         devices: int = 1,
         now: Callable[[Connection], float] = clock,
-        on_event: OnEvent = _nobody_listens,
+        on_event: OnEvent = nobody_listens,
         forecast: Forecast | None = None,
     ) -> None:
         self.boot_id = boot_id
@@ -77,6 +67,7 @@ class JobTable:
         request: GenerationRequest,
         *,
         origin: str,
+        entry: ModelEntry | None = None,
         caller: str = "",
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
@@ -86,7 +77,8 @@ class JobTable:
         """Accept a resolved request: when this returns, the job survives a power cut. (job, True if it is new).
 
         With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
-        characters) stands for the request as it was sent; without it the resolved request does. `admit` is called
+        characters) stands for the request as it was sent; without it the resolved request does. `entry` is its model,
+        kept with the job, so that no later change of the catalog changes the picture. `admit` is called
         before a new job is accepted and refuses it by raising. Raises IdempotencyConflict for the same key with
         another fingerprint, QueueFull at `max_queue` queued jobs, InvalidRequest for pictures to start from that are
         not here.
@@ -100,10 +92,10 @@ class JobTable:
                 earlier = transitions.row_with_key(connection, idempotency_key)
                 if earlier is None:
                     admit()
-                    turn = self._turn_if_there_is_room(connection, caller)
+                    turn = turns.turn_for(connection, caller, self._max_queue, self._max_queue_of_caller)
                     job_id, written = transitions.accept(
-                        connection, request, origin=origin, caller=caller, turn=turn, idempotency_key=idempotency_key,
-                        fingerprint=sent, priority=priority, now=self._now(connection),
+                        connection, request, entry=entry, origin=origin, caller=caller, turn=turn,
+                        idempotency_key=idempotency_key, fingerprint=sent, priority=priority, now=self._now(connection),
                     )  # fmt: skip
         except IntegrityError:  # another service accepted the same key between our look and our insert
             with reading(self._database) as connection:
@@ -179,19 +171,20 @@ class JobTable:
 
     # Working
 
-    def claim(self, *, loaded: Collection[str] = (), limit: int = 1, lease_s: float = 30) -> Jobs:
-        """Take up to `limit` queued jobs that share a batch key, now running under this boot; [] if there is none.
+    def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> Jobs:
+        """Take queued jobs that share a batch key, now running under this boot; [] if there is none.
 
         Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
-        engine) and who came first. A job that an engine crashed under before runs
-        alone, so that it cannot take others with it. Jobs that this version cannot read are failed on the way.
+        engine) and who came first. Jobs are taken until their images fill one pass, as `capacity` says. A job that an
+        engine crashed under before runs alone, so that it cannot take others with it. Jobs that this version cannot
+        read are failed on the way.
         """
         unreadable: dict[str, StoredEvents] = {}
         with writing(self._database) as connection:
             found: Jobs = []
             while not found:
                 now = self._now(connection)
-                picked = turns.pick(connection, loaded, limit, now)
+                picked = turns.pick(connection, loaded, capacity, now)
                 rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
                 for row in rows:
                     problem = unreadable_because(row)
@@ -205,11 +198,34 @@ class JobTable:
             self._announce(job_id, written)
         return found
 
+    def still_to_do(self, job: Job) -> tuple[ModelEntry | None, tuple[int, ...]]:
+        """The model that was kept with a claimed job (None: of an older version), and which images it still needs."""
+        with reading(self._database) as connection:
+            entry = entry_of(transitions.row_of(connection, job.id))
+            done = transitions.images_done(connection, job.id)
+        return entry, tuple(index for index in range(job.request.num_images) if index not in done)
+
+    def add_image(self, job: Job, image: SavedImage) -> bool:
+        """Commit one saved image of a running job and tell of it. False: discard the file, nobody wants it any more.
+
+        Fenced as `finish` is. Saying it twice is harmless.
+        """
+        with writing(self._database) as connection:
+            row = transitions.row_held(connection, job)
+            if transitions.has_image(connection, image):
+                return True
+            if row is None or row.cancel_requested:
+                return False
+            written = transitions.save(connection, job, [image], self._now(connection))
+        self._announce(job.id, written)
+        return True
+
     def finish(self, job: Job, images: Sequence[SavedImage], seconds: float) -> bool:
-        """Commit the job's saved images and its success. False: discard the files, the job is somebody else's now.
+        """Commit the last saved images of a job and its success. False: discard the files, the job is somebody else's.
 
         Fenced by the attempt, so a slow engine cannot add a second set of images, and by cancelling: a job whose
-        cancel was acknowledged becomes cancelled here. Saying it twice is harmless.
+        cancel was acknowledged becomes cancelled here. Saying it twice is harmless. `seconds`: of this attempt.
+        Raises ValueError, and changes nothing, if some image of the job was never saved.
         """
         with writing(self._database) as connection:
             row, now = transitions.row_held(connection, job), self._now(connection)
@@ -218,8 +234,7 @@ class JobTable:
             if row.cancel_requested:
                 written = transitions.end(connection, row, JobState.CANCELLED, now)
             else:
-                written = transitions.save(connection, job, images, now)
-                written += transitions.end(connection, row, JobState.SUCCEEDED, now, seconds=seconds)
+                written = transitions.succeed(connection, row, job, images, seconds, now)
         self._forecast.finished(job)
         self._announce(job.id, written)
         return not row.cancel_requested
@@ -311,16 +326,8 @@ class JobTable:
             connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now(connection)
         )
 
-    def _turn_if_there_is_room(self, connection: Connection, caller: str) -> int:
-        line, most = turns.line_for(connection, caller), self._max_queue_of_caller
-        if line.queued >= self._max_queue:
-            raise QueueFull(f"The queue is full: {line.queued} jobs wait. Try again when some of them are done.")
-        if caller and most is not None and line.queued_of_caller >= most:
-            raise QueueFull(f"This key has {line.queued_of_caller} jobs in the queue; {most} are allowed.")
-        return line.turn
-
     def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
-        refs = image_refs(connection, [row.id for row in rows if row.state == JobState.SUCCEEDED])
+        refs = image_refs(connection, [row.id for row in rows if row.attempt])
         now, left = self._now(connection), self._forecast.left
         line = places(connection, rows, now=now, devices=self._devices, left=left)
         return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from app.catalog import ModelEntry
 from app.core.batching import batch_key, megapixel_steps
 from app.core.errors import EngineCrashed, UnknownJob
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
-from app.database import images, jobs
+from app.database import events, images, jobs
 from app.image_rows import image_row
 from app.input_rows import hold_inputs
 from app.jobs.history import StoredEvent, append
@@ -43,6 +44,7 @@ def accept(
     connection: Connection,
     request: GenerationRequest,
     *,
+    entry: ModelEntry | None,
     origin: str,
     caller: str,
     turn: int,
@@ -63,8 +65,9 @@ def accept(
         "caller": caller,
         "turn": turn,
         "model": request.model,
-        "batch_key": batch_key(request),
+        "batch_key": batch_key(request, entry.model_dump_json() if entry else ""),
         "request": request.model_dump(mode="json"),
+        "entry": entry.model_dump(mode="json") if entry else None,
         "num_images": request.num_images,
         "megapixel_steps": megapixel_steps(request),
         "created_at": now,
@@ -94,17 +97,44 @@ def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: fl
 
 
 def save(connection: Connection, job: Job, saved: Sequence[SavedImage], now: float) -> list[StoredEvent]:
-    """Write the rows of a job's saved images, and an event for each.
+    """Write the rows of saved images of a job, and an event for each.
 
     Rows that are there already were restored from files of an attempt that never committed: the new ones replace them.
     """
-    connection.execute(delete(images).where(images.c.job_id == job.id))
+    indexes = [image.index for image in saved]
+    connection.execute(delete(images).where(images.c.job_id == job.id, images.c.index.in_(indexes)))
     written = []
     for image in saved:
         connection.execute(insert(images).values(**image_row(image)))
         data = image.ref().model_dump(mode="json") | {"attempt": job.attempt}
         written.append(append(connection, job.id, "image", data, now))
     return written
+
+
+def has_image(connection: Connection, image: SavedImage) -> bool:
+    """True if this very image has its row."""
+    return connection.scalar(select(func.count()).select_from(images).where(images.c.id == image.id)) == 1
+
+
+def images_done(connection: Connection, job_id: str) -> dict[int, int]:
+    """Index → attempt of the images that were saved, whether or not somebody deleted them since."""
+    told = select(events.c.data).where(events.c.job_id == job_id, events.c.kind == "image").order_by(events.c.seq)
+    return {data["index"]: data["attempt"] for data in connection.scalars(told)}
+
+
+def succeed(
+    connection: Connection, row: Row[Any], job: Job, saved: Sequence[SavedImage], seconds: float, now: float
+) -> list[StoredEvent]:
+    """Save the last images and close the job. Raises ValueError if that is not all of them."""
+    written = save(connection, job, saved, now)
+    if len(saved) < row.num_images:
+        done = images_done(connection, job.id)
+        if len(done) < row.num_images:
+            raise ValueError(f"Job {job.id} has {len(done)} of its {row.num_images} images.")
+        earlier = [index for index, attempt in done.items() if attempt < job.attempt]
+        taken = select(func.sum(images.c.seconds)).where(images.c.job_id == job.id, images.c.index.in_(earlier))
+        seconds += connection.scalar(taken) or 0.0
+    return written + end(connection, row, JobState.SUCCEEDED, now, seconds=seconds)
 
 
 def already_saved(connection: Connection, job: Job, saved: Sequence[SavedImage]) -> bool:

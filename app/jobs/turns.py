@@ -8,14 +8,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 
+from app.core.errors import QueueFull
 from app.core.schema import JobState
 from app.database import jobs
+from app.jobs.capacity import Capacity, room_for
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 AGED_S = 120.0  # so long may jobs of a loaded model overtake one of the same caller that needs another model
 IN_LINE = (jobs.c.priority.desc(), jobs.c.turn, jobs.c.seq)
+MOST_PASSED = 100  # kinds of work that an engine leaves to others in one look along the line
 
 
 @dataclass(frozen=True)
@@ -39,36 +42,66 @@ def line_for(connection: Connection, caller: str) -> Line:
     return Line(queued, connection.scalar(alike) or 0, served if last is None else max(served, last + 1))
 
 
-def pick(connection: Connection, loaded: Collection[str], limit: int, now: float) -> list[int]:
+def turn_for(connection: Connection, caller: str, most: int, most_of_caller: int | None) -> int:
+    """The turn of a new job of this caller. Raises QueueFull if it has to come later."""
+    line = line_for(connection, caller)
+    if line.queued >= most:
+        raise QueueFull(f"The queue is full: {line.queued} jobs wait. Try again when some of them are done.")
+    if caller and most_of_caller is not None and line.queued_of_caller >= most_of_caller:
+        raise QueueFull(f"This key has {line.queued_of_caller} jobs in the queue; {most_of_caller} are allowed.")
+    return line.turn
+
+
+def pick(connection: Connection, loaded: Collection[str], capacity: Capacity, now: float) -> list[int]:
     """The seq of the queued jobs to run next: the best one of the caller whose turn it is, then what can share its run.
 
-    Rows that another service is taking at this moment are skipped. A job under which an engine crashed before
-    runs alone, so that it cannot take others with it.
+    `capacity` says how many images of such a job make one pass; what it gives 0 for is passed over. Rows that another
+    service is taking at this moment are skipped. A job under which an engine crashed before runs alone, so that it
+    cannot take others with it.
     """
-    first = _first(connection, loaded, now)
-    if first is None or limit <= 1 or first.crashes:
-        return [] if first is None else [first.seq]
+    passed: list[str] = []
+    while len(passed) < MOST_PASSED:
+        chosen = _first(connection, loaded, now, passed)
+        if chosen is None:
+            return []
+        front, first = chosen
+        room = room_for(capacity, first)
+        if room > 0:
+            break
+        passed.append(first.batch_key)
+    else:
+        return []
+    if first.seq != front.seq:
+        # The one that overtakes uses up this turn; the one that waits gets the other's, or its caller would go twice.
+        connection.execute(update(jobs).where(jobs.c.seq == front.seq).values(turn=first.turn))
+        connection.execute(update(jobs).where(jobs.c.seq == first.seq).values(turn=front.turn))
+    room -= first.num_images
+    if room <= 0 or first.crashes:
+        return [first.seq]
     alike = (jobs.c.state == JobState.QUEUED, jobs.c.batch_key == first.batch_key, jobs.c.seq != first.seq)
-    others = select(jobs.c.seq).where(*alike, jobs.c.crashes == 0).order_by(*IN_LINE).limit(limit - 1)
-    return [first.seq, *connection.scalars(others.with_for_update(skip_locked=True))]
+    others = select(jobs.c.seq, jobs.c.num_images).where(*alike, jobs.c.crashes == 0).order_by(*IN_LINE).limit(room)
+    picked = [first.seq]
+    for row in connection.execute(others.with_for_update(skip_locked=True)):
+        room -= row.num_images
+        if room < 0:
+            break
+        picked.append(row.seq)
+    return picked
 
 
-def _first(connection: Connection, loaded: Collection[str], now: float) -> Any:
-    """Inside the caller's own jobs: those that have waited for 120 s, those of a loaded model, who came first."""
+def _first(connection: Connection, loaded: Collection[str], now: float, passed: Collection[str]) -> Any:
+    """Whose turn it is, and the best of that caller: what has waited for 120 s, of a loaded model, what came first."""
     queued = jobs.c.state == JobState.QUEUED
+    if passed:
+        queued = and_(queued, jobs.c.batch_key.not_in(passed))
     # Only columns of the index `jobs_by_state`, so that sorting a long line does not read the rows themselves.
     columns = (jobs.c.seq, jobs.c.turn, jobs.c.priority, jobs.c.caller)
     front = _one(connection, columns, (queued,), IN_LINE)
     if front is None:
         return None
     own = (queued, jobs.c.priority == front.priority, jobs.c.caller == front.caller)
-    best = _one(connection, columns[:2], own, _best_of_caller(loaded, now))
-    if best.seq != front.seq:
-        # The one that overtakes uses up this turn; the one that waits gets the other's, or its caller would go twice.
-        connection.execute(update(jobs).where(jobs.c.seq == front.seq).values(turn=best.turn))
-        connection.execute(update(jobs).where(jobs.c.seq == best.seq).values(turn=front.turn))
-    wanted = select(jobs.c.seq, jobs.c.batch_key, jobs.c.crashes).where(jobs.c.seq == best.seq)
-    return connection.execute(wanted).one()
+    best = _one(connection, columns[:1], own, _best_of_caller(loaded, now))
+    return front, connection.execute(select(jobs).where(jobs.c.seq == best.seq)).one()
 
 
 def _one(

@@ -3,10 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from app.catalog import Catalog, ModelEntry
 from app.core.errors import (
     AtelierError,
     CatalogUnreadable,
@@ -17,13 +17,14 @@ from app.core.errors import (
     ShuttingDown,
     StorageUnavailable,
 )
-from app.core.schema import Job, JobError
-from app.engine.base import Engine, EngineEvent, Outcome
+from app.core.schema import GenerationRequest, Job, JobError
+from app.core.task import Task
+from app.engine.base import Engine, Inputs
+from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelDesk
-from app.jobs.policy import BatchPolicy
 from app.jobs.saver import PictureStore, Saver
-from app.jobs.signals import Bell, Held, Hold, Stopping, insist, job_error
+from app.jobs.signals import Bell, Held, Hold, Stopping
 from app.jobs.table import JobTable
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,9 @@ class Shared:
     table: JobTable
     store: PictureStore
     live: LiveEvents
-    policy: BatchPolicy
+    catalog: Catalog
+    inputs: Inputs
+    engines: Sequence[Engine]
     bell: Bell
     held: Held
     stopping: Stopping
@@ -115,10 +118,8 @@ class EngineWorker:
         return False
 
     def _claim(self) -> list[Job]:
-        shared, status = self._shared, self.engine.status()
-        jobs = shared.table.claim(
-            loaded=status.loaded_models, limit=max(1, shared.policy.limit(status)), lease_s=shared.lease_s
-        )
+        shared, loaded = self._shared, self.engine.status().loaded_models
+        jobs = shared.table.claim(loaded=loaded, capacity=self._capacity, lease_s=shared.lease_s)
         if not jobs and not shared.held.jobs():
             self.hold.clear()
         shared.held.add(jobs)
@@ -140,74 +141,43 @@ class EngineWorker:
     def _run(self, jobs: Sequence[Job], saver: Saver) -> None:
         shared = self._shared
         self.running = tuple(jobs)
-        for job in jobs:
-            steps = job.request.num_inference_steps or 0
-            shared.live.step(EngineEvent(job.id, "loading", 0, steps, "loading"))
-        by_id, finished = {job.id: job for job in jobs}, set[str]()
+        run = JobRun(
+            jobs,
+            table=shared.table,
+            live=shared.live,
+            saver=saver,
+            held=shared.held,
+            hold=self.hold,
+            stopping=shared.stopping,
+        )
         try:
-            made = self.engine.run(
-                jobs,
-                shared.live.step,
-                self._let_go,
-                lambda job_id, picture: saver.take(by_id[job_id], picture),
-            )
+            work = run.work(shared.catalog, self.engine)
+            if work:
+                self.engine.run(work, shared.inputs, run)
+            run.fail_open(JobError(code=GenerationFailed.code, message="The engine gave no answer for this job."))
         except EngineCrashed as error:
             # Ended by our own stopping: that is no crash of the job's making.
             crashed = not shared.stopping.letting_go.is_set()
             logger.warning("The engine ended under %d job(s): %s", len(jobs), error.message)
-            self._put_back(jobs, crashed=crashed, reason=error.code)
+            run.put_back(crashed=crashed, reason=error.code)
         except ShuttingDown as error:
-            self._put_back(jobs, crashed=False, reason=error.code)
+            run.put_back(crashed=False, reason=error.code)
         except (EngineUnavailable, CatalogUnreadable) as error:
             logger.warning("The job waits: %s", error.message)
             self.hold.set(error)
-            self._put_back(jobs, crashed=False, reason=error.code)
+            run.put_back(crashed=False, reason=error.code)
         except AtelierError as error:
-            self._fail(jobs, job_error(error))
+            run.fail_open(JobError.of(error))
         except Exception as error:
             logger.exception("The engine failed")
-            self._fail(jobs, JobError(code=GenerationFailed.code, message=str(error) or type(error).__name__))
-        else:
-            outcomes = {outcome.job_id: outcome for outcome in made}
-            for job in jobs:
-                if self._take(job, outcomes.get(job.id), saver):
-                    finished.add(job.id)
+            run.fail_open(JobError(code=GenerationFailed.code, message=str(error) or type(error).__name__))
         finally:
-            for job in jobs:
-                if job.id not in finished:
-                    saver.drop(job)
             self.running = ()
 
-    def _take(self, job: Job, outcome: Outcome | None, saver: Saver) -> bool:
-        """True if the saver finishes the job; else it is settled."""
-        if outcome is None:
-            self._fail([job], JobError(code=GenerationFailed.code, message="The engine gave no answer for this job."))
-        elif outcome.cancelled and self._shared.stopping.letting_go.is_set():
-            self._put_back([job], crashed=False, reason="stopping")
-        elif outcome.cancelled:
-            self._settle(job, partial(self._shared.table.finish_cancelled, job))
-        elif outcome.error is not None:
-            self._fail([job], outcome.error)
-        elif outcome.count != job.request.num_images:
-            counts = f"{outcome.count} of {job.request.num_images}"
-            self._fail([job], JobError(code=GenerationFailed.code, message=f"The engine made {counts} images."))
-        else:
-            saver.finish(job, outcome)
-            return True
-        return False
-
-    def _let_go(self, job_id: str) -> bool:
-        return self._shared.stopping.letting_go.is_set() or self._shared.held.is_cancelled(job_id)
-
-    def _put_back(self, jobs: Sequence[Job], *, crashed: bool, reason: str) -> None:
-        table = self._shared.table
-        for job in jobs:
-            self._settle(job, partial(table.requeue, job, crashed=crashed, reason=reason))
-
-    def _fail(self, jobs: Sequence[Job], error: JobError) -> None:
-        for job in jobs:
-            self._settle(job, partial(self._shared.table.fail, job, error))
-
-    def _settle(self, job: Job, action: Callable[[], object]) -> None:
-        insist(action, self.hold, self._shared.stopping)
-        self._shared.held.drop(job)
+    def _capacity(self, request: GenerationRequest, entry: ModelEntry | None) -> int:
+        """See `Capacity`. What this engine cannot do is left to one here that can, if there is one."""
+        if entry is None:
+            return 1
+        if self.engine.can_run(entry, Task.TEXT):
+            return self.engine.capacity(entry, request)
+        return 0 if any(other.can_run(entry, Task.TEXT) for other in self._shared.engines) else 1

@@ -36,7 +36,7 @@ def follow(parts: Parts, job_id: str, *, after: int = 0, deadline: float | None 
     after = min(after, known[-1].seq if known else 0)
     if known and known[-1].kind in FINISHED and known[-1].seq == after:
         return
-    version, step, preview = 0, 0, 0
+    version, preview = 0, 0
     look = True
     while True:
         # The version is taken before the rows are read, so that what happens in between is not slept through.
@@ -48,15 +48,15 @@ def follow(parts: Parts, job_id: str, *, after: int = 0, deadline: float | None 
                 return
         if newest is not None and newest.version > version and newest.seq is None:
             yield _live_event(parts, job_id, newest, preview)
-            preview, step = newest.data.get("preview", 0), newest.data.get("step", 0)
+            preview = newest.data.get("preview", 0)
         version = newest.version if newest is not None else version
         if parts.lifecycle.stopped.is_set() or (deadline is not None and time.monotonic() >= deadline):
             return
         following = parts.live.wait(job_id, version, _patience(deadline))
         if following is None:
             yield None
-        # Only the newest event is kept in memory: anything but the next step may hide a change of state before it.
-        look = following is None or following.kind != "step" or following.data.get("step", 0) <= step
+        # Only the newest event is kept in memory: a step may hide a row that was told before it.
+        look = following is None or following.rows > after
 
 
 def _patience(deadline: float | None) -> float:

@@ -41,9 +41,10 @@ def submit(
     _refuse_large(request.extra)
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-    resolved = parts.catalog.resolve(request)
+    resolved, entry = parts.catalog.resolve_with_entry(request)
     job, created = parts.jobs.submit(
         resolved,
+        entry=entry,
         origin=origin,
         caller=callers.current().name,
         idempotency_key=idempotency_key,

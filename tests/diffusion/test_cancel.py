@@ -1,7 +1,7 @@
 """Cancelling: within one step, nothing decoded, the neighbours and the next call undisturbed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -9,9 +9,24 @@ from diffusers import AutoencoderKL
 
 from app.core.errors import GenerationCancelled
 from app.diffusion.generate import generate, generate_batch
+from app.diffusion.made import PassWatch
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.rows import Row, RunWatch, run_rows
 from tests.diffusion.conftest import Ask
+
+
+class Noted(PassWatch):
+    """Notes the steps in `heard`; `stop` says which requests are cancelled."""
+
+    def __init__(self, stop: Callable[[int, list[tuple[int, int]]], bool]) -> None:
+        self.heard: list[tuple[int, int]] = []
+        self._stop = stop
+
+    def step(self, index: int, step: int, of: int, preview: bytes | None) -> None:
+        self.heard.append((index, step))
+
+    def cancelled(self, index: int) -> bool:
+        return self._stop(index, self.heard)
 
 
 @contextmanager
@@ -72,7 +87,7 @@ def test_a_request_that_is_cancelled_before_its_turn_costs_nothing(
     loaded: LoadedModel, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with counted_decodes(loaded.pipe.vae, monkeypatch) as decodes:
-        first, second = generate_batch(loaded, [ask(), ask(seed=8)], cancelled=lambda index: index == 1)
+        first, second = generate_batch(loaded, [ask(), ask(seed=8)], Noted(lambda index, _: index == 1))
     assert len(first.pictures) == 1
     assert isinstance(second.error, GenerationCancelled)
     assert decodes == [1]
@@ -80,28 +95,17 @@ def test_a_request_that_is_cancelled_before_its_turn_costs_nothing(
 
 def test_in_one_pass_a_cancelled_row_is_dropped_and_its_neighbour_goes_on(loaded: LoadedModel, ask: Ask) -> None:
     rows = [Row(0, 0, 7, ask()), Row(1, 0, 8, ask(seed=8))]
-    heard: list[tuple[int, int]] = []
-    watch = RunWatch(
-        rows,
-        {0: (0, 1), 1: (0, 1)},
-        on_step=lambda index, step, of, preview: heard.append((index, step)),
-        cancelled=lambda index: index == 0 and len(heard) >= 2,
-        wants_preview=None,
-    )
+    noted = Noted(lambda index, heard: index == 0 and len(heard) >= 2)
+    watch = RunWatch(rows, {0: (0, 1), 1: (0, 1)}, noted)
     made = run_rows(loaded, rows, watch)
     assert list(made) == [rows[1]]
     assert watch.dropped == {0}
-    assert heard == [(0, 1), (1, 1), (1, 2)]
+    assert noted.heard == [(0, 1), (1, 1), (1, 2)]
 
 
-def test_half_of_a_job_is_no_job_when_it_is_cancelled_between_two_images(loaded: LoadedModel, ask: Ask) -> None:
-    heard: list[int] = []
-    [made] = generate_batch(
-        loaded,
-        [ask(num_images=3)],
-        on_step=lambda index, step, of, preview: heard.append(step),
-        cancelled=lambda index: len(heard) >= 2,
-    )
-    assert made.pictures == ()
+def test_a_job_that_is_cancelled_between_two_images_has_handed_over_the_first(loaded: LoadedModel, ask: Ask) -> None:
+    noted = Noted(lambda _, heard: len(heard) >= 2)
+    [made] = generate_batch(loaded, [ask(num_images=3)], noted)
+    assert [picture.index for picture in made.pictures] == [0]
     assert isinstance(made.error, GenerationCancelled)
-    assert heard == [1, 2]
+    assert noted.heard == [(0, 1), (0, 2)]

@@ -12,6 +12,7 @@ from app.core.errors import ModelRefused, OutOfMemory
 from app.core.settings import MachineSize, Tier
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate, generate_batch
+from app.diffusion.made import PassWatch
 from app.diffusion.pipelines import LoadedModel
 from app.tiers.choose import Room
 from tests.diffusion.conftest import Ask
@@ -123,9 +124,12 @@ def test_what_runs_out_of_memory_in_a_batch_is_made_half_as_many_at_a_time(
 
     first.pipe.unet.forward = tight
     steps: list[tuple[int, int, int]] = []
-    [made] = generate_batch(
-        first, [ask(num_images=4)], cache=cache, on_step=lambda i, step, of, _: steps.append((i, step, of))
-    )
+
+    class Steps(PassWatch):
+        def step(self, index: int, step: int, of: int, preview: bytes | None) -> None:
+            steps.append((index, step, of))
+
+    [made] = generate_batch(first, [ask(num_images=4)], Steps(), cache=cache)
     assert made.error is None
     assert [picture.how["batch_size"] for picture in made.pictures] == [2] * 4
     said = "out of memory with resident, 4 at a time; made again with released, 2 at a time"

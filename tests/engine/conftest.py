@@ -1,15 +1,15 @@
 """A LocalEngine with the fast test maker, on a models folder that lists one model."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from app.catalog import Catalog
-from app.core.schema import GenerationRequest, Job, JobState
+from app.catalog import Catalog, ModelEntry
+from app.core.schema import GenerationRequest
 from app.core.settings import Settings
+from app.engine.base import Work
 from app.engine.local import LocalEngine
 
 CATALOG = """
@@ -52,10 +52,10 @@ def engine(make_engine: MakeEngine) -> LocalEngine:
     return make_engine()
 
 
-def a_job(prompt: str = "a red apple", **values: object) -> Job:
-    """A running job whose request is resolved."""
+def a_job(prompt: str = "a red apple", *, entry: ModelEntry | None = None, **values: object) -> Work:
+    """The first attempt at a job whose request is resolved; its model is the folder of that name if none is given."""
     fields = {
-        "model": "one",
+        "model": entry.key if entry else "one",
         "num_inference_steps": 4,
         "guidance_scale": 1.0,
         "width": 64,
@@ -63,19 +63,8 @@ def a_job(prompt: str = "a red apple", **values: object) -> Job:
         "seed": 7,
         "scheduler": "default",
     } | values
-    return Job(
-        id=str(uuid4()),
-        state=JobState.RUNNING,
-        origin="api",
-        request=GenerationRequest(prompt=prompt, **fields),
-        created_at=datetime.now(UTC),
-    )
-
-
-def ignore(_event: object) -> None:
-    """For runs whose events do not matter."""
-
-
-def nobody(_job_id: str) -> bool:
-    """For runs that nobody cancels."""
-    return False
+    request = GenerationRequest(prompt=prompt, **fields)
+    model = str(request.model)
+    entry = entry or ModelEntry(key=model, title=model, path=model)
+    images = tuple(range(request.num_images))
+    return Work(job_id=str(uuid4()), attempt=1, request=request, entry=entry, images=images)

@@ -127,7 +127,7 @@ class HostileMaker:
 
     name = "hostile"
 
-    def make(self, work: Any, entry: Any, folder: Path, report: Any) -> list[Outcome]:
+    def make(self, work: Any, folder: Path, report: Any) -> None:
         scratch = Path(os.environ["HOME"])
         there = json.loads(work[0].request.prompt)
         came_through, refused = [], {}
@@ -150,7 +150,8 @@ class HostileMaker:
         picture = Picture(
             0, request.seed, request.width, request.height, bytes(request.width * request.height * 3), how
         )
-        return [Outcome(work[0].job_id, (picture,))]
+        report.picture(work[0].job_id, picture)
+        report.ended(work[0].job_id, Outcome())
 
     def load(self, entry: Any, folder: Path, report: Any) -> None: ...
 

@@ -10,7 +10,8 @@ from app.catalog import Catalog
 from app.core.settings import Settings
 from app.engine.local import LocalEngine
 from tests.diffusion.test_quantized import write_gguf
-from tests.engine.conftest import a_job, ignore, nobody
+from tests.engine.conftest import a_job
+from tests.engine.watching import ignore, made_by, nobody
 from tests.families import FAMILIES, build, save
 from tests.loras import save_lora
 from tests.pipelines import catalog_toml, make_tiny_sd
@@ -73,9 +74,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Lo
 
 
 def test_every_kind_of_model_draws_in_the_confined_process(engine: LocalEngine) -> None:
-    jobs = [a_job(model=name, num_inference_steps=2) for name in (*FAMILIES, "one", "gguf", "hub")]
+    jobs = [a_job(entry=engine._catalog.get(name), num_inference_steps=2) for name in (*FAMILIES, "one", "gguf", "hub")]
     jobs.append(a_job("a red apple <lora:ink:0.8>", model="tiny"))
-    outcomes = [engine.run([job], ignore, nobody)[0] for job in jobs]
+    outcomes = [made_by(engine, [job], ignore, nobody)[0] for job in jobs]
     assert [(job.request.model, outcome.error) for job, outcome in zip(jobs, outcomes, strict=True)] == [
         (job.request.model, None) for job in jobs
     ]

@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from app.core.errors import EngineCrashed, EngineHung, EngineUnavailable
-from app.core.schema import Job
-from app.engine.base import EngineEvent, Outcome
+from app.engine.base import EngineEvent, Work
 from app.engine.local import LocalEngine
-from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
+from tests.engine.conftest import MakeEngine, a_job
+from tests.engine.watching import Result, ignore, made_by, nobody
 
 IDLE_START_S = 0.4  # what a child of the test engine takes on an idle machine of two cores
 
@@ -31,7 +31,7 @@ time.sleep({seconds})
 
 def works(engine: LocalEngine) -> bool:
     """True if a plain job gets its picture."""
-    return len(engine.run([a_job()], ignore, nobody)[0].pictures) == 1
+    return len(made_by(engine, [a_job()], ignore, nobody)[0].pictures) == 1
 
 
 def at_step(number: int, action: Callable[[], None]) -> Callable[[EngineEvent], None]:
@@ -51,7 +51,7 @@ def test_a_killed_child_costs_its_run_and_the_next_one_works(engine: LocalEngine
     engine.start()
     pid = engine.status().pid
     with pytest.raises(EngineCrashed, match="signal 9"):
-        engine.run([a_job("!slow")], at_step(2, lambda: os.kill(pid, signal.SIGKILL)), nobody)
+        made_by(engine, [a_job("!slow")], at_step(2, lambda: os.kill(pid, signal.SIGKILL)), nobody)
     assert engine.status().alive is False
     assert works(engine)
     assert engine.status().restarts == 1
@@ -65,7 +65,7 @@ def test_a_signal_to_the_whole_group_leaves_the_child_to_its_parent(
     engine.start()
     pid = engine.status().pid
     sent = at_step(2, lambda: os.kill(pid, number))
-    [outcome] = engine.run([a_job("!slow", num_inference_steps=10)], sent, nobody)
+    [outcome] = made_by(engine, [a_job("!slow", num_inference_steps=10)], sent, nobody)
     assert len(outcome.pictures) == 1
     assert works(engine)
     assert engine.status().pid == pid
@@ -88,7 +88,7 @@ def test_a_killed_child_is_replaced_within_two_seconds_of_an_idle_machine(make_e
         killed.append(time.monotonic())
 
     with pytest.raises(EngineCrashed):
-        engine.run([a_job("!slow")], at_step(2, kill), nobody)
+        made_by(engine, [a_job("!slow")], at_step(2, kill), nobody)
     assert works(engine)
     assert time.monotonic() - killed[0] < 2 * max(1.0, max(starts) / IDLE_START_S)
 
@@ -106,14 +106,14 @@ def test_a_child_killed_between_two_runs_is_not_noticed_by_the_next(engine: Loca
 def test_a_poison_job_crashes_each_time_and_harms_nobody_else(engine: LocalEngine) -> None:
     for _ in range(3):
         with pytest.raises(EngineCrashed):
-            engine.run([a_job("apple !crash")], ignore, nobody)
+            made_by(engine, [a_job("apple !crash")], ignore, nobody)
     assert works(engine)
 
 
 def test_a_child_that_falls_silent_is_replaced(make_engine: MakeEngine) -> None:
     engine = make_engine(denoise_timeout_s=2)
     with pytest.raises(EngineHung, match="said nothing for 2 s"):
-        engine.run([a_job("!hang")], ignore, nobody)
+        made_by(engine, [a_job("!hang")], ignore, nobody)
     assert works(engine)
 
 
@@ -122,7 +122,7 @@ def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: Mak
     engine.start()
     os.kill(engine.status().pid, signal.SIGSTOP)
     with pytest.raises(EngineHung, match="said nothing for 1 s"):
-        engine.run([a_job()], ignore, nobody)
+        made_by(engine, [a_job()], ignore, nobody)
     assert "said nothing for 1 s" in engine.status().last_end
     assert works(engine)
     assert engine.status().restarts == 1
@@ -157,7 +157,7 @@ def test_a_child_that_freezes_while_it_loads_is_replaced_long_before_loading_may
             os.kill(engine.status().pid, signal.SIGSTOP)
 
     with pytest.raises(EngineHung, match="said nothing for 3 s"):
-        engine.run([a_job("!load")], freeze, nobody)
+        made_by(engine, [a_job("!load")], freeze, nobody)
     assert works(engine)
 
 
@@ -167,13 +167,15 @@ from pathlib import Path
 from app.catalog import Catalog
 from app.core.settings import Settings
 from app.engine.local import LocalEngine
-from tests.engine.conftest import a_job, nobody
+from tests.engine.conftest import a_job
+from tests.engine.watching import Result, made_by, nobody
 folder = Path(sys.argv[1])
 settings = Settings(engine="test", models_folder=folder, data_folder=folder, denoise_timeout_s=1.0)
 engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
 engine.start()
 print(engine.status().pid, flush=True)
-[outcome] = engine.run([a_job("!slow", num_inference_steps=60)], lambda event: print(event.step, flush=True), nobody)
+job = a_job("!slow", num_inference_steps=60)
+[outcome] = made_by(engine, [job], lambda event: print(event.step, flush=True))
 print(len(outcome.pictures), "picture", engine.status().restarts, "restarts", flush=True)
 engine.close()
 """
@@ -201,17 +203,18 @@ def test_a_hang_between_loading_and_the_first_step_is_found_as_soon_as_one_betwe
 ) -> None:
     engine = make_engine(denoise_timeout_s=2, load_timeout_s=600)
     with pytest.raises(EngineHung, match="said nothing for 2 s"):
-        engine.run([a_job("!stuck")], ignore, nobody)
+        made_by(engine, [a_job("!stuck")], ignore, nobody)
     assert works(engine)
 
 
-def run_and_cancel(engine: LocalEngine, jobs: list[Job], cancel: Job, step: int = 2) -> tuple[list[Outcome], float]:
+def run_and_cancel(engine: LocalEngine, jobs: list[Work], cancel: Work, step: int = 2) -> tuple[list[Result], float]:
     """Cancel one job when `step` events of kind step have come. Gives the outcomes and the seconds since then."""
     asked: list[float] = []
-    outcomes = engine.run(
+    outcomes = made_by(
+        engine,
         jobs,
         at_step(step, lambda: asked.append(time.monotonic())),
-        lambda job_id: bool(asked) and job_id == cancel.id,
+        lambda job_id: bool(asked) and job_id == cancel.job_id,
     )
     return outcomes, time.monotonic() - asked[0]
 
@@ -232,13 +235,13 @@ def test_a_cancel_leaves_the_neighbour_untouched(engine: LocalEngine) -> None:
     [gone, stays], _ = run_and_cancel(engine, [first, second], first, step=4)
     assert gone.cancelled
     assert not stays.cancelled
-    [alone] = engine.run([second], ignore, nobody)
+    [alone] = made_by(engine, [second], ignore, nobody)
     assert stays.pictures[0].rgb == alone.pictures[0].rgb
 
 
 def test_a_job_cancelled_before_its_run_begins_makes_nothing(engine: LocalEngine) -> None:
     job = a_job("!slow", num_inference_steps=100)
-    [outcome] = engine.run([job], ignore, lambda job_id: job_id == job.id)
+    [outcome] = made_by(engine, [job], ignore, lambda job_id: job_id == job.job_id)
     assert outcome.cancelled
 
 
@@ -277,7 +280,7 @@ def test_garbage_on_the_socket_ends_the_child_and_not_the_service(make_engine: M
     engine = make_engine(command=[sys.executable, "-c", script], load_timeout_s=1)
     started = time.monotonic()
     with pytest.raises(EngineCrashed):
-        engine.run([a_job()], ignore, nobody)
+        made_by(engine, [a_job()], ignore, nobody)
     assert time.monotonic() - started < 4
 
 
@@ -286,28 +289,28 @@ def test_a_frame_of_another_job_ends_the_run(make_engine: MakeEngine) -> None:
     sent = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
     engine = make_engine(command=[sys.executable, "-c", GARBAGE.format(bytes=sent, seconds=5)])
     with pytest.raises(EngineCrashed, match="not running"):
-        engine.run([a_job()], ignore, nobody)
+        made_by(engine, [a_job()], ignore, nobody)
 
 
 OUT_OF_ORDER = """
 import sys
-from dataclasses import replace
+from app.engine.base import Outcome
 from app.engine.testing import FastMaker, serve
 class Confused(FastMaker):
-    def make(self, *arguments):
-        outcomes = super().make(*arguments)
-        return [replace(outcome, pictures=({pictures})) for outcome in outcomes]
+    def make(self, work, folder, report):
+        first, second = (self._picture(work[0], image, 1, 0.1) for image in (0, 1))
+        for picture in ({pictures}):
+            report.picture(work[0].job_id, picture)
+        report.ended(work[0].job_id, Outcome())
 serve(Confused, sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize(
-    "pictures", ["outcome.pictures[::-1]", "outcome.pictures[:1] * 2", "outcome.pictures * 2", "outcome.pictures[:1]"]
-)
+@pytest.mark.parametrize("pictures", ["second, first", "first, first", "first, second, first", "first,"])
 def test_pictures_that_come_twice_too_few_or_out_of_order_end_the_run(make_engine: MakeEngine, pictures: str) -> None:
     engine = make_engine(command=[sys.executable, "-c", OUT_OF_ORDER.format(pictures=pictures)])
     with pytest.raises(EngineCrashed, match="pictures of"):
-        engine.run([a_job(num_images=2)], ignore, nobody)
+        made_by(engine, [a_job(num_images=2)], ignore, nobody)
 
 
 def test_close_ends_a_run_of_another_thread(engine: LocalEngine) -> None:
@@ -315,7 +318,7 @@ def test_close_ends_a_run_of_another_thread(engine: LocalEngine) -> None:
     closer = threading.Timer(0.3, engine.close)
     closer.start()
     with pytest.raises(EngineUnavailable, match="closed"):
-        engine.run([a_job("!slow", num_inference_steps=1000)], ignore, nobody)
+        made_by(engine, [a_job("!slow", num_inference_steps=1000)], ignore, nobody)
     closer.join()
     assert engine.status().alive is False
 
@@ -347,7 +350,7 @@ def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
 def test_twenty_restarts_leave_no_files_threads_or_processes(engine: LocalEngine) -> None:
     def restart() -> None:
         with pytest.raises(EngineCrashed):
-            engine.run([a_job("!crash", num_inference_steps=1)], ignore, nobody)
+            made_by(engine, [a_job("!crash", num_inference_steps=1)], ignore, nobody)
 
     this = psutil.Process()
     restart()
@@ -365,8 +368,11 @@ def test_a_cancel_at_any_moment_hits_its_own_job_only(engine: LocalEngine) -> No
     for _ in range(40):
         first, second = a_job("one", num_inference_steps=15), a_job("two", num_inference_steps=15)
         due = time.monotonic() + dice.uniform(0, 0.1)
-        gone, stays = engine.run(
-            [first, second], ignore, lambda job_id, due=due, mine=first.id: job_id == mine and time.monotonic() > due
+        gone, stays = made_by(
+            engine,
+            [first, second],
+            ignore,
+            lambda job_id, due=due, mine=first.job_id: job_id == mine and time.monotonic() > due,
         )
         assert len(gone.pictures) == (0 if gone.cancelled else 1)
         assert len(stays.pictures) == 1

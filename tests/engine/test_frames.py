@@ -87,10 +87,3 @@ def test_a_send_to_an_end_that_does_not_read_gives_up() -> None:
     with theirs, pytest.raises(OSError):
         channel.send("x", bytes(10**7))
     channel.close()
-
-
-@pytest.mark.parametrize("name", ["missing", "text", "true"])
-def test_a_number_must_be_a_number(pair: Pair, name: str) -> None:
-    pair[0].send("x", text="1", true=True)
-    with pytest.raises(FrameError, match=name):
-        pair[1].receive().integer(name)

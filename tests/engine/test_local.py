@@ -11,13 +11,14 @@ from app.core.errors import EngineUnavailable
 from app.engine.base import EngineEvent, ModelEvent
 from app.engine.local import LocalEngine
 from app.engine.reach import child_environment
-from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
+from tests.engine.conftest import MakeEngine, a_job
+from tests.engine.watching import ignore, made_by, nobody
 
 
 def test_a_job_gives_its_pictures_with_their_own_seeds(engine: LocalEngine) -> None:
     job = a_job(num_images=3, seed=40)
-    [outcome] = engine.run([job], ignore, nobody)
-    assert outcome.job_id == job.id
+    [outcome] = made_by(engine, [job], ignore, nobody)
+    assert outcome.job_id == job.job_id
     assert outcome.error is None
     assert [(picture.index, picture.seed) for picture in outcome.pictures] == [(0, 40), (1, 41), (2, 42)]
     assert {len(picture.rgb) for picture in outcome.pictures} == {64 * 64 * 3}
@@ -26,31 +27,31 @@ def test_a_job_gives_its_pictures_with_their_own_seeds(engine: LocalEngine) -> N
 
 
 def test_picture_i_of_a_job_equals_the_single_picture_of_seed_plus_i(engine: LocalEngine) -> None:
-    [many] = engine.run([a_job(num_images=3, seed=40)], ignore, nobody)
-    [single] = engine.run([a_job(seed=42)], ignore, nobody)
+    [many] = made_by(engine, [a_job(num_images=3, seed=40)], ignore, nobody)
+    [single] = made_by(engine, [a_job(seed=42)], ignore, nobody)
     assert many.pictures[2].rgb == single.pictures[0].rgb
     assert many.pictures[1].rgb != single.pictures[0].rgb
 
 
 def test_the_outcomes_of_a_batch_come_in_the_order_of_its_jobs(engine: LocalEngine) -> None:
     jobs = [a_job(f"picture {number}") for number in range(5)]
-    outcomes = engine.run(jobs, ignore, nobody)
-    assert [outcome.job_id for outcome in outcomes] == [job.id for job in jobs]
+    outcomes = made_by(engine, jobs, ignore, nobody)
+    assert [outcome.job_id for outcome in outcomes] == [job.job_id for job in jobs]
     assert len({outcome.pictures[0].rgb for outcome in outcomes}) == 5
 
 
 def test_a_run_tells_of_its_loading_and_of_every_step(engine: LocalEngine) -> None:
     job, events = a_job(), list[EngineEvent]()
-    engine.run([job], events.append, nobody)
-    assert {event.job_id for event in events} == {job.id}
+    made_by(engine, [job], events.append, nobody)
+    assert {event.job_id for event in events} == {job.job_id}
     assert [event.kind for event in events[:3]] == ["loading"] * 3
     assert [(event.step, event.of) for event in events if event.kind == "step"] == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_previews_are_small_pictures_and_no_more_than_asked_for(make_engine: MakeEngine) -> None:
     few, none = list[EngineEvent](), list[EngineEvent]()
-    make_engine(previews_per_s=10).run([a_job(num_inference_steps=100)], few.append, nobody)
-    make_engine(previews_per_s=0).run([a_job(num_inference_steps=100)], none.append, nobody)
+    made_by(make_engine(previews_per_s=10), [a_job(num_inference_steps=100)], few.append)
+    made_by(make_engine(previews_per_s=0), [a_job(num_inference_steps=100)], none.append)
     previews = [event.preview for event in few if event.preview]
     assert 3 <= len(previews) <= 12
     assert all(preview.startswith(b"\xff\xd8") and len(preview) <= 2**16 for preview in previews)
@@ -61,19 +62,12 @@ def test_previews_are_small_pictures_and_no_more_than_asked_for(make_engine: Mak
 def test_an_error_of_one_job_spares_its_neighbour_and_the_child(engine: LocalEngine, word: str, code: str) -> None:
     engine.start()
     pid = engine.status().pid
-    bad, good = engine.run([a_job(f"apple {word}"), a_job()], ignore, nobody)
+    bad, good = made_by(engine, [a_job(f"apple {word}"), a_job()], ignore, nobody)
     assert bad.error is not None
     assert bad.error.code == code
     assert bad.pictures == ()
     assert len(good.pictures) == 1
     assert engine.status().pid == pid
-
-
-def test_a_job_whose_model_is_gone_fails_and_says_which_there_are(engine: LocalEngine) -> None:
-    [outcome] = engine.run([a_job(model="three")], ignore, nobody)
-    assert outcome.error is not None
-    assert outcome.error.code == "unknown_model"
-    assert "one, two" in outcome.error.message
 
 
 def test_models_are_loaded_shown_and_freed(engine: LocalEngine) -> None:
@@ -96,7 +90,7 @@ def test_nothing_is_started_before_it_is_needed(engine: LocalEngine) -> None:
 
 
 def test_the_status_knows_the_process_and_its_memory(engine: LocalEngine) -> None:
-    engine.run([a_job()], ignore, nobody)
+    made_by(engine, [a_job()], ignore, nobody)
     status = engine.status()
     assert status.alive
     assert not status.busy
@@ -106,20 +100,20 @@ def test_the_status_knows_the_process_and_its_memory(engine: LocalEngine) -> Non
 
 
 def test_a_picture_of_forty_megabytes_comes_through(engine: LocalEngine) -> None:
-    [outcome] = engine.run([a_job(width=4096, height=3328, num_inference_steps=1)], ignore, nobody)
+    [outcome] = made_by(engine, [a_job(width=4096, height=3328, num_inference_steps=1)], ignore, nobody)
     assert len(outcome.pictures[0].rgb) == 4096 * 3328 * 3 > 40_000_000
 
 
 def test_a_long_prompt_and_a_large_extra_do_no_harm(engine: LocalEngine) -> None:
     job = a_job("蘋" * 20_000, extra={"blob": "x" * 10**7})
-    [outcome] = engine.run([job], ignore, nobody)
+    [outcome] = made_by(engine, [job], ignore, nobody)
     assert len(outcome.pictures) == 1
 
 
 def test_a_child_that_cannot_start_says_why(make_engine: MakeEngine) -> None:
     engine = make_engine(command=[sys.executable, "-c", "raise SystemExit('no driver found')"])
     with pytest.raises(EngineUnavailable) as caught:
-        engine.run([a_job()], ignore, nobody)
+        made_by(engine, [a_job()], ignore, nobody)
     assert caught.value.hint == "no driver found"
     assert engine.status().restarts == 2
 
@@ -131,7 +125,7 @@ def test_a_closed_engine_makes_nothing(engine: LocalEngine) -> None:
     engine.close()
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(EngineUnavailable, match="closed"):
-        engine.run([a_job()], ignore, nobody)
+        made_by(engine, [a_job()], ignore, nobody)
 
 
 def test_an_exception_of_the_listener_comes_through_and_the_next_run_is_clean(engine: LocalEngine) -> None:
@@ -139,9 +133,9 @@ def test_an_exception_of_the_listener_comes_through_and_the_next_run_is_clean(en
         raise LookupError("the caller's own fault")
 
     with pytest.raises(LookupError):
-        engine.run([a_job()], refuse, nobody)
+        made_by(engine, [a_job()], refuse, nobody)
     job = a_job()
-    assert engine.run([job], ignore, nobody)[0].job_id == job.id
+    assert made_by(engine, [job], ignore, nobody)[0].job_id == job.job_id
 
 
 def test_the_child_of_the_test_engine_never_sees_torch() -> None:

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from app.catalog import Catalog
-from app.core.schema import Job
 from app.core.settings import Settings
-from app.engine.base import Outcome
+from app.engine.base import Work
 from app.engine.local import LocalEngine
-from tests.engine.conftest import a_job, ignore, nobody
+from tests.engine.conftest import a_job
+from tests.engine.watching import Result, ignore, made_by, nobody
 from tests.pipelines import catalog_toml, make_tiny_sd
 
 MIB = 2**20
@@ -36,13 +36,13 @@ class Short:
         """So many calls fail from now on."""
         self.file.write_text(json.dumps({"error": error, **counts}))
 
-    def run(self, **values: object) -> Outcome:
+    def run(self, **values: object) -> Result:
         """One job's outcome."""
-        [outcome] = self.engine.run([self.job(**values)], ignore, nobody)
+        [outcome] = made_by(self.engine, [self.job(**values)], ignore, nobody)
         return outcome
 
-    def job(self, **values: object) -> Job:
-        return a_job(model="tiny", **values)
+    def job(self, **values: object) -> Work:
+        return a_job(entry=self.engine._catalog.get("tiny"), **values)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_job_that_runs_out_of_memory_twice_fails_with_what_would_help_and_the_
 def test_only_the_pictures_that_ran_out_are_made_again(fresh: Short) -> None:
     usual = [fresh.run(seed=seed).pictures[0].rgb for seed in (1, 2)]
     fresh.tell(denoise=1)
-    first, second = fresh.engine.run([fresh.job(seed=1), fresh.job(seed=2)], ignore, nobody)
+    first, second = made_by(fresh.engine, [fresh.job(seed=1), fresh.job(seed=2)], ignore, nobody)
     assert [outcome.pictures[0].rgb for outcome in (first, second)] == usual
     assert "retried" in first.pictures[0].how
     assert "retried" not in second.pictures[0].how

@@ -12,7 +12,8 @@ from app.core.errors import ModelNotInstalled, ModelRefused
 from app.core.settings import Settings
 from app.engine.base import EngineEvent
 from app.engine.local import LocalEngine
-from tests.engine.conftest import a_job, ignore, nobody
+from tests.engine.conftest import a_job
+from tests.engine.watching import ignore, made_by, nobody
 from tests.pipelines import catalog_toml, make_tiny_sd
 
 pytestmark = pytest.mark.model
@@ -39,28 +40,28 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
 def test_a_real_pipeline_makes_the_same_pixels_alone_in_a_batch_and_after_a_restart(real: LocalEngine) -> None:
     events = list[EngineEvent]()
     jobs = [a_job(f"apple {number}", model="tiny", num_images=2, seed=number) for number in range(2)]
-    outcomes = real.run(jobs, events.append, nobody)
+    outcomes = made_by(real, jobs, events.append, nobody)
     assert [len(outcome.pictures) for outcome in outcomes] == [2, 2]
     assert outcomes[0].pictures[0].how["model"] == "tiny"
     assert {event.kind for event in events} == {"loading", "step"}
     assert any(event.preview for event in events)
     assert real.status().loaded_models == ("tiny",)
-    [alone] = real.run([a_job("apple 1", model="tiny", seed=2)], ignore, nobody)
+    [alone] = made_by(real, [a_job("apple 1", model="tiny", seed=2)], ignore, nobody)
     assert alone.pictures[0].rgb == outcomes[1].pictures[1].rgb
     os.kill(real.status().pid or 0, signal.SIGKILL)
     while real.status().alive:
         time.sleep(0.01)
-    [again] = real.run([jobs[0]], ignore, nobody)
+    [again] = made_by(real, [jobs[0]], ignore, nobody)
     assert [picture.rgb for picture in again.pictures] == [picture.rgb for picture in outcomes[0].pictures]
 
 
 def test_a_real_run_is_cancelled_within_a_step_and_the_next_one_works(real: LocalEngine) -> None:
     steps = list[EngineEvent]()
     job = a_job(model="tiny", num_inference_steps=500)
-    [outcome] = real.run([job], steps.append, lambda _job: len(steps) > 3)
+    [outcome] = made_by(real, [job], steps.append, lambda _job: len(steps) > 3)
     assert outcome.cancelled
     assert len(steps) < 100
-    [after] = real.run([a_job(model="tiny")], ignore, nobody)
+    [after] = made_by(real, [a_job(model="tiny")], ignore, nobody)
     assert len(after.pictures) == 1
 
 
@@ -71,7 +72,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_the_child_stays(real: LocalE
         real.load("absent", ignore)
     with pytest.raises(ModelRefused):
         real.load("broken", ignore)
-    [outcome] = real.run([a_job(model="absent")], ignore, nobody)
+    [outcome] = made_by(real, [a_job(entry=real._catalog.get("absent"))], ignore, nobody)
     assert outcome.error is not None
     assert outcome.error.code == "model_not_installed"
     assert real.status().pid == pid

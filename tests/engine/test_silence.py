@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.engine import watched_clock
+from app.engine import messages, watched_clock
 from app.engine.run import FROZEN_LEAST_S, Silence
 
 
@@ -45,7 +45,7 @@ def wait(clock: Clock, silence: Silence) -> Callable[..., bool]:
         for _ in range(round(seconds * 2)):
             clock.at += 0.5
             if status:
-                silence.heard("status")
+                silence.heard(messages.Status)
             if silence.too_long_s is not None:
                 return True
         return False
@@ -59,48 +59,48 @@ def test_a_call_must_be_taken_within_the_denoising_limit(wait: Callable[..., boo
 
 
 def test_loading_may_be_silent_for_long_while_the_process_runs(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("taken")
+    silence.heard(messages.Taken)
     assert not wait(890, status=True)
     assert wait(20, status=True)
 
 
 def test_a_process_that_tells_not_even_its_status_is_frozen(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("taken")
+    silence.heard(messages.Taken)
     assert not wait(4 * 30 - 1)
     assert wait(2)
     assert silence.too_long_s == 4 * 30 > FROZEN_LEAST_S
 
 
 def test_a_status_is_no_progress_while_denoising(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("taken")
-    silence.heard("alive")
+    silence.heard(messages.Taken)
+    silence.heard(messages.Alive)
     assert not wait(29, status=True)
     assert wait(2, status=True)
 
 
 def test_steps_that_all_take_long_are_no_hang(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("taken")
-    silence.heard("step")
+    silence.heard(messages.Taken)
+    silence.heard(messages.StepDone)
     assert not wait(25)
-    silence.heard("step")
+    silence.heard(messages.StepDone)
     assert not wait(115)  # ten steps of 25 s may be silent, but a frozen process is found before
-    silence.heard("step")
+    silence.heard(messages.StepDone)
     assert not wait(119, status=True)
     assert not wait(119, status=True)
     assert wait(500, status=True)
 
 
 def test_loading_after_a_step_is_judged_as_loading(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("step")
-    silence.heard("loading")
+    silence.heard(messages.StepDone)
+    silence.heard(messages.Loading)
     assert not wait(800, status=True)
-    silence.heard("step")
+    silence.heard(messages.StepDone)
     assert silence.limit_s == 30  # no step was measured across the load
 
 
 def test_time_in_which_nobody_looked_is_not_silence(silence: Silence, wait: Callable[..., bool]) -> None:
-    silence.heard("taken")
-    silence.heard("alive")
+    silence.heard(messages.Taken)
+    silence.heard(messages.Alive)
     for _ in range(20):
         assert not wait(3600, looked_at=False)
     assert wait(15)  # each pause counted as one second

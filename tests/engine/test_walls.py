@@ -17,7 +17,8 @@ from app.core.errors import EngineUnavailable
 from app.core.settings import PROJECT_FOLDER
 from app.engine.local import LocalEngine
 from tests.engine import hostile_maker
-from tests.engine.conftest import MakeEngine, a_job, ignore, nobody
+from tests.engine.conftest import MakeEngine, a_job
+from tests.engine.watching import ignore, made_by, nobody
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or bool(missing()), reason="this machine has no walls"
@@ -93,7 +94,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 
 def what_it_did(engine: LocalEngine, there: dict[str, object]) -> dict[str, Any]:
     """The recipe of the hostile maker's picture."""
-    [outcome] = engine.run([a_job(json.dumps(there))], ignore, nobody)
+    [outcome] = made_by(engine, [a_job(json.dumps(there))], ignore, nobody)
     assert outcome.error is None
     return outcome.pictures[0].how
 
@@ -172,12 +173,12 @@ def test_a_model_that_came_later_and_one_behind_a_link_can_be_read(
     engine = make_engine(module="reader")
     engine.start()
     first = engine.status().pid
-    engine.run([a_job()], ignore, nobody)
+    made_by(engine, [a_job()], ignore, nobody)
     assert engine.status().pid == first
     elsewhere.mkdir(parents=True)
     (elsewhere / "weights").write_text("another disk")
     (models / "two").symlink_to(elsewhere)
-    [outcome] = engine.run([a_job(model="two")], ignore, nobody)
+    [outcome] = made_by(engine, [a_job(model="two")], ignore, nobody)
     assert outcome.error is None
     assert "it reads another disk" in caplog.text
     assert engine.status().restarts == 0
@@ -190,7 +191,7 @@ def test_a_link_to_the_home_folder_opens_nothing(
     caplog.set_level(logging.INFO)
     Path(str(there["models"]), "two").symlink_to(str(there["home"]))
     engine = make_engine(module="reader")
-    outcomes = [engine.run([a_job(model="two")], ignore, nobody)[0] for _ in range(2)]
+    outcomes = [made_by(engine, [a_job(model="two")], ignore, nobody)[0] for _ in range(2)]
     assert [len(outcome.pictures) for outcome in outcomes] == [1, 1]
     assert "it reads" not in caplog.text
     assert engine.status().restarts == 0

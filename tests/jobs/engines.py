@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.catalog import ModelEntry
 from app.core.errors import DiskFull, EngineCrashed, EngineUnavailable, ModelNotInstalled, StorageUnavailable
-from app.core.schema import Job, JobError, SavedImage
-from app.engine.base import EngineEvent, EngineStatus, ModelEvent, Outcome, Picture
+from app.core.schema import GenerationRequest, Job, JobError, SavedImage
+from app.core.task import Task
+from app.engine.base import EngineEvent, EngineStatus, Inputs, ModelEvent, Outcome, Picture, Watch, Work
 
 from .things import saved_images
 
@@ -22,54 +24,59 @@ class SmallEngine:
         self.models = set(models)
         self.loaded: list[str] = []
         self.runs: list[list[str]] = []
+        self.work: list[Work] = []
         self.threads: set[int] = set()
         self.closed = threading.Event()
         self.available = True
+        self.images_in_a_pass = 1
+        self.cannot: set[str] = set()  # keys of models that this engine does not know how to run
         self._crashed: set[str] = set()
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        emit: Callable[[EngineEvent], None],
-        cancelled: Callable[[str], bool],
-        keep: Callable[[str, Picture], None],
-    ) -> list[Outcome]:
+    def can_run(self, entry: ModelEntry, task: Task) -> bool:
+        return entry.key not in self.cannot
+
+    def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
+        return self.images_in_a_pass
+
+    def run(self, work: Sequence[Work], inputs: Inputs, watch: Watch) -> None:
         self.threads.add(threading.get_ident())
         if not self.available:
             raise EngineUnavailable
-        self.runs.append([job.id for job in jobs])
-        self._remember(jobs[0].request.model or "")
-        outcomes = [self._run_one(job, emit, cancelled, keep) for job in jobs]
-        return [outcome for outcome in outcomes if outcome is not None]
+        self.runs.append([item.job_id for item in work])
+        self.work += work
+        self._remember(work[0].request.model or "")
+        for item in work:
+            self._run_one(item, watch)
 
-    def _run_one(
-        self,
-        job: Job,
-        emit: Callable[[EngineEvent], None],
-        cancelled: Callable[[str], bool],
-        keep: Callable[[str, Picture], None],
-    ) -> Outcome | None:
-        prompt = job.request.prompt
-        if prompt == "crash" or (prompt == "crash once" and job.id not in self._crashed):
-            self._crashed.add(job.id)
+    def _run_one(self, item: Work, watch: Watch) -> None:
+        prompt = item.request.prompt
+        if prompt == "crash" or (prompt == "crash once" and item.job_id not in self._crashed):
+            self._crashed.add(item.job_id)
             raise EngineCrashed
         if prompt == "bug":
             raise RuntimeError("a bug in the engine")
         if prompt == "silent":
-            return None
+            return
         if prompt == "error":
-            return Outcome(job.id, error=JobError(code="out_of_memory", message="No memory."))
+            watch.ended(item.job_id, Outcome(JobError(code="out_of_memory", message="No memory.")))
+            return
         steps = 10_000 if prompt in ("slow", "stubborn") else 4
-        for step in range(1, steps + 1):
-            if self.closed.wait(STEP_S):
+        for index in item.images[: -1 if prompt == "short" else None]:
+            for step in range(1, steps + 1):
+                if self.closed.wait(STEP_S):
+                    raise EngineCrashed
+                watch.step(EngineEvent(item.job_id, "step", step, steps, preview=b"jpeg"))
+                if prompt != "stubborn" and watch.cancelled(item.job_id):
+                    watch.ended(item.job_id, Outcome(cancelled=True))
+                    return
+            if prompt == f"crash once at {index}" and item.job_id not in self._crashed:
+                self._crashed.add(item.job_id)
                 raise EngineCrashed
-            emit(EngineEvent(job.id, "step", step, steps, preview=b"jpeg"))
-            if prompt != "stubborn" and cancelled(job.id):
-                return Outcome(job.id, cancelled=True)
-        count = job.request.num_images - (1 if prompt == "short" else 0)
-        for index in range(count):
-            keep(job.id, _picture(job, index))
-        return Outcome(job.id, seconds=steps * STEP_S, count=count)
+            if prompt == f"error at {index}":
+                watch.ended(item.job_id, Outcome(JobError(code="out_of_memory", message="No memory.")))
+                return
+            watch.picture(item.job_id, _picture(item, index))
+        watch.ended(item.job_id, Outcome(seconds=steps * STEP_S))
 
     def load(self, model: str, emit: Callable[[ModelEvent], None]) -> None:
         self.threads.add(threading.get_ident())
@@ -98,8 +105,8 @@ class SmallEngine:
             self.loaded.append(model)
 
 
-def _picture(job: Job, index: int) -> Picture:
-    seed, size = job.request.seed + index, (job.request.width or 0) * (job.request.height or 0) * 3
+def _picture(item: Work, index: int) -> Picture:
+    seed, size = item.request.seed + index, (item.request.width or 0) * (item.request.height or 0) * 3
     return Picture(index, seed, 64, 64, hashlib.shake_256(str(seed).encode()).digest(size))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.catalog import Catalog
 from app.core.settings import Settings
 from app.database import open_database
+from app.engine.base import NoInputs
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
@@ -18,7 +19,9 @@ def main(folder: Path, boot_id: str) -> None:
     settings = Settings(models_folder=folder, output_folder=folder, preload=False)
     live = LiveEvents()
     table = JobTable(open_database(f"sqlite:///{folder / 'atelier.db'}"), boot_id=boot_id, on_event=live.publish)
-    dispatcher = Dispatcher(table, Shelf(folder / "pictures"), [SmallEngine()], live, Catalog(settings), settings)
+    dispatcher = Dispatcher(
+        table, Shelf(folder / "pictures"), [SmallEngine()], live, Catalog(settings), settings, NoInputs()
+    )
     dispatcher.start()
     print("ready", flush=True)
     time.sleep(60)  # it is killed long before

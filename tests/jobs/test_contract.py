@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from app.catalog import ModelEntry
 from app.core.errors import IdempotencyConflict, InvalidRequest, QueueFull, UnknownJob
 from app.core.schema import JobError, JobState
 from app.jobs.table import JobTable
 
-from .things import Clock, a_request, saved_images
+from .things import Clock, a_request, saved_images, up_to
 
 
 def test_a_submitted_job_is_queued_with_its_place_and_its_first_event(table: JobTable) -> None:
@@ -91,7 +92,7 @@ def test_a_claim_of_several_takes_only_jobs_that_share_a_run(table: JobTable) ->
     table.submit(a_request("other size", width=128), origin="api")
     third = table.submit(a_request("two", seed=9), origin="api")[0]
     table.submit(a_request("three"), origin="api")
-    claimed = table.claim(limit=2)
+    claimed = table.claim(capacity=up_to(2))
     assert [job.id for job in claimed] == [first.id, third.id]
     assert all(job.state == JobState.RUNNING and job.attempt == 1 for job in claimed)
 
@@ -100,7 +101,7 @@ def test_a_job_that_an_engine_crashed_under_runs_alone(table: JobTable) -> None:
     poison = table.submit(a_request("poison"), origin="api")[0]
     table.submit(a_request("innocent"), origin="api")
     table.requeue(table.claim()[0], crashed=True)
-    assert [job.id for job in table.claim(limit=8)] == [poison.id]
+    assert [job.id for job in table.claim(capacity=up_to(8))] == [poison.id]
 
 
 def test_many_claimers_never_get_the_same_job(a_table: Callable[..., JobTable]) -> None:
@@ -109,7 +110,7 @@ def test_many_claimers_never_get_the_same_job(a_table: Callable[..., JobTable]) 
     claimed: list[str] = []
 
     def work(number: int) -> None:
-        while jobs := tables[number % 2].claim(limit=2):
+        while jobs := tables[number % 2].claim(capacity=up_to(2)):
             claimed.extend(job.id for job in jobs)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -136,6 +137,83 @@ def test_finishing_shows_images_and_events_without_gaps(table: JobTable, clock: 
     assert kinds == [(1, "queued"), (2, "image"), (3, "image"), (4, "succeeded")]
     assert events[1].data["url"] == done.images[0].url
     assert [event.seq for event in table.events_after(job.id, 2)] == [3, 4]
+
+
+def test_a_saved_image_is_shown_and_told_while_its_job_still_runs(table: JobTable, clock: Clock) -> None:
+    table.submit(a_request(num_images=3), origin="ui")
+    [job] = table.claim()
+    images = saved_images(job)
+    assert table.add_image(job, images[0])
+    assert table.add_image(job, images[0])  # as after a connection that broke during the commit
+    shown = table.get(job.id)
+    assert (shown.state, [image.id for image in shown.images]) == (JobState.RUNNING, [images[0].id])
+    assert [event.kind for event in table.events_after(job.id)] == ["queued", "image"]
+    assert table.still_to_do(job) == (None, (1, 2))
+    assert table.finish(job, images[1:], seconds=1)
+    assert [image.id for image in table.get(job.id).images] == [image.id for image in images]
+
+
+def test_an_attempt_goes_on_where_the_one_before_was_lost(table: JobTable) -> None:
+    table.submit(a_request(num_images=3), origin="ui")
+    [lost] = table.claim()
+    kept = saved_images(lost)[0].model_copy(update={"seconds": 2.0})
+    assert table.add_image(lost, kept)
+    table.requeue(lost, crashed=True)
+    [job] = table.claim()
+    assert table.still_to_do(job) == (None, (1, 2))
+    late = saved_images(lost)[1]
+    assert not table.add_image(lost, late)
+    assert table.add_image(lost, kept)  # it is there: its file must not be thrown away
+    first, second = saved_images(job)[1:]
+    assert table.add_image(job, first)
+    assert table.finish(job, [second], seconds=1.5)
+    done = table.get(job.id)
+    assert [image.id for image in done.images] == [kept.id, first.id, second.id]
+    assert done.seconds == 3.5  # of the pictures of both attempts
+
+
+def test_a_job_does_not_succeed_without_all_its_images(table: JobTable) -> None:
+    table.submit(a_request(num_images=3), origin="ui")
+    [job] = table.claim()
+    with pytest.raises(ValueError, match="1 of its 3"):
+        table.finish(job, saved_images(job)[:1], seconds=1)
+    assert (table.get(job.id).state, table.get(job.id).images) == (JobState.RUNNING, ())
+
+
+def test_a_cancelled_or_failed_job_keeps_the_images_it_had(table: JobTable) -> None:
+    for end in (lambda job: table.fail(job, JobError(code="x", message="x")), table.finish_cancelled):
+        table.submit(a_request(num_images=2), origin="ui")
+        [job] = table.claim()
+        first, second = saved_images(job)
+        assert table.add_image(job, first)
+        table.cancel(job.id)
+        assert not table.add_image(job, second)
+        assert end(job)
+        assert [image.id for image in table.get(job.id).images] == [first.id]
+
+
+def test_jobs_whose_models_differ_never_share_a_run(table: JobTable) -> None:
+    before, after = (ModelEntry(key="pocket", title="Pocket", revision=revision) for revision in ("1", "2"))
+    first = table.submit(a_request("one"), origin="api", entry=before)[0]
+    table.submit(a_request("two"), origin="api", entry=after)
+    third = table.submit(a_request("three"), origin="api", entry=before)[0]
+    claimed = table.claim(capacity=up_to(8))
+    assert [job.id for job in claimed] == [first.id, third.id]
+    assert table.still_to_do(claimed[0]) == (before, (0,))
+
+
+def test_what_an_engine_cannot_do_is_left_in_its_place(table: JobTable) -> None:
+    theirs = table.submit(a_request(model="other"), origin="api")[0]
+    ours = table.submit(a_request(), origin="api")[0]
+    assert [job.id for job in table.claim(capacity=lambda request, _: int(request.model == "pocket"))] == [ours.id]
+    assert table.get(theirs.id).position == 1
+    assert [job.id for job in table.claim()] == [theirs.id]
+
+
+def test_a_run_is_filled_up_to_one_pass_of_the_engine(table: JobTable) -> None:
+    ids = [table.submit(a_request(seed=n, num_images=n), origin="api")[0].id for n in (2, 1, 4, 1)]
+    assert [job.id for job in table.claim(capacity=up_to(4))] == ids[:2]
+    assert [job.id for job in table.claim(capacity=up_to(3))] == ids[2:3]
 
 
 def test_a_stale_attempt_can_neither_finish_nor_fail_nor_requeue(a_table: Callable[..., JobTable]) -> None:
@@ -212,8 +290,8 @@ def test_a_job_under_which_an_engine_crashed_is_not_taken_along_by_others(table:
     table.requeue(table.claim()[0], crashed=True)
     first = table.submit(a_request("first"), origin="api", priority=1)[0]
     second = table.submit(a_request("second"), origin="api")[0]
-    assert [job.id for job in table.claim(limit=8)] == [first.id, second.id]
-    assert [job.id for job in table.claim(limit=8)] == [poison.id]
+    assert [job.id for job in table.claim(capacity=up_to(8))] == [first.id, second.id]
+    assert [job.id for job in table.claim(capacity=up_to(8))] == [poison.id]
 
 
 def test_cancelling_a_succeeded_job_changes_nothing(table: JobTable) -> None:

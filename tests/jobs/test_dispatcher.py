@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from app.catalog import Catalog
+from app.catalog import Catalog, ModelEntry
 from app.core.errors import DatabaseBusy, DiskFull, ModelBusy, StorageUnavailable, UnknownModel
 from app.core.schema import Job, JobState
 from app.core.settings import Settings
-from app.database import open_database, writing
-from app.engine.base import EngineStatus
+from app.database import images, open_database, writing
+from app.engine.base import EngineEvent, NoInputs
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
@@ -30,6 +30,8 @@ title = "Pocket"
 title = "Other"
 """
 
+POCKET = ModelEntry(key="pocket", title="Pocket", revision="1")
+
 
 @dataclass
 class Room:
@@ -42,8 +44,8 @@ class Room:
     dispatcher: Dispatcher
     ids: list[str] = field(default_factory=list)
 
-    def submit(self, prompt: str = "a red apple", **changes: object) -> str:
-        job_id = self.table.submit(a_request(prompt, **changes), origin="api")[0].id
+    def submit(self, prompt: str = "a red apple", *, entry: ModelEntry | None = None, **changes: object) -> str:
+        job_id = self.table.submit(a_request(prompt, **changes), origin="api", entry=entry)[0].id
         self.ids.append(job_id)
         self.dispatcher.wake()
         return job_id
@@ -69,7 +71,7 @@ def a_room(tmp_path: Path, sqlite: sqlalchemy.Engine) -> Iterator[Callable[..., 
     (models / "catalog.toml").write_text(CATALOG)
     rooms: list[Room] = []
 
-    def make(*, engines: int = 1, start: bool = True, policy: object = None, **options: object) -> Room:
+    def make(*, engines: int = 1, start: bool = True, **options: object) -> Room:
         values = {"models_folder": models, "output_folder": tmp_path, "preload": False, "cancel_timeout_s": 1.0}
         settings = Settings(**(values | options))
         live = LiveEvents()
@@ -77,7 +79,7 @@ def a_room(tmp_path: Path, sqlite: sqlalchemy.Engine) -> Iterator[Callable[..., 
         table = JobTable(sqlite, boot_id=boot_id, max_crashes=settings.max_crashes, on_event=live.publish)
         made = [SmallEngine(["pocket"]) for _ in range(engines)]
         shelf = Shelf(tmp_path / f"pictures-{len(rooms)}")
-        dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, policy=policy)
+        dispatcher = Dispatcher(table, shelf, made, live, Catalog(settings), settings, NoInputs())
         room = Room(table, made, shelf, live, dispatcher)
         rooms.append(room)
         if start:
@@ -108,17 +110,14 @@ def test_several_engines_share_the_queue_and_run_each_job_once(a_room: Callable[
     assert sorted(ran) == sorted(ids)
 
 
-def test_a_policy_lets_jobs_that_are_alike_run_together(a_room: Callable[..., Room]) -> None:
-    class Four:
-        def limit(self, status: EngineStatus) -> int:
-            return 4
-
-    room = a_room(policy=Four(), start_paused=True)
-    ids = [room.submit(seed=seed) for seed in range(3)]
+def test_jobs_that_are_alike_run_together_until_they_fill_one_pass_of_the_engine(a_room: Callable[..., Room]) -> None:
+    room = a_room(start_paused=True)
+    room.engines[0].images_in_a_pass = 4
+    ids = [room.submit(entry=POCKET, seed=seed, num_images=1 + seed % 2) for seed in range(4)]
     room.dispatcher.resume()
     for job_id in ids:
         assert room.finished(job_id).state == JobState.SUCCEEDED
-    assert room.engines[0].runs == [ids]
+    assert room.engines[0].runs == [ids[:3], ids[3:]]
 
 
 def test_progress_and_previews_are_there_while_it_runs_and_gone_after(a_room: Callable[..., Room]) -> None:
@@ -186,13 +185,128 @@ def test_encoding_overlaps_with_the_next_run(a_room: Callable[..., Room]) -> Non
     assert [room.finished(job_id).state for job_id in (first, second)] == [JobState.SUCCEEDED] * 2
 
 
+def test_a_picture_is_committed_and_told_before_the_next_one_is_begun(a_room: Callable[..., Room]) -> None:
+    room = a_room(start=False)
+    told: list[tuple[str, int]] = []  # what each step of the engine found in the table, in order
+    step = room.live.step
+
+    def watched(event: EngineEvent) -> None:
+        if (event.kind, event.step, event.phase) == ("step", 1, "denoising"):
+            told.append((room.kinds(event.job_id)[-1], len(room.table.get(event.job_id).images)))
+        step(event)
+
+    room.live.step = watched  # type: ignore[method-assign]
+    room.dispatcher.start()
+    job = room.finished(room.submit(num_images=8))
+    assert told == [("queued", 0), *(("image", number) for number in range(1, 8))]
+    assert room.kinds(job.id) == ["queued", *["image"] * 8, "succeeded"]
+
+
+def test_a_crash_costs_the_picture_that_was_being_made_and_no_other(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    job = room.finished(room.submit("crash once at 5", num_images=8))
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    assert [item.images for item in room.engines[0].work] == [tuple(range(8)), (5, 6, 7)]
+    assert [image.seed for image in job.images] == list(range(42, 50))
+    assert room.kinds(job.id) == ["queued", *["image"] * 5, "queued", *["image"] * 3, "succeeded"]
+    assert len(room.shelf.files()) == 8
+
+
+def test_a_job_that_fails_keeps_the_pictures_that_were_done(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    job = room.finished(room.submit("error at 2", num_images=4))
+    assert (job.state, [image.index for image in job.images]) == (JobState.FAILED, [0, 1])
+    assert len(room.shelf.files()) == 2
+
+
+def test_a_job_that_is_cancelled_keeps_the_pictures_that_were_done(a_room: Callable[..., Room]) -> None:
+    room = a_room()
+    room.shelf.may_write.clear()
+    job_id = room.submit(num_images=8)
+    room.until(room.shelf.asked.is_set)
+    room.shelf.may_write.set()
+    room.until(lambda: len(room.table.get(job_id).images) >= 2)
+    shown = len(room.table.cancel(job_id).images)
+    room.dispatcher.wake()
+    job = room.finished(job_id)
+    assert job.state in (JobState.CANCELLED, JobState.SUCCEEDED)
+    assert len(job.images) == shown  # none was added after the cancel was acknowledged
+    assert room.kinds(job_id).count("image") == len(room.shelf.files()) == shown
+
+
+def test_a_picture_that_somebody_deleted_meanwhile_is_not_made_again(
+    a_room: Callable[..., Room], sqlite: sqlalchemy.Engine
+) -> None:
+    room = a_room(start=False)
+    job_id = room.submit(num_images=3)
+    [lost] = room.table.claim()
+    first = saved_images(lost)[0]
+    assert room.table.add_image(lost, first)
+    with writing(sqlite) as connection:
+        connection.execute(sqlalchemy.delete(images).where(images.c.id == first.id))
+    room.table.requeue(lost, crashed=False)
+    room.dispatcher.start()
+    job = room.finished(job_id)
+    assert (job.state, [image.index for image in job.images]) == (JobState.SUCCEEDED, [1, 2])
+
+
+def test_a_job_is_drawn_with_the_model_as_it_was_when_the_job_was_accepted(
+    a_room: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = a_room(start_paused=True)
+    stored = room.submit(entry=POCKET)
+    older = room.submit()  # its row says nothing of the model
+    (tmp_path / "models" / "catalog.toml").write_text('[pocket]\ntitle = "Pocket"\nrevision = "2"\n')
+    room.dispatcher.resume()
+    for job_id in (stored, older):
+        assert room.finished(job_id).state == JobState.SUCCEEDED
+    drawn = {item.job_id: item.entry.revision for item in room.engines[0].work}
+    assert drawn == {stored: "1", older: "2"}
+
+
+def test_a_job_of_an_older_version_whose_model_is_gone_fails_and_says_which_there_are(
+    a_room: Callable[..., Room],
+) -> None:
+    room = a_room()
+    job = room.finished(room.submit(model="three"))
+    assert job.error is not None
+    assert (job.state, job.error.code) == (JobState.FAILED, "unknown_model")
+    assert "pocket, other" in job.error.message
+
+
+def test_an_engine_leaves_to_another_what_it_cannot_do_and_takes_what_is_behind_it(
+    a_room: Callable[..., Room],
+) -> None:
+    other = ModelEntry(key="other", title="Other")
+    room = a_room(engines=2, start_paused=True)
+    first, second = room.engines
+    first.cannot, second.cannot = {"other"}, {"pocket"}
+    ids = [room.submit(entry=entry, model=entry.key, seed=n) for n, entry in enumerate((other, POCKET) * 3)]
+    room.dispatcher.resume()
+    for job_id in ids:
+        assert room.finished(job_id).state == JobState.SUCCEEDED
+    assert [item.entry.key for item in first.work] == ["pocket"] * 3
+    assert [item.entry.key for item in second.work] == ["other"] * 3
+
+
+def test_what_no_engine_can_do_fails_and_says_so(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=2, start_paused=True)
+    for engine in room.engines:
+        engine.cannot = {"pocket"}
+    job_id = room.submit(entry=POCKET)
+    room.dispatcher.resume()
+    job = room.finished(job_id)
+    assert job.error is not None
+    assert (job.state, job.error.code) == (JobState.FAILED, "model_refused")
+
+
 def test_a_full_disk_puts_the_job_back_and_it_goes_on_by_itself(a_room: Callable[..., Room]) -> None:
     room = a_room()
     room.shelf.room = 1
     job_id = room.submit(num_images=2)
     room.until(lambda: [problem.code for problem in room.dispatcher.problems()] == ["disk_full"])
     room.until(lambda: "queued" in room.kinds(job_id)[1:])
-    assert room.shelf.files() == []
+    assert len(room.shelf.files()) == 1  # the picture that was saved stays
     room.shelf.room = math.inf
     assert room.finished(job_id).state == JobState.SUCCEEDED
     room.until(lambda: room.dispatcher.problems() == [])
@@ -290,10 +404,10 @@ def test_a_database_without_room_for_the_result_throws_the_files_away_and_runs_t
     monkeypatch.setattr(room.table, "finish", full_once)
     room.dispatcher.start()
     job = room.finished(room.submit(num_images=2))
-    # Waiting with the files on the disk could be for ever: they may be what the disk is full of.
+    # Waiting with the last file on the disk could be for ever: it may be what the disk is full of.
     assert (job.state, job.attempt, seen) == (JobState.SUCCEEDED, 2, [2, 2])
     reasons = [event.data.get("reason") for event in room.table.events_after(job.id)]
-    assert reasons == [None, "disk_full", None, None, None]
+    assert reasons == [None, None, "disk_full", None, None]
 
 
 def test_files_whose_job_became_somebody_elses_are_removed(

@@ -22,9 +22,10 @@ from app.core.schema import Job, JobError, JobState
 from app.database import open_database
 from app.jobs.table import JobTable
 
-from .things import Clock, a_request, saved_images
+from .things import Clock, a_request, saved_images, up_to
 
 MAX_QUEUE = 5
+IMAGES = 2
 MAX_CRASHES = 2
 FINISHED = [state for state in JobState if state.finished]
 
@@ -40,7 +41,7 @@ class Expected:
     crashes: int = 0
     owner: int = 0
     cancel: bool = False
-    images: tuple[str, ...] = ()
+    images: dict[int, str] = field(default_factory=dict)
     claims: list[Job] = field(default_factory=list)
 
 
@@ -79,7 +80,7 @@ class Queue(RuleBasedStateMachine):
         full = len(self._in(JobState.QUEUED)) >= MAX_QUEUE
         known = {job.number: job_id for job_id, job in self.jobs.items()}
         number = key if key < 3 else 100 + len(self.jobs)  # small keys are sent again and again
-        request = a_request(seed=number)
+        request = a_request(seed=number, num_images=IMAGES)
         try:
             job, created = self.table.submit(request, origin="api", idempotency_key=f"key-{number}", priority=priority)
         except QueueFull:
@@ -93,13 +94,13 @@ class Queue(RuleBasedStateMachine):
         else:
             assert job.id == known[number]
 
-    @rule(limit=st.integers(1, 3))
-    def claim(self, limit: int) -> None:
+    @rule(jobs=st.integers(1, 3))
+    def claim(self, jobs: int) -> None:
         order = sorted(self._in(JobState.QUEUED), key=lambda job_id: (-self.jobs[job_id].priority, self._seq(job_id)))
-        claimed = self.table.claim(limit=limit)
+        claimed = self.table.claim(capacity=up_to(jobs * IMAGES))
         expected = order[:1]
         if order and not self.jobs[order[0]].crashes:
-            expected += [job_id for job_id in order[1:] if not self.jobs[job_id].crashes][: limit - 1]
+            expected += [job_id for job_id in order[1:] if not self.jobs[job_id].crashes][: jobs - 1]
         assert [job.id for job in claimed] == expected
         for job in claimed:
             known = self.jobs[job.id]
@@ -117,16 +118,17 @@ class Queue(RuleBasedStateMachine):
         """Some attempt, perhaps one that was lost long ago, reports its end; perhaps twice."""
         claim = data.draw(st.sampled_from([claim for job in self.jobs.values() for claim in job.claims]))
         job = self.jobs[claim.id]
-        images = saved_images(claim)
+        images = [image for image in saved_images(claim) if image.index not in job.images]
         for _ in range(1 + twice):
             held = job.state == JobState.RUNNING and job.attempt == claim.attempt
-            ids = tuple(image.id for image in images)
             if how == "finish":
-                again = job.state == JobState.SUCCEEDED and job.images == ids
+                saved = all(image.id == job.images.get(image.index) for image in images)
+                again = job.state == JobState.SUCCEEDED and job.attempt == claim.attempt and saved
                 assert self.table.finish(claim, images, 1.0) == ((held and not job.cancel) or again)
+                if held and not job.cancel:
+                    job.images |= {image.index: image.id for image in images}
                 if held:
                     job.state = JobState.CANCELLED if job.cancel else JobState.SUCCEEDED
-                    job.images = () if job.cancel else ids
             elif how == "fail":
                 assert self.table.fail(claim, JobError(code="x", message="x")) == held
                 job.state = JobState.FAILED if held else job.state
@@ -137,6 +139,21 @@ class Queue(RuleBasedStateMachine):
                 if held:
                     self._put_back(job, how == "crash")
                 assert self.table.requeue(claim, crashed=how == "crash") == job.state
+
+    @precondition(lambda self: any(job.claims for job in self.jobs.values()))
+    @rule(data=st.data(), index=st.integers(0, IMAGES - 1), twice=st.booleans())
+    def save(self, data: st.DataObject, index: int, twice: bool) -> None:
+        """Some attempt saves one of its pictures that is still missing; perhaps it says so twice."""
+        claim = data.draw(st.sampled_from([claim for job in self.jobs.values() for claim in job.claims]))
+        job = self.jobs[claim.id]
+        if index in job.images:
+            return
+        image = saved_images(claim)[index]
+        held = job.state == JobState.RUNNING and job.attempt == claim.attempt and not job.cancel
+        for _ in range(1 + twice):
+            assert self.table.add_image(claim, image) == held
+        if held:
+            job.images[index] = image.id
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
@@ -174,7 +191,7 @@ class Queue(RuleBasedStateMachine):
         for job_id, job in self.jobs.items():
             row = found[job_id]
             assert (row.state, row.attempt, row.request.seed) == (job.state, job.attempt, job.number)
-            assert tuple(image.id for image in row.images) == job.images
+            assert {image.index: image.id for image in row.images} == job.images
             events = self.table.events_after(job_id)
             kinds = [event.kind for event in events]
             assert [event.seq for event in events] == list(range(1, len(events) + 1))

@@ -14,6 +14,7 @@ from app.core.errors import DatabaseBusy
 from app.core.schema import JobState
 from app.core.settings import Settings
 from app.database import clock, jobs, open_database, reading, writing
+from app.engine.base import NoInputs
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
@@ -84,7 +85,7 @@ def start(postgres: sqlalchemy.Engine, tmp_path: Path) -> Iterator[Callable[...,
         settings = Settings(models_folder=tmp_path, output_folder=tmp_path, preload=False, lease_s=lease_s)
         live, shelf = LiveEvents(), Shelf(tmp_path / boot_id)
         table = JobTable(postgres, boot_id=boot_id, on_event=live.publish)
-        begun.append(Dispatcher(table, shelf, [SmallEngine()], live, Catalog(settings), settings))
+        begun.append(Dispatcher(table, shelf, [SmallEngine()], live, Catalog(settings), settings, NoInputs()))
         begun[-1].start()
         return table, shelf
 

@@ -14,7 +14,7 @@ from app.jobs.table import JobTable
 from app.migrations import upgrade
 
 from .older import at_version
-from .things import Clock, a_request, saved_images
+from .things import Clock, a_request, saved_images, up_to
 
 OLD = "fingerprint, origin, state, priority, model, batch_key, request, num_images, megapixel_steps, attempt, crashes"
 ANOTHER = f"""INSERT INTO jobs (id, {OLD}, cancel_requested, created_at)
@@ -97,7 +97,7 @@ def test_priority_still_decides_first(table: JobTable) -> None:
 def test_jobs_that_share_a_run_are_taken_from_all_callers_in_turn(table: JobTable) -> None:
     queue(table, "a", 5)
     queue(table, "b", 5)
-    assert [job.request.prompt for job in table.claim(limit=4)] == ["a 0", "b 0", "a 1", "b 1"]
+    assert [job.request.prompt for job in table.claim(capacity=up_to(4))] == ["a 0", "b 0", "a 1", "b 1"]
 
 
 def test_one_caller_may_not_fill_the_queue(a_table: Callable[..., JobTable]) -> None:

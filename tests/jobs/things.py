@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.core.schema import GenerationRequest, Job, SavedImage
+from app.jobs.capacity import Capacity
 
 
 class Clock:
@@ -33,6 +34,11 @@ def a_request(prompt: str = "a red apple", **changes: Any) -> GenerationRequest:
         "scheduler": "default",
     }
     return GenerationRequest(prompt=prompt, **(values | changes))
+
+
+def up_to(images: int) -> Capacity:
+    """An engine that makes so many images in one pass."""
+    return lambda _request, _entry: images
 
 
 def saved_images(job: Job) -> list[SavedImage]:

@@ -123,13 +123,17 @@ def _open_body(now: JobNow, words: Words) -> Markup:
             ),
             progress_bar(job, words),
             picture,
+            _gallery(now, words),
             _row([action("cancel", words("cancel"), picture="stop", kind="stop", data={"id": job.id})]),
         ]
     )
 
 
-def _pictures_body(now: JobNow, words: Words) -> Markup:
-    job, request = now.job, now.job.request.model_dump()
+def _gallery(now: JobNow, words: Words) -> Markup:
+    """The pictures that are saved so far; nothing if there is none."""
+    job = now.job
+    if not job.images:
+        return Markup("")
     many = len(job.images) > 1
     figures = []
     for image in job.images:
@@ -146,15 +150,18 @@ def _pictures_body(now: JobNow, words: Words) -> Markup:
                 _row(buttons),
             )
         )
-    if not figures:
-        figures = [notice(words("job_pictures_deleted"))]
+    return Markup('<div class="at-gallery at-gallery-{}">{}</div>').format("many" if many else "one", join(figures))
+
+
+def _pictures_body(now: JobNow, words: Words) -> Markup:
+    job, request = now.job, now.job.request.model_dump()
     reuse = action("reuse", words("use_as_settings"), picture="reuse", data={"id": job.id})
     return join(
         [
             Markup('<p class="at-situation">{}{}</p>').format(
                 badge(words("state_succeeded"), "succeeded"), situation(job, words)
             ),
-            Markup('<div class="at-gallery at-gallery-{}">{}</div>').format("many" if many else "one", join(figures)),
+            _gallery(now, words) or notice(words("job_pictures_deleted")),
             _row([reuse, copy_button(parameters_text(job.request), words)]),
             *(notice(note) for note in dict.fromkeys(note for image in job.images for note in image.notes)),
             facts_list(facts(request, job.seconds, words)),
@@ -171,12 +178,12 @@ def _failed_body(now: JobNow, words: Words) -> Markup:
         if words.find(f"error_{error.code}") and error.code == "generation_failed":
             hint = error.message
     again = action("again", words("try_again"), picture="reuse", data={"id": now.job.id})
-    return notice(text or words("state_failed"), "bad", hint) + _row([again])
+    return notice(text or words("state_failed"), "bad", hint) + _gallery(now, words) + _row([again])
 
 
 def _cancelled_body(now: JobNow, words: Words) -> Markup:
     again = action("again", words("run_again"), picture="reuse", data={"id": now.job.id})
-    return notice(words("job_was_cancelled")) + _row([again])
+    return notice(words("job_was_cancelled")) + _gallery(now, words) + _row([again])
 
 
 def _row(buttons: list[Markup]) -> Markup:

@@ -1,0 +1,118 @@
+"""One run of an engine as the queue sees it: what to make, what is saved of it, and how each job is settled."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from app.catalog import Catalog
+from app.core.errors import GenerationFailed, ModelRefused, UnknownModel
+from app.core.picture import Picture
+from app.core.schema import Job, JobError
+from app.core.task import Task
+from app.engine.base import Engine, EngineEvent, Outcome, Work
+from app.jobs.live import LiveEvents
+from app.jobs.saver import Saver
+from app.jobs.signals import Held, Hold, Stopping, insist
+from app.jobs.table import JobTable
+
+logger = logging.getLogger(__name__)
+
+
+class JobRun:
+    """The watch of one run (see `app.engine.base.Watch`): settles each claimed job once, as soon as it ended.
+
+    All calls come from the engine's thread.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        table: JobTable,
+        live: LiveEvents,
+        saver: Saver,
+        held: Held,
+        hold: Hold,
+        stopping: Stopping,
+    ) -> None:
+        self._open = {job.id: job for job in jobs}
+        self._missing: dict[str, int] = {}
+        self._table = table
+        self._live = live
+        self._saver = saver
+        self._held = held
+        self._hold = hold
+        self._stopping = stopping
+
+    def work(self, catalog: Catalog, engine: Engine) -> list[Work]:
+        """What is to be made. A job that this engine cannot do is failed here. Raises CatalogUnreadable."""
+        found = []
+        for job in list(self._open.values()):
+            self._live.step(EngineEvent(job.id, "loading", 0, job.request.num_inference_steps or 0, "loading"))
+            entry, images = self._table.still_to_do(job)
+            try:
+                entry = entry or catalog.get(job.request.model or catalog.default_key)
+            except UnknownModel as error:  # it was there when the job was accepted
+                self.fail(job.id, JobError.of(error))
+                continue
+            if not engine.can_run(entry, Task.TEXT):
+                self.fail(job.id, JobError.of(ModelRefused(f"Nothing here can draw with the model {entry.key!r}.")))
+                continue
+            self._missing[job.id] = len(images)
+            found.append(Work(job_id=job.id, attempt=job.attempt, request=job.request, entry=entry, images=images))
+        return found
+
+    # What the engine tells
+
+    def step(self, event: EngineEvent) -> None:
+        """See `Watch`."""
+        self._live.step(event)
+
+    def picture(self, job_id: str, picture: Picture) -> None:
+        """See `Watch`: the file and its row are durable, and those who follow the job know of it."""
+        self._saver.take(self._open[job_id], picture, self._missing[job_id])
+        self._missing[job_id] -= 1
+
+    def ended(self, job_id: str, outcome: Outcome) -> None:
+        """See `Watch`."""
+        job = self._open[job_id]
+        asked, made = job.request.num_images, job.request.num_images - self._missing[job_id]
+        if outcome.error is not None:
+            self.fail(job_id, outcome.error)
+        elif self._saver.gave_up(job_id) or not (outcome.cancelled or self._missing[job_id]):
+            del self._open[job_id]
+            self._saver.finish(job, outcome)
+        elif not outcome.cancelled:
+            text = f"The engine made {made} of {asked} images."
+            self.fail(job_id, JobError(code=GenerationFailed.code, message=text))
+        elif self._stopping.letting_go.is_set():
+            self._settle(job, partial(self._table.requeue, job, crashed=False, reason="stopping"))
+        else:
+            self._settle(job, partial(self._table.finish_cancelled, job))
+
+    def cancelled(self, job_id: str) -> bool:
+        """See `Watch`: also when the service stops, or when the pictures cannot be saved."""
+        return self._stopping.letting_go.is_set() or self._held.is_cancelled(job_id) or self._saver.gave_up(job_id)
+
+    # What became of the run
+
+    def put_back(self, *, crashed: bool, reason: str) -> None:
+        """All jobs that have not ended stand in the line again, without the pictures that are saved."""
+        for job in list(self._open.values()):
+            self._settle(job, partial(self._table.requeue, job, crashed=crashed, reason=reason))
+
+    def fail(self, job_id: str, error: JobError) -> None:
+        """The job cannot be done, and says why. Pictures of it that are saved stay."""
+        job = self._open[job_id]
+        self._settle(job, partial(self._table.fail, job, error))
+
+    def fail_open(self, error: JobError) -> None:
+        """No job that has not ended can be done."""
+        for job_id in list(self._open):
+            self.fail(job_id, error)
+
+    def _settle(self, job: Job, action: Callable[[], object]) -> None:
+        del self._open[job.id]
+        self._saver.drop(job)
+        insist(action, self._hold, self._stopping)
+        self._held.drop(job)
