@@ -1,13 +1,15 @@
-"""The whole library as one line for each job, for the playground's list: read once, however long it is."""
+"""The library as one line for each job that is over, for the playground's list: read once, however long it is."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
-from app.database import images, reading
+from app.core.schema import JobState
+from app.database import images, jobs, reading
 from app.library.search import NEWEST_FIRST
 
+OPEN = [state for state in JobState if not state.finished]
 _ROWS = 1000
 
 
@@ -27,9 +29,14 @@ class JobImages:
 
 
 def jobs_with_images(database: Engine) -> Iterator[JobImages]:
-    """Every job that has images, the one with the newest image first. Time and memory grow with their number."""
+    """Every job with images to which none will be added, the one with the newest first.
+
+    Time and memory grow with their number.
+    """
     columns = ("id", "job_id", "index", "seed", "prompt", "seconds", "created_at")
-    query = select(*(images.c[name] for name in columns)).order_by(*NEWEST_FIRST)
+    growing = select(jobs.c.id).where(jobs.c.state.in_(OPEN))
+    query = select(*(images.c[name] for name in columns)).where(images.c.job_id.not_in(growing))
+    query = query.order_by(*NEWEST_FIRST)
     found: dict[str, JobImages] = {}
     with reading(database) as connection:
         for row in connection.execute(query.execution_options(yield_per=_ROWS)).mappings():

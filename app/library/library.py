@@ -142,7 +142,7 @@ class Library:
         return finding.groups(self._database, wanted, by, limit, cursor)
 
     def by_job(self) -> Iterator[JobImages]:
-        """Every job that has images, the one with the newest image first. See `jobs_with_images`."""
+        """Every job that is over and has images, the one with the newest image first. See `jobs_with_images`."""
         return jobs_with_images(self._database)
 
     def favourite(self, id: str, value: bool) -> SavedImage:

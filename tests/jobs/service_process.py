@@ -17,6 +17,7 @@ from .engines import Shelf, SmallEngine
 
 def main(folder: Path, boot_id: str) -> None:
     settings = Settings(models_folder=folder, output_folder=folder, preload=False)
+    (folder / "catalog.toml").write_text('[pocket]\ntitle = "Pocket"\n')
     live = LiveEvents()
     table = JobTable(open_database(f"sqlite:///{folder / 'atelier.db'}"), boot_id=boot_id, on_event=live.publish)
     dispatcher = Dispatcher(

@@ -80,6 +80,7 @@ def test_only_its_owner_renews_a_lease(postgres: sqlalchemy.Engine) -> None:
 def start(postgres: sqlalchemy.Engine, tmp_path: Path) -> Iterator[Callable[..., tuple[JobTable, Shelf]]]:
     """Starts a service without HTTP on the shared table."""
     begun: list[Dispatcher] = []
+    (tmp_path / "catalog.toml").write_text('[pocket]\ntitle = "Pocket"\n')
 
     def make(boot_id: str, lease_s: float = 6) -> tuple[JobTable, Shelf]:
         settings = Settings(models_folder=tmp_path, output_folder=tmp_path, preload=False, lease_s=lease_s)

@@ -3,7 +3,9 @@
 import pytest
 from sqlalchemy import update
 
+from app.core.schema import GenerationRequest
 from app.database import images, writing
+from app.jobs.table import JobTable
 from tests.library.conftest import Shelf
 
 
@@ -39,3 +41,14 @@ def test_an_image_without_its_seconds_counts_as_none(shelf: Shelf) -> None:
 
 def test_an_empty_library_has_no_lines(shelf: Shelf) -> None:
     assert list(shelf.library.by_job()) == []
+
+
+def test_a_job_that_is_still_drawn_has_no_line_yet(shelf: Shelf) -> None:
+    [running, done] = [shelf.save(prompt)[0] for prompt in ("a red apple", "a green pear")]
+    table = JobTable(shelf.database, boot_id="boot")
+    job = table.submit(GenerationRequest(prompt="a red apple", model="pocket", seed=1), origin="playground")[0]
+    with writing(shelf.database) as connection:
+        connection.execute(update(images).where(images.c.id == running.id).values(job_id=job.id))
+    assert [line.image_ids for line in shelf.library.by_job()] == [[done.id]]
+    table.cancel(job.id)
+    assert {line.image_ids[0] for line in shelf.library.by_job()} == {running.id, done.id}

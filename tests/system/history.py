@@ -81,8 +81,8 @@ def check_history(url: str, promises: Promises) -> Counter[str]:
     """The rules that hold for any mix of doors, kills, cancels and deletes; gives the number of jobs in each state.
 
     Every acknowledged submit has one row, which is finished. No job failed. Events have no gap and one end, which is
-    the state. A job that succeeded showed each picture once, and its rows are there unless somebody deleted them; a
-    cancelled one has no picture.
+    the state. A job that succeeded showed each picture once, a cancelled one some of them; their rows are there unless
+    somebody deleted them.
     """
     database = open_database(url)
     try:
@@ -96,11 +96,13 @@ def check_history(url: str, promises: Promises) -> Counter[str]:
     assert {key: keys.get(key) for key in promises.ids} == promises.ids
     kinds: dict[str, list[str]] = {row.id: [] for row in rows}
     shown: dict[str, set[str]] = {row.id: set() for row in rows}
+    indexes: dict[str, list[int]] = {row.id: [] for row in rows}
     for event in history:
         kinds[event.job_id].append(event.kind)
         assert event.seq == len(kinds[event.job_id]), f"job {event.job_id}: a gap before event {event.seq}"
         if event.kind == "image":
             shown[event.job_id].add(event.data["id"])
+            indexes[event.job_id].append(event.data["index"])
     kept: dict[str, set[str]] = {row.id: set() for row in rows}
     for job_id, image_id in pictures:
         kept[job_id].add(image_id)
@@ -109,8 +111,10 @@ def check_history(url: str, promises: Promises) -> Counter[str]:
         assert row.state in ("succeeded", "cancelled"), f"job {row.id}: {row.state} {row.error}"
         assert told[-1] == row.state, f"job {row.id} is {row.state}, and its events say {told}"
         assert sum(kind in ("succeeded", "failed", "cancelled") for kind in told) == 1, f"job {row.id}: {told}"
-        wanted = row.num_images if row.state == "succeeded" else 0
-        assert told.count("image") == len(shown[row.id]) == wanted, f"job {row.id}: {told}"
+        wanted = range(row.num_images)
+        assert len(set(indexes[row.id])) == len(indexes[row.id]) == len(shown[row.id]), f"job {row.id}: {told}"
+        assert set(indexes[row.id]) <= set(wanted), f"job {row.id}: {told}"
+        assert row.state == "cancelled" or len(indexes[row.id]) == len(wanted), f"job {row.id}: {told}"
         assert shown[row.id] - promises.deleted <= kept[row.id] <= shown[row.id], f"job {row.id}: other pictures"
     return Counter(row.state for row in rows)
 

@@ -230,6 +230,16 @@ def test_a_finished_job_says_once_what_its_model_could_not_do() -> None:
     assert shown.count("weights have no effect with this model &lt;b&gt;") == 1
 
 
+@pytest.mark.parametrize("state", ["running", "failed", "cancelled"])
+def test_the_pictures_that_are_done_are_shown_whatever_the_job_is(state: str) -> None:
+    image = {"seed": 1, "width": 64, "height": 64, "sha256": "0" * 64, "id": "i0", "index": 0, "url": "/images/i0.png"}
+    values = {"id": "j", "state": state, "origin": "ui", "request": {"prompt": "a cat", "num_images": 8}}
+    job = Job.model_validate(values | {"images": [image], "created_at": "2026-11-21T00:00:00Z"})
+    shown = str(job_card(JobNow(job), Strings().words("en")))
+    assert shown.count("<figure>") == 1
+    assert "atelier/picture/i0.png" in shown
+
+
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_every_model_of_the_catalog_is_described_in_both_languages(language: str) -> None:
     catalog = tomllib.loads((PROJECT_FOLDER / "models" / "catalog.toml").read_text("utf-8"))

@@ -1,0 +1,54 @@
+"""Every engine keeps the contract."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog, ModelEntry
+from app.core.settings import Settings
+from app.engine.local import LocalEngine
+from tests.engine.contract import EngineContract
+from tests.pipelines import catalog_toml, make_tiny_sd
+
+
+def an_engine(folder: Path, **values: object) -> LocalEngine:
+    settings = Settings(
+        models_folder=folder / "models", data_folder=folder / "data", default_model="tiny", device="cpu", **values
+    )
+    return LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
+
+
+class TestTheTestEngine(EngineContract):
+    """`app.engine.testing` in a child of its own."""
+
+    @pytest.fixture(scope="class")
+    def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+        folder = tmp_path_factory.mktemp("fast")
+        (folder / "models").mkdir()
+        catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny"})
+        engine = an_engine(folder, engine="test")
+        yield engine
+        engine.close()
+
+    @pytest.fixture(scope="class")
+    def entry(self) -> ModelEntry:
+        return ModelEntry(key="tiny", title="Tiny", path="tiny")
+
+
+@pytest.mark.model
+class TestTheLocalEngine(EngineContract):
+    """A diffusers pipeline with random weights, in a confined child."""
+
+    @pytest.fixture(scope="class")
+    def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+        folder = tmp_path_factory.mktemp("real")
+        make_tiny_sd(folder / "models" / "tiny")
+        catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny", "width": 64, "height": 64})
+        engine = an_engine(folder)
+        yield engine
+        engine.close()
+
+    @pytest.fixture(scope="class")
+    def entry(self) -> ModelEntry:
+        return ModelEntry(key="tiny", title="Tiny", path="tiny", width=64, height=64)
