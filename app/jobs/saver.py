@@ -36,11 +36,15 @@ class PictureStore(Protocol):
 
 @dataclass
 class _Shelf:
-    """A written image whose row goes with the job's success, or what went wrong before."""
+    """A written image whose row goes with the job's success, or what went wrong before.
+
+    `unsure`: the service stops, and whether a row was committed is not known.
+    """
 
     last: SavedImage | None = None
     problem: Exception | None = None
     needed_bytes: int = 0
+    unsure: bool = False
 
 
 class Saver:
@@ -77,7 +81,7 @@ class Saver:
     def gave_up(self, job_id: str) -> bool:
         """True if a picture of the job could not be saved: making more of them is in vain."""
         shelf = self._shelves.get(job_id)
-        return shelf is not None and shelf.problem is not None
+        return shelf is not None and (shelf.unsure or shelf.problem is not None)
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """The job is over here: commit the last picture and its success, or queue it again if one was not saved."""
@@ -126,13 +130,14 @@ class Saver:
             self._give_up(shelf, error, 0)
         else:
             shelf.last = None
+            shelf.unsure = kept is None
             if kept is False:
                 self._remove(image)
 
     def _write(self, job: Job, picture: Picture, left: int) -> SavedImage | None:
         """The picture as a file without a row; None if it cannot be written, or one before could not."""
         shelf = self._shelves.setdefault(job.id, _Shelf())
-        if shelf.problem is None:
+        if shelf.problem is None and not shelf.unsure:
             try:
                 shelf.last = self._store.write(job, picture)
                 return shelf.last
@@ -151,8 +156,10 @@ class Saver:
         shelf.last = None
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
+        shelf = self._shelves.setdefault(job.id, _Shelf())
         try:
-            self._commit(job, outcome, self._shelves.setdefault(job.id, _Shelf()))
+            if not shelf.unsure:  # else the next start recovers the job
+                self._commit(job, outcome, shelf)
         except Exception:
             logger.exception("Saving job %s failed; it is recovered at the next start", job.id)
         finally:

@@ -162,7 +162,7 @@ class EngineWorker:
             run.put_back(crashed=crashed, reason=error.code)
         except ShuttingDown as error:
             run.put_back(crashed=False, reason=error.code)
-        except (EngineUnavailable, CatalogUnreadable) as error:
+        except (EngineUnavailable, CatalogUnreadable, DatabaseBusy) as error:
             logger.warning("The job waits: %s", error.message)
             self.hold.set(error)
             run.put_back(crashed=False, reason=error.code)

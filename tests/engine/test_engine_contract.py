@@ -19,36 +19,48 @@ def an_engine(folder: Path, **values: object) -> LocalEngine:
     return LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
 
 
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    """The test engine's maker in a child."""
+    folder = tmp_path_factory.mktemp("fast")
+    (folder / "models").mkdir()
+    catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny"})
+    engine = an_engine(folder, engine="test")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    """A diffusers pipeline with random weights in a confined child."""
+    folder = tmp_path_factory.mktemp("real")
+    make_tiny_sd(folder / "models" / "tiny")
+    catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny", "width": 64, "height": 64})
+    engine = an_engine(folder)
+    yield engine
+    engine.close()
+
+
 class TestTheTestEngine(EngineContract):
     """`app.engine.testing` in a child of its own."""
 
-    @pytest.fixture(scope="class")
-    def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
-        folder = tmp_path_factory.mktemp("fast")
-        (folder / "models").mkdir()
-        catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny"})
-        engine = an_engine(folder, engine="test")
-        yield engine
-        engine.close()
+    @pytest.fixture
+    def engine(self, fast: LocalEngine) -> LocalEngine:
+        return fast
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def entry(self) -> ModelEntry:
         return ModelEntry(key="tiny", title="Tiny", path="tiny")
 
 
 @pytest.mark.model
 class TestTheLocalEngine(EngineContract):
-    """A diffusers pipeline with random weights, in a confined child."""
+    """`app.engine.child` with its pipelines."""
 
-    @pytest.fixture(scope="class")
-    def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
-        folder = tmp_path_factory.mktemp("real")
-        make_tiny_sd(folder / "models" / "tiny")
-        catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny", "width": 64, "height": 64})
-        engine = an_engine(folder)
-        yield engine
-        engine.close()
+    @pytest.fixture
+    def engine(self, real: LocalEngine) -> LocalEngine:
+        return real
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def entry(self) -> ModelEntry:
         return ModelEntry(key="tiny", title="Tiny", path="tiny", width=64, height=64)
