@@ -23,7 +23,6 @@ from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import Settings, WebServer, wrong_setting
 from app.database import check_whole, open_database
-from app.engine.base import NoInputs
 from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
 from app.inputs import InputStore
@@ -121,9 +120,9 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     )
     thumbnails = settings.data_folder / "thumbnails"
     library = Library(database, settings.output_folder, thumbnails, max_bytes=settings.library_max_bytes)
-    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, NoInputs())
-    downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     inputs = InputStore(database, settings.output_folder, settings)
+    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs)
+    downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     parts = Parts(settings, catalog, table, live, library, dispatcher, downloads, inputs)
     return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()))
 

@@ -14,8 +14,9 @@ import psutil
 from app.catalog import Catalog
 from app.core.schema import GenerationRequest
 from app.core.settings import Settings
-from app.engine.base import EngineEvent, NoInputs, Outcome, Picture, Work
+from app.engine.base import EngineEvent, Outcome, Picture, Work
 from app.engine.local import LocalEngine
+from tests.engine.watching import NoInputs
 
 MIB = 2**20
 MOST_GROWTH = 1.05

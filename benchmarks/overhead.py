@@ -191,12 +191,13 @@ def _fill(victim: Victim, request: GenerationRequest) -> None:
     (victim.folder / "data").mkdir(parents=True)
     database = open_database(victim.database_url)
     upgrade(database)
-    resolved = Catalog(Settings()).resolve(request)
+    resolved, entry = Catalog(Settings()).resolve_with_entry(request)
     with writing(database) as connection:
         for _ in range(QUEUED):
             accept(
                 connection,
                 resolved,
+                entry=entry,
                 origin="api",
                 caller="",
                 turn=0,

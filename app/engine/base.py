@@ -15,7 +15,6 @@ __all__ = [
     "EngineStatus",
     "Inputs",
     "ModelEvent",
-    "NoInputs",
     "Outcome",
     "Picture",
     "Watch",
@@ -97,16 +96,8 @@ class Inputs(Protocol):
     """The pictures that jobs start from, by the hash of their bytes."""
 
     def open(self, sha256: str) -> bytes:
-        """The bytes of one picture."""
+        """The bytes of one picture's file. Raises UnknownInput, StorageUnavailable."""
         ...
-
-
-class NoInputs:
-    """For runs whose requests name no pictures."""
-
-    def open(self, sha256: str) -> bytes:
-        """Raises LookupError."""
-        raise LookupError(f"there is no picture {sha256}")
 
 
 class Watch(Protocol):

@@ -16,7 +16,7 @@ from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
 from app.diffusion.pulse import pulse
-from app.engine.base import Outcome, Work
+from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
 
 
@@ -29,7 +29,7 @@ class PipelineMaker:
         self._cache = ModelCache(options.device, machine_size=size, tier=tier)
         self.name = str(self._cache.device)
 
-    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
+    def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
         """See `Maker`."""
         loaded = self._cache.load(work[0].entry, folder, report.loading)
         report.alive()

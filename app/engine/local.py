@@ -15,12 +15,13 @@ from app.core.errors import (
     ModelNotInstalled,
     ModelRefused,
     OutOfMemory,
+    UnknownInput,
 )
-from app.core.schema import GenerationRequest
+from app.core.schema import GenerationRequest, JobError
 from app.core.settings import Settings
 from app.core.task import Task
 from app.engine import messages
-from app.engine.base import EngineStatus, Inputs, ModelEvent, Watch, Work
+from app.engine.base import EngineStatus, Inputs, ModelEvent, Outcome, Watch, Work
 from app.engine.children import CLOSED, Children
 from app.engine.frames import FrameError
 from app.engine.launch import POLL_S, Launcher
@@ -87,10 +88,13 @@ class LocalEngine:
         A cancelled job that does not end within `settings.cancel_timeout_s` costs the child its life; what the other
         jobs of the run still miss is then made on a new one.
         """
-        waiting: Sequence[Work] = [_sent(item) for item in work]
+        given: dict[str, bytes] = {}
+        waiting: Sequence[Work] = [_sent(item) for item in work if _has_inputs(item, inputs, given, watch)]
         while waiting:
             run = Run(waiting, watch, self._settings)
             with self._call(waiting[0].entry) as child:
+                for sha256, file in given.items():
+                    child.send(messages.InputGiven(sha256=sha256, file=file))
                 child.send(messages.RunWork(work=tuple(waiting), folder=self._folder))
                 self._follow(child, run)
             waiting = run.open
@@ -213,6 +217,16 @@ class _AnsweredError(Exception):
     def __init__(self, error: AtelierError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def _has_inputs(work: Work, inputs: Inputs, given: dict[str, bytes], watch: Watch) -> bool:
+    """Open the pictures that the work starts from; one that is gone ends this work alone. Raises StorageUnavailable."""
+    try:
+        given |= {each.sha256: inputs.open(each.sha256) for each in work.request.inputs if each.sha256 not in given}
+    except UnknownInput as error:
+        watch.ended(work.job_id, Outcome(JobError.of(error)))
+        return False
+    return True
 
 
 def _sent(work: Work) -> Work:

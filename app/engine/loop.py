@@ -22,11 +22,11 @@ from typing import Protocol
 
 from app.catalog import ModelEntry
 from app.confine.memory import no_core_file
-from app.core.errors import AtelierError, GenerationFailed, OutOfMemory
+from app.core.errors import AtelierError, GenerationFailed, OutOfMemory, UnknownInput
 from app.core.picture import Picture
 from app.core.schema import JobError
 from app.engine import messages
-from app.engine.base import Outcome, Work
+from app.engine.base import Inputs, Outcome, Work
 from app.engine.frames import Channel, FrameError
 
 MAX_PREVIEW_BYTES = 64 * 2**10
@@ -122,12 +122,25 @@ class Report:
         self._kept.release()
 
 
+class GivenInputs:
+    """The pictures that came with a call (see `Inputs`)."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def open(self, sha256: str) -> bytes:
+        """The bytes of one picture's file. Raises UnknownInput."""
+        if sha256 not in self.files:
+            raise UnknownInput(f"The picture {sha256!r} did not come with its job.")
+        return self.files[sha256]
+
+
 class Maker(Protocol):
     """Makes pictures on one device. All calls come from one thread, but `memory` and `loaded` from any."""
 
     name: str
 
-    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
+    def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
         """Make all images of all the work, as `Engine.run` promises, with one model; load it first if need be.
 
         Tells `report` each picture, and the end of each piece of work. Raises AtelierError for all that is still open.
@@ -158,6 +171,7 @@ class Loop:
         self._channel = channel
         self._maker = maker
         self._report = Report(channel, options.previews_per_s)
+        self._inputs = GivenInputs()
         self._calls: queue.SimpleQueue[messages.Call] = queue.SimpleQueue()
         self._busy = threading.Event()
 
@@ -177,7 +191,7 @@ class Loop:
         try:
             match call:
                 case messages.RunWork():
-                    self._maker.make(call.work, Path(call.folder), self._report)
+                    self._maker.make(call.work, Path(call.folder), self._inputs, self._report)
                 case messages.LoadModel():
                     self._maker.load(call.entry, Path(call.folder), self._report)
                 case messages.UnloadModel():
@@ -190,6 +204,7 @@ class Loop:
             logger.exception("a call of kind %s failed", call.KIND)
             text = f"The picture could not be made ({type(error).__name__}: {str(error)[:300]})."
             done = messages.Done(error=JobError.of(GenerationFailed(text)))
+        self._inputs.files.clear()  # before `Done`: what comes after it is of the next call
         self._status()
         messages.send(self._channel, done)
 
@@ -197,6 +212,8 @@ class Loop:
         try:
             while not isinstance(message := messages.parse(self._channel.receive()), messages.Exit):
                 match message:
+                    case messages.InputGiven():
+                        self._inputs.files[message.sha256] = message.file
                     case messages.CancelJob():
                         self._report.cancel(message.job)
                     case messages.PictureKept():

@@ -21,6 +21,15 @@ class Message(BaseModel):
 # From the service
 
 
+class InputGiven(Message):
+    """A picture that the next call's work starts from."""
+
+    KIND = "input"
+    RAW = "file"
+    sha256: str
+    file: bytes
+
+
 class RunWork(Message):
     """Make the pictures of all this work. `folder`: of the models."""
 
@@ -147,7 +156,7 @@ class Done(Message):
 
 
 Call = RunWork | LoadModel | UnloadModel
-FromService = Call | CancelJob | PictureKept | Exit
+FromService = InputGiven | Call | CancelJob | PictureKept | Exit
 FromChild = Hello | Taken | Loading | Alive | StepDone | PictureMade | JobEnded | Status | Done
 _KINDS: dict[str, type[Message]] = {kind.KIND: kind for union in (FromService, FromChild) for kind in get_args(union)}
 

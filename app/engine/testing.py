@@ -27,7 +27,7 @@ from app.catalog import ModelEntry
 from app.core.errors import GenerationFailed, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest, JobError
-from app.engine.base import Outcome, Work
+from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
 
 STEP_S = 0.004
@@ -52,7 +52,7 @@ class FastMaker:
         self._device = options.device
         self._loaded: tuple[str, ...] = ()
 
-    def make(self, work: Sequence[Work], folder: Path, report: Report) -> None:
+    def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
         """See `Maker`. One pass makes the next image of each job."""
         started = time.monotonic()
         if any("!load" in item.request.prompt for item in work):

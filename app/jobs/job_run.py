@@ -8,7 +8,6 @@ from app.catalog import Catalog
 from app.core.errors import GenerationFailed, ModelRefused, UnknownModel
 from app.core.picture import Picture
 from app.core.schema import Job, JobError
-from app.core.task import Task
 from app.engine.base import Engine, EngineEvent, Outcome, Work
 from app.jobs.live import LiveEvents
 from app.jobs.saver import Saver
@@ -55,8 +54,9 @@ class JobRun:
             except UnknownModel as error:  # it was there when the job was accepted
                 self.fail(job.id, JobError.of(error))
                 continue
-            if not engine.can_run(entry, Task.TEXT):
-                self.fail(job.id, JobError.of(ModelRefused(f"Nothing here can draw with the model {entry.key!r}.")))
+            if not engine.can_run(entry, job.request.task):
+                text = f"Nothing here can do the task {job.request.task} with the model {entry.key!r}."
+                self.fail(job.id, JobError.of(ModelRefused(text)))
                 continue
             self._missing[job.id] = len(images)
             found.append(Work(job_id=job.id, attempt=job.attempt, request=job.request, entry=entry, images=images))

@@ -18,7 +18,6 @@ from app.core.errors import (
     StorageUnavailable,
 )
 from app.core.schema import GenerationRequest, Job, JobError
-from app.core.task import Task
 from app.engine.base import Engine, Inputs
 from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
@@ -162,7 +161,7 @@ class EngineWorker:
             run.put_back(crashed=crashed, reason=error.code)
         except ShuttingDown as error:
             run.put_back(crashed=False, reason=error.code)
-        except (EngineUnavailable, CatalogUnreadable, DatabaseBusy) as error:
+        except (EngineUnavailable, CatalogUnreadable, DatabaseBusy, StorageUnavailable) as error:
             logger.warning("The job waits: %s", error.message)
             self.hold.set(error)
             run.put_back(crashed=False, reason=error.code)
@@ -178,6 +177,6 @@ class EngineWorker:
         """See `Capacity`. What this engine cannot do is left to one here that can, if there is one."""
         if entry is None:
             return 1
-        if self.engine.can_run(entry, Task.TEXT):
+        if self.engine.can_run(entry, request.task):
             return self.engine.capacity(entry, request)
-        return 0 if any(other.can_run(entry, Task.TEXT) for other in self._shared.engines) else 1
+        return 0 if any(other.can_run(entry, request.task) for other in self._shared.engines) else 1

@@ -13,9 +13,9 @@ import pytest
 from app.catalog import ModelEntry
 from app.core.errors import EngineCrashed
 from app.core.task import Task
-from app.engine.base import Engine, EngineEvent, ModelEvent, NoInputs, Picture
+from app.engine.base import Engine, EngineEvent, ModelEvent, Picture
 from tests.engine.conftest import a_job
-from tests.engine.watching import Noting, made_by
+from tests.engine.watching import NoInputs, Noting, made_by
 
 STEPS = 4
 

@@ -127,7 +127,7 @@ class HostileMaker:
 
     name = "hostile"
 
-    def make(self, work: Any, folder: Path, report: Any) -> None:
+    def make(self, work: Any, folder: Path, inputs: Any, report: Any) -> None:
         scratch = Path(os.environ["HOME"])
         there = json.loads(work[0].request.prompt)
         came_through, refused = [], {}

@@ -297,7 +297,7 @@ import sys
 from app.engine.base import Outcome
 from app.engine.testing import FastMaker, serve
 class Confused(FastMaker):
-    def make(self, work, folder, report):
+    def make(self, work, folder, inputs, report):
         first, second = (self._picture(work[0], image, 1, 0.1) for image in (0, 1))
         for picture in ({pictures}):
             report.picture(work[0].job_id, picture)

@@ -1,5 +1,6 @@
 """What an engine gives: pictures, errors of their own job, events, and its state."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from app.engine.base import EngineEvent, ModelEvent
 from app.engine.local import LocalEngine
 from app.engine.reach import child_environment
 from tests.engine.conftest import MakeEngine, a_job
-from tests.engine.watching import ignore, made_by, nobody
+from tests.engine.watching import NoInputs, ignore, made_by, nobody
 
 
 def test_a_job_gives_its_pictures_with_their_own_seeds(engine: LocalEngine) -> None:
@@ -136,6 +137,37 @@ def test_an_exception_of_the_listener_comes_through_and_the_next_run_is_clean(en
         made_by(engine, [a_job()], refuse, nobody)
     job = a_job()
     assert made_by(engine, [job], ignore, nobody)[0].job_id == job.job_id
+
+
+SEES_INPUTS = """
+import sys
+from app.engine.testing import FastMaker, serve
+class Looking(FastMaker):
+    def make(self, work, folder, inputs, report):
+        for item in work:
+            print("it sees", [len(inputs.open(each.sha256)) for each in item.request.inputs], flush=True)
+        super().make(work, folder, inputs, report)
+serve(Looking, sys.argv[1:])
+"""
+
+
+def test_the_pictures_that_a_job_starts_from_come_as_bytes_and_one_that_is_gone_fails_its_job_alone(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Kept(NoInputs):
+        def open(self, sha256: str) -> bytes:
+            return b"x" * 5000 if sha256 == "a" * 64 else super().open(sha256)
+
+    caplog.set_level(logging.INFO)
+    engine = make_engine(command=[sys.executable, "-c", SEES_INPUTS])
+    there, gone = ([{"role": "image", "sha256": letter * 64}] for letter in "ab")
+    work = [a_job(task="image", inputs=there), a_job(task="image", inputs=gone), a_job()]
+    with_input, without, plain = made_by(engine, work, inputs=Kept())
+    assert (with_input.error, plain.error) == (None, None)
+    assert without.error is not None
+    assert without.error.code == "unknown_input"
+    assert "it sees [5000]" in caplog.text
+    assert "it sees []" in caplog.text
 
 
 def test_the_child_of_the_test_engine_never_sees_torch() -> None:

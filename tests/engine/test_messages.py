@@ -14,6 +14,7 @@ from tests.engine.conftest import a_job
 ENTRY = ModelEntry(key="k", title="T", components={"unet": 1}, scheduler_config={"shift": 3.0})
 EACH = [
     messages.RunWork(work=(a_job("蘋果", entry=ENTRY, num_images=3),), folder="/models"),
+    messages.InputGiven(sha256="0" * 64, file=b"\x89PNG"),
     messages.LoadModel(entry=ENTRY, folder="/models"),
     messages.UnloadModel(model="k"),
     messages.CancelJob(job="j"),

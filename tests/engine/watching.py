@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from app.core.errors import UnknownInput
 from app.core.schema import JobError
-from app.engine.base import Engine, EngineEvent, NoInputs, Outcome, Picture, Work
+from app.engine.base import Engine, EngineEvent, Inputs, Outcome, Picture, Work
 
 
 def ignore(_event: object) -> None:
@@ -14,6 +15,14 @@ def ignore(_event: object) -> None:
 def nobody(_job_id: str) -> bool:
     """For runs that nobody cancels."""
     return False
+
+
+class NoInputs:
+    """For runs whose requests name no pictures."""
+
+    def open(self, sha256: str) -> bytes:
+        """See `Inputs`."""
+        raise UnknownInput(f"There is no picture {sha256}.")
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,9 @@ def made_by(
     work: Sequence[Work],
     on_step: Callable[[EngineEvent], None] = ignore,
     is_cancelled: Callable[[str], bool] = nobody,
+    inputs: Inputs = NoInputs(),
 ) -> list[Result]:
     """Run it, and give what came of each piece, in order."""
     noting = Noting(on_step, is_cancelled)
-    engine.run(work, NoInputs(), noting)
+    engine.run(work, inputs, noting)
     return [noting.result(item.job_id) for item in work]

@@ -7,10 +7,10 @@ from pathlib import Path
 from app.catalog import Catalog
 from app.core.settings import Settings
 from app.database import open_database
-from app.engine.base import NoInputs
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
+from tests.engine.watching import NoInputs
 
 from .engines import Shelf, SmallEngine
 

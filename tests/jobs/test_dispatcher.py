@@ -15,10 +15,11 @@ from app.core.errors import DatabaseBusy, DiskFull, ModelBusy, StorageUnavailabl
 from app.core.schema import Job, JobState
 from app.core.settings import Settings
 from app.database import images, open_database, writing
-from app.engine.base import EngineEvent, NoInputs
+from app.engine.base import EngineEvent
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
+from tests.engine.watching import NoInputs
 
 from .engines import Shelf, SmallEngine
 from .things import a_request, saved_images
@@ -195,7 +196,7 @@ def test_a_picture_is_committed_and_told_before_the_next_one_is_begun(a_room: Ca
             told.append((room.kinds(event.job_id)[-1], len(room.table.get(event.job_id).images)))
         step(event)
 
-    room.live.step = watched  # type: ignore[method-assign]
+    room.live.step = watched
     room.dispatcher.start()
     job = room.finished(room.submit(num_images=8))
     assert told == [("queued", 0), *(("image", number) for number in range(1, 8))]

@@ -15,13 +15,14 @@ from PIL import Image
 from app.catalog import Catalog
 from app.core.schema import Job
 from app.core.settings import Settings
-from app.engine.base import EngineEvent, NoInputs
+from app.engine.base import EngineEvent
 from app.engine.local import LocalEngine
 from app.engine.testing import draw
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
 from app.library import Library
+from tests.engine.watching import NoInputs
 
 from .things import a_request
 
@@ -84,7 +85,7 @@ def test_the_first_of_eight_pictures_is_in_the_library_and_told_before_the_secon
             begun.append((event.step // STEPS, len(files), studio.told.count("image")))
         step(event)
 
-    studio.live.step = watched  # type: ignore[method-assign]
+    studio.live.step = watched
     job = studio.run(8)
     assert job.state == "succeeded"
     assert begun == [(number, number, number) for number in range(8)]

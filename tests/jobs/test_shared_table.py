@@ -14,10 +14,10 @@ from app.core.errors import DatabaseBusy
 from app.core.schema import JobState
 from app.core.settings import Settings
 from app.database import clock, jobs, open_database, reading, writing
-from app.engine.base import NoInputs
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
+from tests.engine.watching import NoInputs
 
 from .engines import Shelf, SmallEngine
 from .things import a_request, saved_images
