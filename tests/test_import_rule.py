@@ -32,7 +32,7 @@ ALLOWED = {
     "input_rows": {"database"},
     "inputs": {"storage", "database", "input_rows", "picture"},
     "diffusion": {"picture", "shipped", "catalog", "families", "tiers", "weights", "hub"},
-    "engine": {"diffusion", "catalog", "confine", "hub", "weights"},
+    "engine": {"diffusion", "catalog", "confine", "families", "hub", "weights"},
     "confine": set(),
     "jobs": {"engine", "database", "image_rows", "input_rows", "catalog"},
     "library": {"storage", "inputs", "engine", "database", "image_rows", "picture"},
