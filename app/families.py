@@ -79,7 +79,12 @@ class Family:
         return self.samplers or FLOW_SAMPLERS
 
     def can(self, task: Task) -> bool:
-        """True if it has a pipeline for the task; for a picture from a picture, one that takes a strength."""
+        """True if it has a pipeline for the task; for a picture from a picture, one that takes a strength.
+
+        Under a mask a UNet's pictures from pictures will do: see `diffusion.blend`.
+        """
+        if task is Task.INPAINT and task not in self.tasks:
+            return self.convolves and self.can(Task.IMAGE)
         return task in self.tasks and (self.image_strength or task is not Task.IMAGE)
 
     def defaults(self) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from app.families import family_of
 
 DEFAULT_STRENGTH = 0.75  # A1111's
 # How many pictures of which role each task starts from; the tasks that the engines do.
-STARTS: dict[Task, dict[InputRole, int]] = {Task.TEXT: {}}
+STARTS: dict[Task, dict[InputRole, int]] = {
+    Task.TEXT: {},
+    Task.IMAGE: {InputRole.IMAGE: 1},
+    Task.INPAINT: {InputRole.IMAGE: 1, InputRole.MASK: 1},
+}
 
 
 def strength_of(request: GenerationRequest) -> float | None:

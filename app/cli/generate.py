@@ -8,6 +8,7 @@ import typer
 from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, print_json, shown
 from app.cli.pictures import check_free, planned_files, saved_files, write_files
 from app.cli.progress import JobProgress
+from app.cli.starts import start_fields
 from app.client import ImageServiceClient
 from app.core.errors import CallerError, ServiceError
 from app.core.schema import Job, JobState
@@ -29,6 +30,13 @@ def generate(
     num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
     clip_skip: Annotated[int | None, typer.Option(help="Last layers of the CLIP text encoders to leave out.")] = None,
+    start: Annotated[Path | None, typer.Option("--from", help="Picture to start from: PNG, JPEG or WebP.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="With --from: picture that is white where it is to be made anew.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="With --from: how far to leave it; 0 gives it back, 1 hardly looks at it.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
@@ -60,6 +68,7 @@ def generate(
     if out is not None and not overwrite:
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
+        request |= start_fields(client, start, mask, strength)
         job = _made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     if as_json:

@@ -20,6 +20,7 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
+from app.diffusion.starts import Held, Pictures, finished
 from app.picture.fit import delivered
 
 
@@ -53,13 +54,16 @@ def generate(
     cancelled: Callable[[], bool] | None = None,
     wants_preview: Callable[[], bool] | None = None,
     cache: ModelCache | None = None,
+    pictures: Pictures | None = None,
 ) -> list[Picture]:
-    """All images of one resolved request, in order. The arguments are as `PassWatch` has them.
+    """All images of one resolved request, in order. The arguments are as `PassWatch` and `make_batch` have them.
 
     Raises GenerationCancelled within one step after `cancelled()` became true (nothing is decoded then), OutOfMemory,
     GenerationFailed, InvalidRequest. The model is ready for the next call in every case.
     """
-    [made] = generate_batch(loaded, [request], _Calls(on_step, cancelled, wants_preview), cache=cache)
+    [made] = generate_batch(
+        loaded, [request], _Calls(on_step, cancelled, wants_preview), cache=cache, pictures=pictures
+    )
     if made.error is not None:
         raise made.error
     return list(made.pictures)
@@ -71,11 +75,12 @@ def generate_batch(
     watch: PassWatch | None = None,
     *,
     cache: ModelCache | None = None,
+    pictures: Pictures | None = None,
 ) -> list[Made]:
     """One result for each request, in order. See `make_batch`; errors are in the results."""
     collected = Collected(watch or PassWatch())
     wanted = [(request, range(request.num_images)) for request in requests]
-    make_batch(loaded, wanted, collected, cache=cache)
+    make_batch(loaded, wanted, collected, cache=cache, pictures=pictures)
     return collected.made(requests)
 
 
@@ -85,18 +90,21 @@ def make_batch(
     watch: PassWatch,
     *,
     cache: ModelCache | None = None,
+    pictures: Pictures | None = None,
 ) -> None:
     """Make these images of each request, and tell `watch` of each as soon as it is made.
 
     The requests are resolved and share a batch key. Errors are told; only bugs are raised. What ran out of memory is
     made again, once, by a `cache` that holds the model: see `retry`. A model that knows only some sizes draws the
-    nearest one; its pictures come in the size that was asked for.
+    nearest one; its pictures come in the size that was asked for. `pictures` has what requests start from.
     """
     shapes = loaded.entry.shapes
     makings = [
         Making(index, request, as_drawn(request, shapes), list(images))
         for index, (request, images) in enumerate(wanted)
     ]
+    for making in makings:
+        making.begin(pictures or Held())
     _attempt(makings, watch, loaded)
     short = [making for making in makings if making.ran_out]
     if short and cache is not None:
@@ -116,7 +124,7 @@ def _attempt(
 ) -> None:
     """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
     rows = [
-        Row(making.index, image, making.request.seed + image, making.request)
+        Row(making.index, image, making.request.seed + image, making.request, making.start)
         for making in makings
         for image in making.left
     ]
@@ -172,7 +180,7 @@ def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | N
     if said is not None:
         picture = replace(picture, how={**picture.how, "retried": said})
     try:
-        picture = delivered(picture, asked.width or 0, asked.height or 0)
+        picture = finished(delivered(picture, asked.width or 0, asked.height or 0), asked, making.frame)
     except MemoryError:  # what was drawn is small, what was asked for need not be
         words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
         making.tell_end(watch, OutOfMemory(words, hint="Try a smaller size or fewer images."))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.core.errors import AtelierError, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.starts import Pictures, Start, start_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class PassWatch:
 
 @dataclass
 class Making:
-    """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it."""
+    """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it.
+
+    `start` is what it starts from in the size that is drawn, `frame` the same in the size that was asked for.
+    """
 
     index: int
     asked: GenerationRequest
@@ -49,6 +53,8 @@ class Making:
     error: AtelierError | None = None
     seconds: float = 0.0
     told: bool = False
+    start: Start | None = None
+    frame: Start | None = None
 
     @property
     def open(self) -> bool:
@@ -59,6 +65,15 @@ class Making:
     def ran_out(self) -> bool:
         """True if memory ran out under it, so that it may be tried again."""
         return not self.told and isinstance(self.error, OutOfMemory)
+
+    def begin(self, pictures: Pictures) -> None:
+        """Find what it starts from. It ends with an error if that is not there."""
+        try:
+            self.frame = start_of(self.asked, pictures)
+            drawn_as_asked = (self.request.width, self.request.height) == (self.asked.width, self.asked.height)
+            self.start = self.frame if drawn_as_asked else start_of(self.request, pictures)
+        except AtelierError as error:
+            self.error = error
 
     def tell_end(self, watch: PassWatch, error: AtelierError | None = None) -> None:
         """It is over."""

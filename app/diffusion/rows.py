@@ -11,7 +11,9 @@ from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed,
 from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.blend import Blend
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
+from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
 from app.diffusion.made import PassWatch
 from app.diffusion.memory import free_caches, is_out_of_memory
@@ -19,17 +21,19 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
+from app.diffusion.starts import Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image to make: which request it belongs to, which image of it, and its seed."""
+    """One image to make: which request it belongs to, which image of it, its seed, and what it starts from."""
 
     request_index: int
     image: int
     seed: int
     request: GenerationRequest
+    start: Start | None = None
 
     def __hash__(self) -> int:
         return hash((self.request_index, self.image))
@@ -49,11 +53,12 @@ class RunWatch:
         self._watch = watch
         self._tap: PredictionTap | None = None
         self._loaded: LoadedModel | None = None
+        self._blend: Blend | None = None
         self.dropped: set[int] = set()
 
-    def attach(self, loaded: LoadedModel, tap: PredictionTap) -> None:
-        """Say which model runs and where its predictions can be read."""
-        self._loaded, self._tap = loaded, tap
+    def attach(self, loaded: LoadedModel, tap: PredictionTap, blend: Blend | None) -> None:
+        """Say which model runs, where its predictions can be read, and what keeps it inside a mask."""
+        self._loaded, self._tap, self._blend = loaded, tap, blend
 
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
@@ -67,7 +72,7 @@ class RunWatch:
                 before, chunks = self._places[index]
                 preview = self._preview(index, tensors.get("latents"))
                 self._watch.step(index, before * of + step + 1, chunks * of, preview)
-        return {}
+        return {"latents": self._blend(pipe, step, tensors["latents"])} if self._blend else {}
 
     def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
         """The same for pipelines that know only `callback(step, timestep, latents)`."""
@@ -92,54 +97,66 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     """
     started = time.monotonic()
     decoding = Decoding()
-    pixels, scheduler = _run(loaded, rows, watch, decoding)
+    base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
+    scheduler = make_scheduler(base, rows[0].request.scheduler, type(loaded.pipe).__name__)
+    pipe = pipeline_of(loaded.pipe, rows[0].request.task)
+    if rows[0].start is not None and rows[0].request.strength == 0:
+        pixels = _to_pixels(torch.stack([row.start.pixels() for row in rows if row.start]), rows[0].request)
+    else:
+        pixels = _run(loaded, pipe, scheduler, rows, watch, decoding)
     seconds = (time.monotonic() - started) / len(rows)
     height, width = int(pixels.shape[1]), int(pixels.shape[2])
     made = {}
     for i, row in enumerate(rows):
         if row.request_index in watch.dropped:
             continue
-        how = _how(loaded, row, scheduler, len(rows), seconds)
+        how = _how(loaded, pipe, row, scheduler, len(rows), seconds)
         how["notes"] += decoding.notes
         made[row] = Picture(row.image, row.seed, width, height, pixels[i].numpy().tobytes(), how)
     return made
 
 
-def _run(loaded: LoadedModel, rows: list[Row], watch: RunWatch, decoding: Decoding) -> tuple[torch.Tensor, Any]:
-    pipe, own_scheduler = loaded.pipe, loaded.pipe.scheduler
-    base = with_config(own_scheduler, loaded.entry.scheduler_config)
-    scheduler = make_scheduler(base, rows[0].request.scheduler, type(pipe).__name__)
+def _run(
+    loaded: LoadedModel, pipe: Pipeline, scheduler: Scheduler, rows: list[Row], watch: RunWatch, decoding: Decoding
+) -> torch.Tensor:
+    own_scheduler, state = loaded.pipe.scheduler, (type(pipe).__name__, loaded.loras.active)
     generators = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
-    watch.attach(loaded, PredictionTap(scheduler, generators))
+    masks = [row.start.mask for row in rows if row.start and row.start.mask]
+    blend = Blend(scheduler, masks) if masks and "mask_image" not in _taken(pipe) else None
+    watch.attach(loaded, PredictionTap(scheduler, generators), blend)
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
-        with loaded.prompts.around(pipe, loaded.loras.active), decoding.watched(pipe):
-            images = pipe(**_arguments(loaded, rows, watch), generator=generators).images
-        return _to_pixels(images, rows[0].request), scheduler
+        with loaded.prompts.around(pipe, state), decoding.watched(pipe):
+            images = pipe(**_arguments(loaded, pipe, rows, watch), generator=generators).images
+        if pipe is not loaded.pipe:  # it knows nothing of the hooks that the loaded one has on their common parts
+            loaded.pipe.maybe_free_model_hooks()
+        return _to_pixels(images, rows[0].request)
     except AtelierError as error:
         problem = error
     except (MemoryError, RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         problem = _as_ours(error, rows[0].request, decoding)
     finally:
-        pipe.scheduler = own_scheduler
+        loaded.pipe.scheduler = own_scheduler
     # Here and not inside `except`: the traceback's frames would keep the pass's tensors alive.
-    pipe.maybe_free_model_hooks()
+    loaded.pipe.maybe_free_model_hooks()
     if isinstance(problem, OutOfMemory):
         free_caches()
     raise problem.with_traceback(None)
 
 
-def _arguments(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[str, Any]:
+def _arguments(loaded: LoadedModel, pipe: Pipeline, rows: list[Row], watch: RunWatch) -> dict[str, Any]:
     request = rows[0].request
+    starts = [row.start for row in rows if row.start is not None]
     arguments: dict[str, Any] = {
         **text_arguments(loaded.pipe, [row.request for row in rows], loaded.prompts, loaded.loras.active),
         **_asked(request),
+        **start_arguments(starts, request.strength),
         "output_type": "pt",
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,
     }
-    known = _taken(loaded.pipe)
+    known = _taken(pipe)
     if "callback_on_step_end" not in known:  # PixArt has the older form only
         arguments["callback"] = watch.older
     return {name: value for name, value in arguments.items() if name in known}
@@ -160,8 +177,9 @@ def _taken(pipe: Any) -> set[str]:
 
 
 def _not_taken(pipe: Any, request: GenerationRequest) -> list[str]:
-    """What was asked for and is no argument of this pipeline."""
-    return [f"{name} has no effect with this model" for name in _asked(request) if name not in _taken(pipe)]
+    """What was asked for and is no argument of this pipeline; of one that starts from a picture that has the size."""
+    sized = ("width", "height") if request.inputs else ()
+    return [f"{name} has no effect with this model" for name in _asked(request) if name not in {*_taken(pipe), *sized}]
 
 
 def _to_pixels(images: torch.Tensor, request: GenerationRequest) -> torch.Tensor:
@@ -185,7 +203,7 @@ def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decodin
     return GenerationFailed(f"The pipeline failed: {type(error).__name__}: {error}")
 
 
-def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
+def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
     notes = prompt_notes(loaded.pipe, request)
     loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
@@ -193,7 +211,7 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         "model": loaded.entry.key,
         "repository": loaded.entry.repository,
         "revision": loaded.revision,
-        "pipeline": type(loaded.pipe).__name__,
+        "pipeline": type(pipe).__name__,
         "scheduler": type(scheduler).__name__,
         "sampler": sampler_label(scheduler),
         "device": str(loaded.device),
@@ -205,5 +223,5 @@ def _how(loaded: LoadedModel, row: Row, scheduler: Any, batch: int, seconds: flo
         "safety_checker": False,
         "seconds": round(seconds, 3),
         "versions": loaded.versions,
-        "notes": [*loaded.notes, *notes, *_not_taken(loaded.pipe, request)],
+        "notes": [*loaded.notes, *notes, *_not_taken(pipe, request)],
     }

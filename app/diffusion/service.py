@@ -21,6 +21,7 @@ from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
+from app.diffusion.given import Given, start_fields
 from app.diffusion.pipelines import LoadedModel
 from app.picture.png import encode
 from app.shipped import unpack_shipped
@@ -116,8 +117,14 @@ class DiffusionService:
         on_step: OnStep | None = None,
         cancelled: threading.Event | None = None,
         clip_skip: int = 0,
+        image: Given | None = None,
+        mask_image: Given | None = None,
+        strength: float | None = None,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
+
+        With an `image` (a PIL picture, or a file's bytes or path) they start from it, and leave it as far as `strength`
+        says, from 0 to 1; with a `mask_image` too, only where that is white is anything made anew.
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -128,23 +135,25 @@ class DiffusionService:
         fields = {
             "prompt": prompt, "negative_prompt": negative_prompt, "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale, "width": width, "height": height, "seed": seed,
-            "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip,
+            "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip, "strength": strength,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
-                asked = _validated(fields)
+                start, pictures = start_fields(image, mask_image, self._settings)
+                asked = _validated(fields | start)
                 loaded = self._load(self._wanted(model))
                 request = self._catalog.resolve_for(asked, loaded.entry)
                 self._check_output()
-                pictures = generate(
+                made = generate(
                     loaded,
                     request,
                     on_step=on_step,
                     cancelled=cancelled.is_set if cancelled else None,
                     wants_preview=_throttle(self._settings.previews_per_s) if on_step else None,
                     cache=self._cache,
+                    pictures=pictures,
                 )
-                return self._result(request, pictures)
+                return self._result(request, made)
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 

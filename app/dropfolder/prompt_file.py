@@ -11,7 +11,9 @@ from pathlib import Path
 from app.core.schema import MAX_PROMPT_CHARS
 
 MAX_FILE_BYTES = 2**20
-NO_FILE = "The prompt must be a regular file, not a link, a pipe or a device."
+MAX_START_BYTES = 32 * 2**20  # the service's own limit is lower
+START_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+NO_FILE = "The {kind} must be a regular file, not a link, a pipe or a device."
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _STEM = re.compile(
     rf"(?P<user>{_UUID})-(?P<message>[A-Za-z0-9_.:=+@~-]{{1,100}})-(?P<width>\d{{1,5}})x(?P<height>\d{{1,5}})"
@@ -40,6 +42,11 @@ class PromptName:
     def picture(self) -> str:
         """The name of the answer."""
         return f"{self.stem}.png"
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The names that the picture to start from may have."""
+        return tuple(f"{self.stem}-start{ending}" for ending in START_ENDINGS)
 
     @property
     def error(self) -> str:
@@ -84,29 +91,40 @@ def read_prompt(file: Path) -> Prompt:
     characters become spaces, outer blanks go. Raises RefusedPrompt for what is no readable regular file with one name,
     and for text that is empty, too long or not Unicode; FileNotFoundError if it is gone.
     """
-    data, written_ns = _read(file)
+    data, written_ns = _read(file, "prompt", MAX_FILE_BYTES)
     return Prompt(_text_of(data), written_ns)
 
 
-def _read(file: Path) -> tuple[bytes, int]:
+def read_start(folder: Path, name: PromptName) -> tuple[Path, bytes] | None:
+    """The picture that stands beside a prompt file to start from, and what is in it; None if there is none.
+
+    Raises RefusedPrompt for what is no readable regular file with one name, and for two of them.
+    """
+    found = [folder / start for start in name.starts if os.path.lexists(folder / start)]
+    if len(found) > 1:
+        raise RefusedPrompt(f"There are {len(found)} pictures to start from beside the prompt; one is allowed.")
+    return (found[0], _read(found[0], "start picture", MAX_START_BYTES)[0]) if found else None
+
+
+def _read(file: Path, kind: str, most: int) -> tuple[bytes, int]:
     try:
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket or a device that nobody serves
-            raise RefusedPrompt(NO_FILE) from error
+            raise RefusedPrompt(NO_FILE.format(kind=kind)) from error
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise RefusedPrompt("The prompt file may not be read by the watcher.") from error
+            raise RefusedPrompt(f"The {kind} file may not be read by the watcher.") from error
         raise
     with os.fdopen(opened, "rb") as stream:
         info = os.fstat(opened)
         if not stat.S_ISREG(info.st_mode):
-            raise RefusedPrompt(NO_FILE)
+            raise RefusedPrompt(NO_FILE.format(kind=kind))
         if info.st_nlink > 1:  # somebody else's file may be given a second name in here
-            raise RefusedPrompt("The prompt file has a second name elsewhere; copy it instead of linking it.")
-        data = stream.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
+            raise RefusedPrompt(f"The {kind} file has a second name elsewhere; copy it instead of linking it.")
+        data = stream.read(most + 1)
+    if len(data) > most:
         size = max(info.st_size, len(data))
-        raise RefusedPrompt(f"The prompt file has {size} bytes; at most {MAX_FILE_BYTES} are allowed.")
+        raise RefusedPrompt(f"The {kind} file has {size} bytes; at most {most} are allowed.")
     return data, info.st_mtime_ns
 
 

@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import structlog
 import watchfiles
 
 from app.client import ImageServiceClient
 from app.core.errors import ModelNotInstalled, ServiceError, ServiceUnreachable
-from app.core.schema import GenerationRequest, Job, JobState
+from app.core.schema import Job, JobState
 from app.dropfolder.claims import TEMPORARY_PREFIX, Claims
-from app.dropfolder.prompt_file import PromptName, RefusedPrompt, read_prompt
+from app.dropfolder.prompt_file import PromptName, RefusedPrompt, read_prompt, read_start
 from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
@@ -186,6 +187,8 @@ class Watcher:
             self._write(name.error, f"{refusal}\n".encode())
             log.info("refused", file=name.error, reason=str(refusal))
         path.unlink(missing_ok=True)
+        for start in name.starts:
+            (self._folder / start).unlink(missing_ok=True)
 
     def _picture(self, job: Job) -> bytes:
         try:
@@ -197,20 +200,22 @@ class Watcher:
         raise RefusedPrompt("The picture was made and has been deleted from the library since.")
 
     def _job(self, name: PromptName, path: Path) -> Job | None:
-        prompt = read_prompt(path)
-        request = GenerationRequest.model_construct(
-            prompt=prompt.text, model=self._model, width=name.width, height=name.height
-        )
+        prompt, start = read_prompt(path), read_start(self._folder, name)
+        request = {"prompt": prompt.text, "model": self._model, "width": name.width, "height": name.height}
         # The claim is a rename, so the time of change is still the writer's: the same file gives the same key,
         # and a new file of the same name and text gives a new one.
         seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode()
-        return self._insist(request, f"drop-{hashlib.sha256(seal).hexdigest()}")
+        if start is not None:
+            seal += b"\0" + hashlib.sha256(start[1]).digest()
+        return self._insist(request, start[1] if start else None, f"drop-{hashlib.sha256(seal).hexdigest()}")
 
-    def _insist(self, request: GenerationRequest, key: str) -> Job | None:
+    def _insist(self, request: dict[str, Any], start: bytes | None, key: str) -> Job | None:
         """The finished job, however often the service is restarted or full meanwhile. None when stopped."""
         pause_s = 0.5
         while not self._stop.is_set():
             try:
+                if start is not None:
+                    request |= {"task": "image", "inputs": [{"sha256": self._client.upload(start).sha256}]}
                 job = self._client.submit(request, idempotency_key=key, origin="drop")
                 while not job.state.finished and not self._stop.wait(0.1):
                     job = self._client.job(job.id)

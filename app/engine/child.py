@@ -35,7 +35,7 @@ class PipelineMaker:
         report.alive()
         with pulse(report.alive):
             wanted = [(item.request, item.images) for item in work]
-            make_batch(loaded, wanted, _Told(work, report), cache=self._cache)
+            make_batch(loaded, wanted, _Told(work, report), cache=self._cache, pictures=inputs)
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
         """See `Maker`."""

@@ -29,7 +29,7 @@ from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
 from app.families import family_of
 
-MADE_HERE = frozenset({Task.TEXT})  # what `app.diffusion` can draw today
+MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT})  # what `app.diffusion` can draw today
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class LocalEngine:
 
     def can_run(self, entry: ModelEntry, task: Task) -> bool:
         """See `Engine.can_run`."""
-        return task in MADE_HERE and task in family_of(entry.pipeline).tasks
+        return task in MADE_HERE and family_of(entry.pipeline).can(task)
 
     def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
         """See `Engine.capacity`."""

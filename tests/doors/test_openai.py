@@ -125,9 +125,10 @@ def test_a_wrong_or_unsupported_parameter_is_refused_by_name(
     assert param in caught.value.message
 
 
-def test_edits_say_what_is_missing(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="image-to-image"):
+def test_an_edit_of_what_is_no_picture_says_so(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="one still PNG, JPEG or WebP picture") as caught:
         client.images.edit(model="pocket", image=b"x", prompt="y")
+    assert caught.value.param == "image"
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_v
 from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
+    IMG2IMG,
     OVERRIDES,
     TXT2IMG,
     UPSCALING,
@@ -23,6 +24,7 @@ CLIP_FROM, MAX_CLIP = 1, 12  # the span of A1111's own setting
 MAX_TASK_CHARS = 64
 MAX_EXTRA_IMAGES = 16
 MAX_SIDE = 8192
+MAX_BLUR = 64  # pixels, as A1111's slider
 
 
 def _bytes_of(value: Any) -> bytes:
@@ -109,6 +111,24 @@ class A1111Txt2Img(A1111Body):
         if wanted:
             raise ValueError(f"{NOT_HERE}: {', '.join(wanted)}")
         return scripts
+
+
+class A1111Img2Img(A1111Txt2Img):
+    """What to draw, and the picture to start from."""
+
+    not_here = IMG2IMG
+
+    init_images: list[Picture] = Field(min_length=1, max_length=1, description="One picture in base64.")
+    mask: Annotated[Picture | None, _EMPTY_IS_NONE] = Field(None, description="White where it is made anew.")
+    denoising_strength: float | None = ours("strength", strict=False)
+    resize_mode: int | None = Field(None, ge=0, le=1, description="0 = just resize, 1 = crop and resize.")
+    mask_blur: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels, both ways.")
+    mask_blur_x: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels across.")
+    mask_blur_y: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels down.")
+    inpainting_fill: int | None = Field(None, ge=0, le=3, description="Only 1 (original) is done; others are told.")
+    inpaint_full_res: Flag = Field(True, description="Has no effect here, which is told.")
+    inpainting_mask_invert: Flag = Field(False, description="Black is made anew.")
+    include_init_images: Flag = Field(False, description="Send the pictures back with the request.")
 
 
 class A1111Options(A1111Body):

@@ -5,6 +5,7 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from app.service.automatic1111.generation import Callers, ChosenModel, add_generation, error_answer
+from app.service.automatic1111.img2img import add_image_to_image
 from app.service.automatic1111.lists import add_extras, add_lists, add_options
 from app.service.http.errors import answer_errors_with
 from app.service.parts import Parts
@@ -18,6 +19,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     model = ChosenModel(parts.catalog.default_key)
     callers = Callers()
     add_generation(api, parts, callers, model)
+    add_image_to_image(api, parts, callers, model)
     add_lists(api, parts)
     add_options(api, parts, callers, model)
     add_extras(api, parts)

@@ -31,6 +31,8 @@ TXT2IMG: Mapping[str, tuple[Any, ...]] = {
     "s_min_uncond": _OFF,
     "disable_extra_networks": _OFF,
 }
+# `image_cfg_scale` is for one kind of model, which is not here: it is ignored, as A1111 does for all others.
+IMG2IMG: Mapping[str, tuple[Any, ...]] = {**TXT2IMG, "latent_mask": _OFF, "initial_noise_multiplier": (*_OFF, 1)}
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "sd_vae": (*_OFF, "None", "Automatic", "auto"),
     "forge_additional_modules": (*_OFF, []),

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from flask import Response, jsonify
@@ -10,7 +11,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
 from app import __version__
-from app.core.errors import FieldError, InvalidRequest, ModelNotInstalled, QueueFull, ShuttingDown, UnknownJob
+from app.core.errors import ModelNotInstalled, QueueFull, ShuttingDown, UnknownJob
 from app.core.schema import GenerationRequest, Job
 from app.picture.png import inspect
 from app.service import work
@@ -122,22 +123,9 @@ def add_generation(api: APIBlueprint, parts: Parts, callers: Callers, model: Cho
         """Make pictures and wait for them"""
         sent = json_object()
         body = fitted(A1111Txt2Img, with_infotext(sent))
-        wanted = to_request(body, _chosen(callers, body, model))
+        wanted = to_request(body, chosen_model(callers, body, model))
         check_installed(parts, parts.catalog.get(wanted.model or model.key))
-        with seat(parts):  # before the job is accepted: without a seat it must not be made
-            with foreign_names(NAMES):
-                job = _submit_when_there_is_room(parts, wanted)
-            callers.started(program(), job.id, body.force_task_id)
-            job = work.wait(parts, job.id)
-        if job.error:
-            succeeded(job)
-        images = [_made(parts, image.id) for image in job.images]
-        entry = parts.catalog.get(job.request.model or "")
-        return reply(from_job(job, images, body, sent, version=f"Atelier {__version__}", model_name=entry.key))
-
-    def img2img() -> Response:
-        """Not here yet: 422"""
-        raise InvalidRequest([FieldError("init_images", "…", "image-to-image is not available here; use txt2img")])
+        return made_answer(parts, callers, body, sent, wanted)
 
     def progress(query: ProgressQuery) -> Response:
         """How far the caller's own job is"""
@@ -167,7 +155,6 @@ def add_generation(api: APIBlueprint, parts: Parts, callers: Callers, model: Cho
     body = documented_body(api, A1111Txt2Img)
     made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
     api.post("/sdapi/v1/txt2img", responses=made, openapi_extensions=body)(txt2img)
-    api.post("/sdapi/v1/img2img", responses=answers({}, 413, 422))(img2img)
     api.get("/sdapi/v1/progress", responses=answers({200: A1111Progress}))(progress)
     api.post("/sdapi/v1/interrupt", responses=answers({200: A1111Empty}, 507))(interrupt)
     api.post("/sdapi/v1/skip", responses=answers({200: A1111Fixed}, 507))(skip)
@@ -182,7 +169,29 @@ def answers(good: Documented, *problems: int) -> dict[Any, Any]:
     return foreign_answers(A1111Failure, good, *problems)
 
 
-def _chosen(callers: Callers, body: A1111Txt2Img, model: ChosenModel) -> str:
+def made_answer(
+    parts: Parts,
+    callers: Callers,
+    body: A1111Txt2Img,
+    sent: dict[str, Any],
+    wanted: GenerationRequest,
+    comments: Sequence[str] = (),
+) -> Response:
+    """Make the pictures and tell them in A1111's shape: `sent` is echoed, `comments` stand in `info`."""
+    with seat(parts):  # before the job is accepted: without a seat it must not be made
+        with foreign_names(NAMES):
+            job = _submit_when_there_is_room(parts, wanted)
+        callers.started(program(), job.id, body.force_task_id)
+        job = work.wait(parts, job.id)
+    if job.error:
+        succeeded(job)
+    images = [_made(parts, image.id) for image in job.images]
+    entry = parts.catalog.get(job.request.model or "")
+    version = f"Atelier {__version__}"
+    return reply(from_job(job, images, body, sent, version=version, model_name=entry.key, comments=comments))
+
+
+def chosen_model(callers: Callers, body: A1111Txt2Img, model: ChosenModel) -> str:
     """The door's model; but not for a caller who asked for another in vain: it would take the picture for that one's.
 
     Open WebUI sets its model before each picture and does not look whether that worked.

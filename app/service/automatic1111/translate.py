@@ -24,6 +24,7 @@ NAMES = {
     "scheduler": "sampler_name",
     "num_images": "batch_size",
     "model": "sd_model_checkpoint",
+    "strength": "denoising_strength",
 }
 _INFOTEXT_FIELDS = {
     "prompt": "prompt",
@@ -34,6 +35,7 @@ _INFOTEXT_FIELDS = {
     "height": "height",
     "seed": "seed",
     "scheduler": "sampler_name",
+    "strength": "denoising_strength",
 }
 
 
@@ -116,12 +118,15 @@ def from_job(
     *,
     version: str,
     model_name: str,
+    comments: Sequence[str] = (),
 ) -> A1111Made:
-    """The txt2img answer. `sent` is the body as it came, which A1111 tells back."""
+    """The answer. `sent` is the body as it came, which A1111 tells back; `comments` stand before our own."""
+    info = _info(job, images, body, version, model_name)
+    info["comments"] = "\n".join(filter(None, [*comments, info["comments"]]))
     return A1111Made(
         images=[base64.b64encode(image.png).decode() for image in images] if body.send_images else [],
         parameters=dict(sent),
-        info=json.dumps(_info(job, images, body, version, model_name), ensure_ascii=False),
+        info=json.dumps(info, ensure_ascii=False),
     )
 
 
@@ -131,6 +136,8 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
     count = len(seeds)
     choice = parse_scheduler(request.scheduler or "default")
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
+    if request.strength is not None:
+        extra["Denoising strength"] = str(request.strength)
     comments = [_sampling(body).comment, eta_comment(body.eta, choice)]
     comments += dict.fromkeys(note for image in job.images for note in image.notes)
     return {
@@ -157,7 +164,7 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
         "sd_vae_hash": None,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
-        "denoising_strength": None,
+        "denoising_strength": request.strength,
         "extra_generation_params": extra,
         "index_of_first_image": 0,
         "infotexts": [image.infotext for image in images],

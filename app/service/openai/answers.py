@@ -11,6 +11,7 @@ from flask import Response
 
 from app.core.errors import AtelierError, FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import ImageRef, Job
+from app.core.task import Task
 from app.picture.convert import convert
 from app.picture.preview import enlarged
 from app.service.foreign.jobs import succeeded
@@ -120,7 +121,7 @@ def _partial(job: Job, preview: str, index: int, wanted: WantedAnswer) -> bytes:
     size = (job.request.width or 0, job.request.height or 0)
     picture = enlarged(base64.b64decode(preview), size, wanted.output_format)
     body = {
-        "type": "image_generation.partial_image",
+        "type": f"{_event_kind(job)}.partial_image",
         "b64_json": base64.b64encode(picture).decode(),
         "partial_image_index": index,
         "created_at": int(job.created_at.timestamp()),
@@ -131,7 +132,7 @@ def _partial(job: Job, preview: str, index: int, wanted: WantedAnswer) -> bytes:
 
 def _completed(parts: Parts, job: Job, wanted: WantedAnswer, notes: Sequence[str]) -> bytes:
     body = {
-        "type": "image_generation.completed",
+        "type": f"{_event_kind(job)}.completed",
         "b64_json": _encoded(parts, job.images[0].id, wanted),
         "created_at": int(job.created_at.timestamp()),
         **_shape(job, wanted),
@@ -139,6 +140,10 @@ def _completed(parts: Parts, job: Job, wanted: WantedAnswer, notes: Sequence[str
         "atelier": _ours(job, notes),
     }
     return _event(str(body["type"]), body)
+
+
+def _event_kind(job: Job) -> str:
+    return "image_generation" if job.request.task is Task.TEXT else "image_edit"
 
 
 def _shape(job: Job, wanted: WantedAnswer) -> dict[str, Any]:

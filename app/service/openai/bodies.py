@@ -62,6 +62,20 @@ class OpenAIGeneration(ForeignBody):
         return (int(match[1]), int(match[2])) if match else (None, None)
 
 
+class OpenAIVariation(OpenAIGeneration):
+    """What to vary, as a form; `image` is its file. A prompt is not needed: the picture may say its own."""
+
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARS, description="What the picture shows.")
+    strength: float | None = ours("strength")
+
+
+class OpenAIEdit(OpenAIGeneration):
+    """What to change, as a form; `image` is the file to start from, `mask` one that is transparent where to draw."""
+
+    strength: float | None = ours("strength")
+    input_fidelity: Literal["high", "low"] | None = Field(None, description=f"{NO_EFFECT} Say a strength.")
+
+
 class OpenAIImage(BaseModel):
     """One picture: its bytes in base64, an address, or both."""
 

@@ -1,9 +1,10 @@
-"""The OpenAI images API: `/v1/images/generations`, `/v1/images/edits`, `/v1/models`. A translator, nothing else.
+"""The OpenAI images API: `/v1/images/generations`, `edits` and `variations`, `/v1/models`. A translator, nothing else.
 
 Shapes as the `openai` SDK reads them (its `images_response.py`, `_exceptions.py`).
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from flask import Response, jsonify, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,10 +12,10 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel, Field
 
-from app.core.errors import AtelierError, FieldError, InvalidRequest, UnknownModel
+from app.core.errors import FieldError, InvalidRequest, UnknownModel
 from app.service import work
 from app.service.foreign.aliases import entry_for
-from app.service.foreign.bodies import documented_body, read
+from app.service.foreign.bodies import documented_body, documented_form, read
 from app.service.foreign.jobs import succeeded
 from app.service.foreign.names import foreign_names
 from app.service.http import callers
@@ -25,7 +26,16 @@ from app.service.http.json_reply import reply
 from app.service.http.parameters import IDEMPOTENCY_KEY
 from app.service.installed import check_installed, installed_entries
 from app.service.openai.answers import EXTENSIONS, as_file, completed, stream
-from app.service.openai.bodies import OpenAIFailure, OpenAIGeneration, OpenAIImages, OpenAIModel, OpenAIModels
+from app.service.openai.bodies import (
+    OpenAIEdit,
+    OpenAIFailure,
+    OpenAIGeneration,
+    OpenAIImages,
+    OpenAIModel,
+    OpenAIModels,
+    OpenAIVariation,
+)
+from app.service.openai.edits import edit_start, read_form, variation_start
 from app.service.openai.translate import NAMES, said, to_request, to_wanted
 from app.service.parts import Parts
 
@@ -54,13 +64,6 @@ class ModelName(BaseModel):
     key: str
 
 
-class UnsupportedEdit(AtelierError):
-    """Image edits need an image-to-image model, which Atelier does not offer yet. Use /v1/images/generations."""
-
-    code = "unsupported_endpoint"
-    http_status = 400
-
-
 def create_blueprint(parts: Parts) -> APIBlueprint:
     """The OpenAI routes over the shared queue and library."""
     api = APIBlueprint("openai", __name__, abp_tags=[TAG])
@@ -70,20 +73,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
 
         With `stream` the answer is an event stream: partial images, then the completed one.
         """
-        body = read(OpenAIGeneration)
-        wanted = to_wanted(body)
-        entry = entry_for(parts.catalog, parts.settings, body.model or None)  # an unknown model is 404 in this dialect
-        check_installed(parts, entry)
-        generation = to_request(body, entry)
-        key = _idempotency_key()
-        with callers.seat(parts) as seat:  # before the job is accepted: without one it must not be made
-            with foreign_names(NAMES):
-                job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
-            notes = said(job.request, entry)
-            if wanted.stream:
-                return seat.keep(stream(parts, job, wanted, notes))
-            finished = succeeded(work.wait(parts, job.id))
-        return jsonify(completed(parts, finished, wanted, notes, request.host_url))
+        return _answer(parts, read(OpenAIGeneration), lambda: {})
 
     def picture(path: OpenAIFile, query: Compression) -> Response:
         """A saved picture as JPEG or WebP"""
@@ -91,8 +81,17 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
         return as_file(parts, path.image_id, path.kind, query.compression)
 
     def edits() -> Response:
-        """Not here yet: 400"""
-        raise UnsupportedEdit
+        """Make a picture from a picture, or a part of it anew
+
+        A form: `image` is the file to start from; where `mask`, or the picture itself, is transparent it is made anew.
+        """
+        body = read_form(OpenAIEdit)
+        return _answer(parts, body, lambda: edit_start(body, parts.inputs))
+
+    def variations() -> Response:
+        """Make pictures like a picture"""
+        body = read_form(OpenAIVariation)
+        return _answer(parts, body, lambda: variation_start(body, parts.inputs))
 
     def models() -> Response:
         """The models that are installed"""
@@ -108,12 +107,30 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     file = {200: binary("image/*", "The picture.")}
     kinds = f"<any({','.join(EXTENSIONS)}):kind>"
     api.get(f"/v1/images/<image_id>.{kinds}", responses=foreign_answers(OpenAIFailure, file, 404))(picture)
-    for name in ("edits", "variations"):
-        api.post(f"/v1/images/{name}", endpoint=name, responses=foreign_answers(OpenAIFailure, {}, 413))(edits)
+    for view, kind, files in ((edits, OpenAIEdit, ("image", "mask")), (variations, OpenAIVariation, ("image",))):
+        form = documented_form(api, kind, files)
+        api.post(f"/v1/images/{view.__name__}", responses=made, openapi_extensions=form)(view)
     api.get("/v1/models", responses=foreign_answers(OpenAIFailure, {200: OpenAIModels}))(models)
     api.get("/v1/models/<path:key>", responses=foreign_answers(OpenAIFailure, {200: OpenAIModel}, 404))(model)
     answer_errors_with(api, error_answer)
     return api
+
+
+def _answer(parts: Parts, body: OpenAIGeneration, start: Callable[[], dict[str, Any]]) -> Response:
+    """Make the pictures of a body and tell them; `start()` keeps what they start from, and says it in our fields."""
+    wanted = to_wanted(body)
+    entry = entry_for(parts.catalog, parts.settings, body.model or None)  # an unknown model is 404 in this dialect
+    check_installed(parts, entry)
+    key = _idempotency_key()
+    generation = to_request(body, entry, start())
+    with callers.seat(parts) as seat:  # before the job is accepted: without one it must not be made
+        with foreign_names(NAMES):
+            job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
+        notes = said(job.request, entry)
+        if wanted.stream:
+            return seat.keep(stream(parts, job, wanted, notes))
+        finished = succeeded(work.wait(parts, job.id))
+    return jsonify(completed(parts, finished, wanted, notes, request.host_url))
 
 
 def error_answer(failure: Failure) -> Response:

@@ -5,6 +5,7 @@ Parameters as in the `openai` SDK (its `types/image_generate_params.py`).
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from app.catalog import ModelEntry
 from app.core.schema import GenerationRequest
@@ -18,11 +19,11 @@ QUALITY: Mapping[str, float] = {
     "auto": 1, "standard": 1, "medium": 1, "low": 0.5, "high": 2, "hd": 2, "xhigh": 3, "max": 4,
 }  # fmt: skip
 # What was asked for and is kept with the job, because it is not literally what was done.
-KEPT = ("model", "quality", "style")
+KEPT = ("model", "quality", "style", "input_fidelity")
 
 
-def to_request(body: OpenAIGeneration, entry: ModelEntry) -> GenerationRequest:
-    """The request of a generations body for the model that answers."""
+def to_request(body: OpenAIGeneration, entry: ModelEntry, start: Mapping[str, Any] | None = None) -> GenerationRequest:
+    """The request of a body for the model that answers. `start` are fields of ours: what it starts from."""
     width, height = body.sides()
     return request_of(
         {
@@ -37,6 +38,7 @@ def to_request(body: OpenAIGeneration, entry: ModelEntry) -> GenerationRequest:
             "num_images": body.n,
             "scheduler": body.scheduler,
             "extra": _kept(body, entry),
+            **(start or {}),
         }
     )
 
@@ -49,6 +51,8 @@ def said(request: GenerationRequest, entry: ModelEntry) -> list[str]:
     if "quality" in asked:
         steps, usual = request.num_inference_steps, entry.num_inference_steps
         notes.append(f"quality {asked['quality']} is {steps} steps here; this model's own number is {usual}")
+    if "input_fidelity" in asked:
+        notes.append(f"input_fidelity {asked['input_fidelity']} was not used: say a `strength` from 0 (as it is) to 1")
     if "style" in asked:
         notes.append(f"style {asked['style']} was not used: say it in the prompt")
     return notes
@@ -67,7 +71,7 @@ def to_wanted(body: OpenAIGeneration) -> WantedAnswer:
 
 
 def _kept(body: OpenAIGeneration, entry: ModelEntry) -> dict[str, str]:
-    kept = {name: value for name in KEPT if (value := getattr(body, name))}
+    kept = {name: value for name in KEPT if (value := getattr(body, name, None))}
     if body.model == entry.key:
         del kept["model"]
     if QUALITY[body.quality or "auto"] == 1:

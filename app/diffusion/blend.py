@@ -1,0 +1,53 @@
+"""Inpainting where diffusers has no pipeline for it: outside the mask each step ends at the first picture, noised."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from app.diffusion.kinds import Pipeline, Scheduler
+
+HALF = 127  # of 255: a lighter pixel of the mask is made anew
+
+
+class Blend:
+    """Goes with one pass of a pipeline that makes pictures from pictures, its latents in rows of [C, h, w].
+
+    What it does after each step is what diffusers' own inpainting does for a UNet that knows no masks.
+    """
+
+    def __init__(self, scheduler: Scheduler, masks: Sequence[Image.Image]) -> None:
+        self._scheduler = scheduler
+        self._masks = [mask.point(lambda value: 255 * (value > HALF)) for mask in masks]
+        self._first: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._add_noise = scheduler.add_noise
+        scheduler.add_noise = self._watched(scheduler.add_noise)
+
+    def __call__(self, pipe: Pipeline, step: int, latents: torch.Tensor) -> torch.Tensor:
+        """The latents after a step, counted from 0, with the first picture back outside the masks."""
+        if self._first is None:
+            return latents
+        clean, noise = self._first
+        steps = self._scheduler.timesteps
+        place = len(steps) - pipe.num_timesteps + step + 1
+        if place < len(steps):
+            clean = self._add_noise(clean, noise, steps[place : place + 1])
+        mask = self._mask(latents)
+        return ((1 - mask) * clean + mask * latents).to(latents.dtype)
+
+    def _watched(self, add_noise: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        @functools.wraps(add_noise)
+        def watched(samples: torch.Tensor, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            self._first = samples, noise
+            return add_noise(samples, noise, *args, **kwargs)
+
+        return watched
+
+    def _mask(self, latents: torch.Tensor) -> torch.Tensor:
+        """[n, 1, h, w]: 1 where it is made anew."""
+        small = [mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.NEAREST) for mask in self._masks]
+        rows = [torch.frombuffer(bytearray(mask.tobytes()), dtype=torch.uint8) for mask in small]
+        stacked = torch.stack([row.view(1, *latents.shape[-2:]) for row in rows])
+        return (stacked / 255).to(latents.device, latents.dtype)

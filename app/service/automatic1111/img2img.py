@@ -1,0 +1,83 @@
+"""AUTOMATIC1111's img2img: its pictures kept, its mask made, and what is not done as A1111 does it told.
+
+Source of the fields: A1111 `modules/processing.py` (`StableDiffusionProcessingImg2Img`).
+"""
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+
+from app.core.schema import InputRef, InputRole, JobInput
+from app.core.task import Task
+from app.inputs import InputStore
+from app.picture.mask import soft_mask
+from app.picture.resize import resize
+from app.service.automatic1111.answers import A1111Made
+from app.service.automatic1111.bodies import A1111Img2Img
+from app.service.automatic1111.generation import Callers, ChosenModel, answers, chosen_model, made_answer
+from app.service.automatic1111.translate import to_request, with_infotext
+from app.service.foreign.bodies import documented_body, fitted, json_object
+from app.service.installed import check_installed
+from app.service.parts import Parts
+
+CROP = 1  # A1111's resize_mode "crop and resize"; 0 is "just resize"
+ORIGINAL = 1  # A1111's inpainting_fill that starts from what is under the mask
+MASK_BLUR = 4.0  # pixels, if nothing is said
+
+
+def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
+    """The route that makes pictures from a picture."""
+
+    def img2img() -> Response:
+        """Make pictures from a picture and wait for them"""
+        sent = json_object()
+        body = fitted(A1111Img2Img, with_infotext(sent))
+        wanted = to_request(body, chosen_model(callers, body, model))
+        entry = parts.catalog.get(wanted.model or model.key)
+        check_installed(parts, entry)  # before its pictures are kept
+        size = wanted.width or entry.width, wanted.height or entry.height
+        started = wanted.model_copy(update=start_of(body, size, parts.inputs))
+        if not body.include_init_images:
+            sent = {**sent, "init_images": None, "mask": None}
+        return made_answer(parts, callers, body, sent, started, comments_on(body))
+
+    made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
+    api.post("/sdapi/v1/img2img", responses=made, openapi_extensions=documented_body(api, A1111Img2Img))(img2img)
+
+
+def start_of(body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> dict[str, object]:
+    """The fields of a request that starts from the body's pictures, for a picture of `size` pixels."""
+    start = _fitted(store.put(body.init_images[0], "init_images"), body, size, store)
+    inputs = [JobInput(role=InputRole.IMAGE, sha256=start.sha256)]
+    fields: dict[str, object] = {"task": Task.IMAGE, "strength": body.denoising_strength}
+    if body.mask is not None:
+        plain = _fitted(store.put(body.mask, "mask"), body, size, store)
+        soft = soft_mask(store.open(plain.sha256), blur=_blur(body), inverted=body.inpainting_mask_invert)
+        inputs.append(JobInput(role=InputRole.MASK, sha256=store.put(soft, "mask").sha256))
+        fields["task"] = Task.INPAINT
+    return fields | {"inputs": tuple(inputs)}
+
+
+def comments_on(body: A1111Img2Img) -> list[str]:
+    """What is not done as A1111 does it. Its own defaults are among these, so they cannot be refused."""
+    found = []
+    if body.mask is not None and body.inpaint_full_res:
+        found.append("inpaint_full_res was not used: the whole picture was worked on, not the masked part alone.")
+    if body.mask is not None and body.inpainting_fill != ORIGINAL:
+        found.append("inpainting_fill was not used: it started from what is under the mask (1, original).")
+    return found
+
+
+def _fitted(ref: InputRef, body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> InputRef:
+    """The picture stretched to the ratio of `size`, as A1111 does unless it is asked to crop."""
+    if body.resize_mode == CROP or ref.width * size[1] == ref.height * size[0]:
+        return ref
+    return store.put(resize(store.open(ref.sha256), size, "Lanczos"), "init_images")
+
+
+def _blur(body: A1111Img2Img) -> tuple[float, float]:
+    """Across and down; `mask_blur` sets both."""
+    usual = MASK_BLUR if body.mask_blur is None else body.mask_blur
+    if body.mask_blur is not None:
+        return usual, usual
+    across, down = (usual if value is None else value for value in (body.mask_blur_x, body.mask_blur_y))
+    return across, down

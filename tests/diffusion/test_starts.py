@@ -1,0 +1,214 @@
+"""Pictures made from pictures: as plain diffusers makes them, and outside a mask untouched."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from PIL import Image, ImageChops
+
+from app.catalog import folder_entry
+from app.core.errors import GenerationCancelled, UnknownInput
+from app.core.schema import GenerationRequest
+from app.core.task import Task
+from app.diffusion import DiffusionService, starts
+from app.diffusion import generate as generate_module
+from app.diffusion.cache import ModelCache
+from app.diffusion.checkpoints import pipeline_class
+from app.diffusion.generate import generate, generate_batch
+from app.diffusion.pipelines import LoadedModel
+from app.diffusion.starts import Held
+from app.families import family_of
+from tests.families import save
+from tests.pipelines import make_tiny_sd
+
+SIZE = (64, 96)
+COLOURS = Image.frombytes("RGB", SIZE, bytes(i * i // 7 % 256 for i in range(64 * 96 * 3)))
+MASK = Image.new("L", SIZE, 0)
+MASK.paste(255, (16, 16, 48, 64))
+TASKS = pytest.mark.parametrize("task", [Task.IMAGE, Task.INPAINT])
+# One that predicts noise with a UNet, and a transformer that was trained by flow matching.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+FAMILIES = pytest.mark.parametrize("name", ["sd15", "flux"])
+
+
+def png_of(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+PICTURES = Held({hashlib.sha256(png_of(picture)).hexdigest(): png_of(picture) for picture in (COLOURS, MASK)})
+START, ITS_MASK = PICTURES
+
+
+def ask(task: Task = Task.IMAGE, **fields: Any) -> GenerationRequest:
+    inputs = [{"role": "image", "sha256": START}, {"role": "mask", "sha256": ITS_MASK}]
+    values = {
+        "prompt": "a red apple", "model": "x", "num_inference_steps": 4, "guidance_scale": 4.0, "width": SIZE[0],
+        "height": SIZE[1], "seed": 7, "scheduler": "default", "task": task, "strength": 0.6,
+        "inputs": inputs if task is Task.INPAINT else inputs[:1],
+    }  # fmt: skip
+    return GenerationRequest.model_validate(values | fields)
+
+
+def draw(loaded: LoadedModel, request: GenerationRequest, **more: Any) -> list[bytes]:
+    return [picture.rgb for picture in generate(loaded, request, pictures=PICTURES, **more)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    root = tmp_path_factory.mktemp("families")
+    return lambda name: root / name if (root / name).exists() else save(name, root / name)
+
+
+@pytest.fixture(scope="module")
+def loaded_of(folder: Callable[[str], Path]) -> Callable[[str], LoadedModel]:
+    cache = ModelCache("cpu")
+    return lambda name: cache.load(folder_entry(folder(name)), Path("/"))
+
+
+@pytest.fixture(scope="module")
+def loaded(loaded_of: Callable[[str], LoadedModel]) -> LoadedModel:
+    return loaded_of("sd15")
+
+
+@FAMILIES
+@TASKS
+def test_it_is_pixel_equal_to_the_plain_diffusers_call(
+    name: str, task: Task, folder: Callable[[str], Path], loaded_of: Callable[[str], LoadedModel]
+) -> None:
+    family = family_of(folder_entry(folder(name)).pipeline)
+    text = pipeline_class(family.pipeline).from_pretrained(folder(name))
+    pipe = getattr(diffusers, family.tasks[task]).from_pipe(text)
+    pipe.set_progress_bar_config(disable=True)
+    more = {"mask_image": MASK} if task is Task.INPAINT else {}
+    if name != "sd15" or task is Task.INPAINT:
+        more |= {"width": SIZE[0], "height": SIZE[1]}
+    wanted = pipe("a red apple", image=COLOURS, strength=0.6, num_inference_steps=4, guidance_scale=4.0,
+                  generator=torch.Generator("cpu").manual_seed(7), **more).images[0]  # fmt: skip
+    if task is Task.INPAINT:
+        wanted = Image.composite(wanted, COLOURS, MASK)
+    [picture] = generate(loaded_of(name), ask(task), pictures=PICTURES)
+    assert picture.rgb == wanted.tobytes()
+    assert (picture.how["pipeline"], picture.how["notes"]) == (family.tasks[task], [])
+
+
+@FAMILIES
+@TASKS
+def test_image_i_of_a_batch_equals_its_single(
+    name: str, task: Task, loaded_of: Callable[[str], LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = loaded_of(name)
+    alone = [draw(loaded, ask(task, seed=7 + i))[0] for i in range(2)]
+    assert draw(loaded, ask(task, num_images=2)) == alone
+    monkeypatch.setattr(generate_module, "_chunk_size", lambda *_: 8)
+    [made] = generate_batch(loaded, [ask(task, num_images=2)], pictures=PICTURES)
+    for one, other in zip(alone, made.pictures, strict=True):
+        # Another batch size rounds otherwise: one of 256 levels, here and there.
+        assert max(abs(a - b) for a, b in zip(one, other.rgb, strict=True)) <= 1
+
+
+@TASKS
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_outside_a_mask_no_byte_changes_and_inside_it_does(loaded: LoadedModel, task: Task, strength: float) -> None:
+    [rgb] = draw(loaded, ask(task, strength=strength))
+    changed = ImageChops.difference(Image.frombytes("RGB", SIZE, rgb), COLOURS).convert("L").point(lambda v: v and 255)
+    outside = ImageChops.multiply(changed, ImageChops.invert(MASK))
+    assert (outside.getbbox() is None) == (task is Task.INPAINT)
+    assert ImageChops.multiply(changed, MASK).getbbox() is not None
+
+
+@TASKS
+def test_strength_0_gives_the_picture_back_and_1_leaves_it_as_far_as_no_picture_would(
+    loaded: LoadedModel, task: Task
+) -> None:
+    assert draw(loaded, ask(task, strength=0.0, num_images=2)) == [COLOURS.tobytes()] * 2
+    from_nothing = draw(loaded, ask(Task.TEXT, inputs=[], strength=None))[0]
+
+    def distance(rgb: bytes) -> float:
+        return sum(abs(a - b) for a, b in zip(rgb, COLOURS.tobytes(), strict=True)) / len(rgb)
+
+    far = distance(draw(loaded, ask(strength=1.0))[0])
+    assert far > 0.8 * distance(from_nothing)
+
+
+def test_another_strength_seed_or_start_is_another_picture(loaded: LoadedModel) -> None:
+    first = draw(loaded, ask())
+    assert draw(loaded, ask()) == first
+    assert draw(loaded, ask(strength=0.9)) != first
+    assert draw(loaded, ask(seed=8)) != first
+    assert draw(loaded, ask(inputs=[{"sha256": ITS_MASK}])) != first
+
+
+def test_progress_counts_the_steps_that_are_made_and_a_cancel_ends_it(loaded: LoadedModel) -> None:
+    steps: list[tuple[int, int]] = []
+    request = ask(num_inference_steps=6, strength=0.5)
+    draw(loaded, request, on_step=lambda step, of, _: steps.append((step, of)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    asked: list[int] = []
+    with pytest.raises(GenerationCancelled):
+        draw(loaded, request, cancelled=lambda: bool(asked.append(1)) or len(asked) > 2)
+    assert len(asked) == 3
+    assert len(draw(loaded, request)) == 1
+
+
+def test_a_picture_of_another_size_is_cut_never_stretched_and_says_so(loaded: LoadedModel) -> None:
+    request = ask(width=96, height=64, strength=0.0)
+    [picture] = generate(loaded, request, pictures=PICTURES)
+    assert picture.how["notes"] == ["the picture to start from, 64x96, was cut to the ratio of 96x64"]
+    middle = COLOURS.crop((0, 26, 64, 69)).resize((96, 64), Image.Resampling.LANCZOS)
+    given = Image.frombytes("RGB", (96, 64), picture.rgb)
+    assert sum(ImageChops.difference(middle, given).convert("L").histogram()[64:]) < 600
+    [same] = generate(loaded, ask(width=128, height=192, strength=0.0), pictures=PICTURES)
+    assert same.how["notes"] == []
+
+
+def test_a_start_that_is_gone_fails_its_request_and_no_other(loaded: LoadedModel) -> None:
+    gone = ask(inputs=[{"sha256": "0" * 64}])
+    lost, fine = generate_batch(loaded, [gone, ask()], pictures=PICTURES)
+    assert isinstance(lost.error, UnknownInput)
+    assert "Upload it again" in str(lost.error.hint)
+    assert len(fine.pictures) == 1
+
+
+def test_nothing_is_loaded_twice_and_the_model_still_draws_from_words(loaded: LoadedModel) -> None:
+    words = ask(Task.TEXT, inputs=[], strength=None)
+    before = draw(loaded, words)
+    parts = {name: id(part) for name, part in loaded.pipe.components.items()}
+    draw(loaded, ask(Task.INPAINT))
+    assert {name: id(part) for name, part in loaded.pipe.components.items()} == parts
+    assert draw(loaded, words) == before
+
+
+def test_the_library_class_takes_pictures_files_and_bytes(tmp_path: Path) -> None:
+    service = DiffusionService(tmp_path / "out", device="cpu", models_folder=tmp_path)
+    assert service.load_model(make_tiny_sd(tmp_path / "tiny"))[0]
+    file = tmp_path / "start.png"
+    COLOURS.save(file)
+    values: dict[str, Any] = {"width": 64, "height": 96, "seed": 3, "num_inference_steps": 2, "strength": 0.6}
+    made = [service.generate_image("a cat", image=image, **values) for image in (COLOURS, file, png_of(COLOURS))]
+    assert [one["success"] for one in made] == [True] * 3, made
+    assert len({one["images"][0].tobytes() for one in made}) == 1
+    assert made[0]["metadata"][0]["request"]["task"] == "image"
+    masked = service.generate_image("a cat", image=COLOURS, mask_image=MASK, **values)
+    assert masked["images"][0].getpixel((0, 0)) == COLOURS.getpixel((0, 0))
+    for wrong in ({"image": b"no picture"}, {"mask_image": MASK}, {"image": tmp_path / "none.png"}, {"image": 7}):
+        refused = service.generate_image("a cat", **(values | wrong))
+        assert not refused["success"]
+        assert next(iter(wrong)) in refused["message"]
+
+
+def test_inpainting_without_a_pipeline_for_it_is_what_diffusers_own_does(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ask(Task.INPAINT, scheduler="Euler")
+    own = draw(loaded, request)
+    monkeypatch.setattr(starts, "INPAINT_CHANNELS", ())
+    [blended] = generate(loaded, request, pictures=PICTURES)
+    assert [blended.rgb] == own
+    assert blended.how["pipeline"] == family_of(type(loaded.pipe).__name__).tasks[Task.IMAGE]

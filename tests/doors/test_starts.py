@@ -1,0 +1,247 @@
+"""Pictures from pictures through every door, with the shipped model and each client's own call."""
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import requests
+import webuiapi
+from PIL import Image, ImageChops
+
+from app.cli.main import main
+from app.client import ImageServiceClient
+from app.core.errors import ServiceError
+from app.core.schema import Job, JobState
+from app.dropfolder import Watcher
+from tests.running import RunningService
+
+pytestmark = pytest.mark.model
+SIDE = 128
+PROMPT = "a red apple"
+
+
+def png_of(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def start() -> Image.Image:
+    """A picture that is different at every place."""
+    ramp = Image.linear_gradient("L").resize((SIDE, SIDE))
+    return Image.merge("RGB", (ramp, ramp.rotate(90), ramp.rotate(180)))
+
+
+@pytest.fixture(scope="module")
+def mask() -> Image.Image:
+    made = Image.new("L", (SIDE, SIDE), 0)
+    made.paste(255, (32, 32, 96, 96))
+    return made
+
+
+@pytest.fixture
+def client(pocket: RunningService) -> Iterator[ImageServiceClient]:
+    with ImageServiceClient(pocket.url) as client:
+        yield client
+
+
+@pytest.fixture
+def api(pocket: RunningService, monkeypatch: pytest.MonkeyPatch) -> webuiapi.WebUIApi:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return webuiapi.WebUIApi(host="127.0.0.1", port=pocket.port)
+
+
+@pytest.fixture
+def sdk(pocket: RunningService) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        base_url=f"{pocket.url}/v1", api_key="none", max_retries=0, http_client=httpx.Client(trust_env=False)
+    ) as client:
+        yield client
+
+
+def untouched(picture: Image.Image, start: Image.Image, mask: Image.Image) -> bool:
+    """True if nothing differs where the mask is black, and something where it is white."""
+    changed = ImageChops.difference(picture.convert("RGB"), start).convert("L").point(lambda value: value and 255)
+    outside = ImageChops.multiply(changed, mask.point(lambda value: 0 if value else 255))
+    return outside.getbbox() is None and ImageChops.multiply(changed, mask).getbbox() is not None
+
+
+def request_with(client: ImageServiceClient, *pictures: Image.Image, **fields: Any) -> dict[str, Any]:
+    roles = zip(("image", "mask"), pictures, strict=False)
+    inputs = [{"role": role, "sha256": client.upload(png_of(picture)).sha256} for role, picture in roles]
+    task = "inpaint" if len(pictures) > 1 else "image"
+    return {"prompt": PROMPT, "seed": 5, "task": task, "inputs": inputs, "strength": 0.6} | fields
+
+
+def drawn(client: ImageServiceClient, job: Job) -> Image.Image:
+    assert job.state is JobState.SUCCEEDED, job.error
+    return Image.open(io.BytesIO(client.image_bytes(job.images[0].id)))
+
+
+def test_a_picture_is_made_from_a_picture_and_its_file_says_from_which(
+    client: ImageServiceClient, start: Image.Image, mask: Image.Image
+) -> None:
+    request = request_with(client, start, num_inference_steps=8)
+    job = client.generate(request)
+    picture = drawn(client, job)
+    assert picture.tobytes() != start.tobytes()
+    said = client.inspect(client.image_bytes(job.images[0].id))
+    assert said["request"]["inputs"] == [{**request["inputs"][0], "weight": 1.0, "model": None}]
+    assert f"Init image hash: {request['inputs'][0]['sha256']}" in said["parameters"]
+    assert "Denoising strength: 0.6" in said["parameters"]
+    again = client.generate(said["request"])
+    assert drawn(client, again).tobytes() == picture.tobytes()
+    assert drawn(client, client.generate(request | {"strength": 0})).tobytes() == start.tobytes()
+    inside = client.generate(request_with(client, start, mask, num_inference_steps=8))
+    assert untouched(drawn(client, inside), start, mask)
+
+
+def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
+    client: ImageServiceClient, start: Image.Image
+) -> None:
+    request = request_with(client, start, num_inference_steps=60, strength=0.9, width=256, height=256)
+    wanted = drawn(client, client.generate(request))
+    job = client.submit(request)
+    deadline = time.monotonic() + 120
+    while not (progress := client.job(job.id).progress) or progress.phase != "denoising" or progress.step < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(client.status()["devices"][0]["pid"], signal.SIGKILL)
+    done = client.wait(job.id)
+    assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
+    assert drawn(client, done).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"inputs": []}, "inputs"),
+        ({"task": "inpaint"}, "inputs"),
+        ({"task": "text"}, "inputs"),
+        ({"task": "edit"}, "task"),
+        ({"strength": 1.1}, "strength"),
+        ({"strength": 0.01, "num_inference_steps": 4}, "strength"),
+        ({"inputs": [{"sha256": "0" * 64}]}, "inputs.0.sha256"),
+        ({"inputs": [{"sha256": "x"}]}, "inputs.0.sha256"),
+    ],
+)
+def test_a_request_that_does_not_fit_its_task_is_refused_by_name(
+    client: ImageServiceClient, start: Image.Image, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ServiceError) as refused:
+        client.submit(request_with(client, start) | fields)
+    assert refused.value.http_status == 422
+    assert refused.value.errors[0]["field"] == field
+
+
+def test_webuiapi_makes_a_picture_from_a_picture_and_paints_under_a_mask(
+    api: webuiapi.WebUIApi, start: Image.Image, mask: Image.Image
+) -> None:
+    # The calls of webuiapi's own README, with the sides of this model.
+    made = api.img2img(images=[start], prompt=PROMPT, seed=5555, cfg_scale=6.5, denoising_strength=0.6,
+                       steps=8, width=SIDE, height=SIDE)  # fmt: skip
+    assert made.image.size == (SIDE, SIDE)
+    assert made.info["denoising_strength"] == 0.6
+    assert made.parameters["init_images"] is None
+    painted = api.img2img(images=[start], mask_image=mask, inpainting_fill=1, prompt=PROMPT, seed=104, cfg_scale=5.0,
+                          denoising_strength=0.7, steps=8, width=SIDE, height=SIDE, mask_blur=0)  # fmt: skip
+    assert untouched(painted.image, start, mask)
+    assert "the whole picture was worked on" in painted.info["comments"]
+    other = api.img2img(images=[start], mask_image=mask, inpainting_mask_invert=1, prompt=PROMPT, seed=104, steps=8,
+                        width=SIDE, height=SIDE, mask_blur=0)  # fmt: skip
+    assert untouched(other.image, start, ImageChops.invert(mask))
+    # Stretched, as A1111 does unless it is asked to crop.
+    wide = api.img2img(images=[start.resize((SIDE, 64))], prompt=PROMPT, denoising_strength=0, width=SIDE, height=SIDE)
+    assert "was cut" not in wide.info["comments"]
+    assert "Denoising strength: 0" in api.png_info(wide.image).info
+
+
+def test_img2img_names_what_is_wrong(pocket: RunningService, http: requests.Session) -> None:
+    picture = {"init_images": ["aGVsbG8="], "prompt": PROMPT}
+    for body, name in (
+        ({"prompt": PROMPT}, "init_images"),
+        (picture | {"init_images": ["aGVsbG8="] * 2}, "init_images"),
+        (picture, "init_images"),
+        (picture | {"resize_mode": 2}, "resize_mode"),
+        (picture | {"denoising_strength": 2}, "denoising_strength"),
+        (picture | {"latent_mask": "x"}, "latent_mask"),
+    ):
+        refused = http.post(f"{pocket.url}/sdapi/v1/img2img", json=body, timeout=60)
+        assert (refused.status_code, name in refused.json()["detail"]) == (422, True), refused.text
+
+
+def test_the_openai_sdk_edits_under_a_mask_streams_and_makes_variations(
+    sdk: openai.OpenAI, pocket: RunningService, start: Image.Image, mask: Image.Image, tmp_path: Path
+) -> None:
+    start.save(tmp_path / "start.png")
+    hole = start.convert("RGBA")
+    hole.putalpha(ImageChops.invert(mask))
+    hole.save(tmp_path / "mask.png")
+
+    def opened(answer: Any) -> Image.Image:
+        return Image.open(io.BytesIO(httpx.get(answer.data[0].url, trust_env=False).content))
+
+    def pictures() -> dict[str, Any]:
+        return {"image": (tmp_path / "start.png").open("rb"), "mask": (tmp_path / "mask.png").open("rb")}
+
+    edited = sdk.images.edit(**pictures(), prompt=PROMPT, n=1, size="128x128", extra_body={"seed": 3})
+    assert untouched(opened(edited), start, mask)
+    own_hole = sdk.images.edit(image=(tmp_path / "mask.png").open("rb"), prompt=PROMPT, size="128x128")
+    assert opened(own_hole).size == (SIDE, SIDE)
+    events = list(sdk.images.edit(**pictures(), prompt=PROMPT, stream=True, partial_images=1))
+    assert events[-1].type == "image_edit.completed"
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        varied = sdk.images.create_variation(image=(tmp_path / "start.png").open("rb"), n=2, size="128x128")
+    assert len(varied.data or []) == 2
+    for wrong, param in (
+        ({"mask": (tmp_path / "start.png").open("rb")}, "mask"),
+        ({"extra_body": {"seed": "x"}}, "seed"),
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            sdk.images.edit(**({"image": (tmp_path / "start.png").open("rb"), "prompt": PROMPT} | wrong))
+        assert refused.value.param == param
+
+
+def test_the_command_line_starts_from_a_file(
+    pocket: RunningService, start: Image.Image, mask: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start.save(tmp_path / "start.png")
+    mask.save(tmp_path / "mask.png")
+    out = tmp_path / "out.png"
+    words = ["generate", PROMPT, "--url", pocket.url, "--steps", "8", "--from", str(tmp_path / "start.png")]
+    assert main([*words, "--mask", str(tmp_path / "mask.png"), "--strength", "0.7", "--out", str(out)]) == 0
+    assert untouched(Image.open(out), start, mask)
+    assert main(["generate", PROMPT, "--url", pocket.url, "--strength", "0.5"]) != 0
+    assert "--strength" in capsys.readouterr().err
+
+
+def test_the_drop_folder_starts_from_the_picture_beside_the_prompt(
+    pocket: RunningService, start: Image.Image, tmp_path: Path
+) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    stem = f"0199a1b2-0000-4000-8000-000000000000-1-{SIDE}x{SIDE}"
+    start.save(folder / f"{stem}-start.jpg", quality=95)
+    (folder / f"{stem}.txt").write_text(PROMPT)
+    with ImageServiceClient(pocket.url, origin="drop") as client:
+        watcher = Watcher(folder, client)
+        thread = threading.Thread(target=watcher.run)
+        thread.start()
+        deadline = time.monotonic() + 90
+        while any(file.name.endswith((".txt", "start.jpg")) or ".claimed" in file.name for file in folder.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        watcher.stop()
+        thread.join(30)
+        [newest, *_], _ = client.images(limit=1)
+    assert (folder / f"{stem}.png").exists()
+    assert newest.recipe["request"]["task"] == "image"
