@@ -6,9 +6,10 @@ Never loads weights and never asks the network: it reads a table and looks at fi
 from app.catalog.catalog import Catalog
 from app.catalog.entry import ModelEntry, Span, allowed_schedulers
 from app.catalog.own import Skipped, file_entry, folder_entry, hub_entry, is_hub_id
+from app.catalog.tasks import tasks_of
 from app.weights.loras import LoraFile
 
 __all__ = [
     "Catalog", "LoraFile", "ModelEntry", "Skipped", "Span",
-    "allowed_schedulers", "file_entry", "folder_entry", "hub_entry", "is_hub_id",
+    "allowed_schedulers", "file_entry", "folder_entry", "hub_entry", "is_hub_id", "tasks_of",
 ]  # fmt: skip

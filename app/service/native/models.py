@@ -8,9 +8,10 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry, Span, allowed_schedulers, hub_entry
+from app.catalog import ModelEntry, Span, allowed_schedulers, hub_entry, tasks_of
 from app.core.errors import ModelRefused
 from app.core.schema import JobError
+from app.core.task import Task
 from app.hub.disk import Presence
 from app.service.http.documented import documented
 from app.service.http.json_reply import reply
@@ -52,6 +53,7 @@ class Model(ModelEntry):
     progress: ModelProgress | None = Field(None, description="Set while it is loading.")
     error: JobError | None = Field(None, description="Why loading it failed.")
     ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
+    tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
 
 
 class SkippedFile(BaseModel):
@@ -159,6 +161,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> Model:
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
         error=refused or state.error,
         ranges=parts.catalog.ranges(entry),
+        tasks=tasks_of(entry),
     )
 
 
