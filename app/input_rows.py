@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 
 from app.core.errors import FieldError, InvalidRequest
-from app.core.schema import GenerationRequest, JobState
+from app.core.schema import GenerationRequest, InputRole, JobState
 from app.database import images, inputs, job_inputs, jobs
 
 OPEN = [state for state in JobState if not state.finished]
@@ -36,6 +36,13 @@ def known_inputs(connection: Connection, hashes: Iterable[str]) -> set[str]:
         return set()
     found = select(inputs.c.sha256).where(inputs.c.sha256.in_(wanted)).with_for_update(read=True, key_share=True)
     return set(connection.scalars(found))
+
+
+def made_by_machines(connection: Connection, request: GenerationRequest) -> bool:
+    """True if the files of all pictures that a request starts from said that AI made them; masks do not count."""
+    hashes = {item.sha256 for item in request.inputs if item.role is not InputRole.MASK}
+    said = connection.scalars(select(inputs.c.said).where(inputs.c.sha256.in_(hashes))).all()
+    return len(said) == len(hashes) and all(each.get("labels", {}).get("ai_generated") for each in said)
 
 
 def let_go(connection: Connection, job_id: str | None = None) -> None:

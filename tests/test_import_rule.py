@@ -35,7 +35,7 @@ ALLOWED = {
     "engine": {"diffusion", "catalog", "confine", "families", "hub", "weights"},
     "confine": set(),
     "jobs": {"engine", "database", "image_rows", "input_rows", "catalog"},
-    "library": {"storage", "inputs", "engine", "database", "image_rows", "picture"},
+    "library": {"storage", "inputs", "input_rows", "engine", "database", "image_rows", "picture"},
     "service": {"jobs", "library", "inputs", "catalog", "picture", "database", "hub"},
 }
 LIBRARIES = {

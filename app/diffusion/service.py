@@ -239,6 +239,7 @@ def _recipe(request: GenerationRequest, picture: Picture, job_id: str, created: 
         "created_at": created.isoformat(),
         "request": request.model_dump(mode="json"),
         "how": picture.how,
+        **({"composite": True} if request.inputs else {}),  # what was given need not be a machine's
     }
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlalchemy import Engine, delete, insert, select, update
 
 from app import storage
-from app.core.errors import StorageUnavailable, UnknownImage
+from app.core.errors import DatabaseBusy, StorageUnavailable, UnknownImage
 from app.core.pages import ListPage
 from app.core.schema import Job, SavedImage
 from app.database import images, reading, writing
 from app.engine.base import Picture
 from app.image_rows import image_of
+from app.input_rows import made_by_machines
 from app.inputs.upkeep import free_of_job
 from app.library import files, upkeep
 from app.library import search as finding
@@ -68,6 +69,8 @@ class Library:
             "request": job.request.model_dump(mode="json"),
             "how": picture.how,
         }
+        if job.request.inputs:
+            made["composite"] = not self._from_machines(job)
         data = png.encode(picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
         storage.write_durably(self._folder, path, data)
@@ -186,6 +189,14 @@ class Library:
         """Remove what a crash left and is older than `min_age_s`; how many files. See `upkeep.collect_orphans`."""
         before = self._now() - min_age_s
         return upkeep.collect_orphans(self._database, self._folder, self._thumbnails, before=before)
+
+    def _from_machines(self, job: Job) -> bool:
+        """True if what the job started from is known to be AI's; what cannot be asked now is not known."""
+        try:
+            with reading(self._database) as connection:
+                return made_by_machines(connection, job.request)
+        except DatabaseBusy:
+            return False
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).date().isoformat()

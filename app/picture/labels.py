@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape
 
 KEYWORD = "XML:com.adobe.xmp"
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+# Of a picture that was made from one that no machine is known to have made.
+COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 PRODUCER = "Atelier"
 MAX_PACKET_CHARS = 2**20
 MAX_DEPTH = 64  # elements inside elements
@@ -45,8 +47,17 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-def xmp_packet(*, system: str, version: str, revision: str, created: datetime, image_id: str, prompt: str = "") -> str:
-    """The XMP packet of one picture.
+def xmp_packet(
+    *,
+    system: str,
+    version: str,
+    revision: str,
+    created: datetime,
+    image_id: str,
+    prompt: str = "",
+    composite: bool = False,
+) -> str:
+    """The XMP packet of one picture; `composite` if it was made from one that need not be a machine's.
 
     `system` is the model and `revision` its version (`AISystemUsed`, `AISystemVersionUsed`), `version` is Atelier's
     own (`CreatorTool`), `image_id` is TC260's `ProduceID`. Empty values are left out. A character that XML cannot
@@ -62,7 +73,7 @@ def xmp_packet(*, system: str, version: str, revision: str, created: datetime, i
         "ReservedCode2": "",
     }
     properties = {
-        "Iptc4xmpExt:DigitalSourceType": TRAINED_ALGORITHMIC_MEDIA,
+        "Iptc4xmpExt:DigitalSourceType": COMPOSITE if composite else TRAINED_ALGORITHMIC_MEDIA,
         "Iptc4xmpExt:AISystemUsed": system,
         "Iptc4xmpExt:AISystemVersionUsed": revision,
         "Iptc4xmpExt:AIPromptInformation": prompt,

@@ -64,6 +64,7 @@ def encode(picture_rgb: bytes, width: int, height: int, made: Mapping[str, Any],
         created=datetime.fromisoformat(values["created_at"]),
         image_id=image_id,
         prompt=request.prompt,
+        composite=values.get("composite") is True,
     )
     texts.add_itxt(labels.KEYWORD, packet)
     stream = BytesIO()

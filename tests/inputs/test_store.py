@@ -15,10 +15,12 @@ from sqlalchemy import select
 from app import storage
 from app.core.errors import InputsFull, InvalidRequest, StorageUnavailable, UnknownInput
 from app.core.schema import JobError, JobState
+from app.core.task import Task
 from app.database import inputs, reading
 from app.engine.base import Picture
 from app.inputs import upkeep
 from app.jobs.retention import forget_finished
+from app.picture.png import inspect
 from tests.inputs.conftest import Cellar, picture, request_with
 from tests.picture.conftest import a_png as one_of_ours
 
@@ -121,6 +123,19 @@ def test_what_a_saved_picture_was_made_from_stays_until_the_picture_is_deleted(c
     assert cellar.files() == set()
     with pytest.raises(UnknownInput):
         store.ref(kept.sha256)
+
+
+@pytest.mark.parametrize(("start", "kind"), [(picture(), "composite"), (one_of_ours(), "")], ids=["photograph", "ours"])
+def test_what_is_made_from_a_photograph_is_labelled_as_a_composite(cellar: Cellar, start: bytes, kind: str) -> None:
+    kept, mask = cellar.store().put(start), cellar.store().put(picture(9))
+    cellar.table.submit(request_with(kept, mask, task=Task.INPAINT), origin="api")
+    [job] = cellar.table.claim()
+    saved = cellar.library.write(job, Picture(0, job.request.seed, 8, 6, bytes(8 * 6 * 3), {"model": "pocket"}))
+    file = storage.read_regular(cellar.folder, saved.path)
+    said = inspect(file).labels
+    name = said["digital_source_type"].rpartition("/")[2]
+    assert name == (f"{kind}WithTrainedAlgorithmicMedia" if kind else "trainedAlgorithmicMedia")
+    assert (said["ai_generated"], saved.recipe["composite"]) == (True, bool(kind))
 
 
 def test_an_input_that_two_jobs_share_stays_with_the_second(cellar: Cellar) -> None:
