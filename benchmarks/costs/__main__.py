@@ -1,4 +1,4 @@
-"""What the dearest requests cost at each door: `python -m benchmarks.costs [--only WORD] [--tries 1] [--json FILE]`.
+"""What the dearest requests cost at each door: `python -m benchmarks.costs [--only WORD…] [--tries 1] [--json FILE]`.
 
 A real service and a real page (with the fast test engine) get requests that were made to be dear: deep and wide JSON,
 long numbers, prompts full of syntax, bodies in a million pieces, forms of a thousand parts, pictures that are bombs. A
@@ -100,7 +100,7 @@ class Scale:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Weigh all, print the dearest of each door."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", help="doors and bodies whose names have this word")
+    parser.add_argument("--only", nargs="+", default=[""], help="doors whose names have one of these words")
     parser.add_argument("--tries", type=int, default=2, help="of what is too dear: the cheapest try counts")
     parser.add_argument("--json", type=Path, help="where every request is written")
     options = parser.parse_args(arguments)
@@ -117,16 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(cost.share > 1 for cost in costs))
 
 
-def _all(stack: ExitStack, folder: Path, only: str, tries: int) -> Iterator[Cost]:
+def _all(stack: ExitStack, folder: Path, only: list[str], tries: int) -> Iterator[Cost]:
     service = stack.enter_context(Victim(folder / "service", MAX_QUEUE="100000"))
     page = stack.enter_context(RunningPage(folder / "page", service.url))
     [worker] = service.servers()
     scales = ((Scale(service, worker), _of_service()), (Scale(page, psutil.Process(page.pid)), _of_page()))
     for scale, doors in scales:
         for door, made in doors:
-            for make in made:
-                if only in door or only in make(SIZES[0]).name:
-                    yield _dearest(scale, door, make, tries)
+            if any(word in door for word in only):
+                yield from (_dearest(scale, door, make, tries) for make in made)
 
 
 def _of_service() -> Iterator[tuple[str, list[Make]]]:

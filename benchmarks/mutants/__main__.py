@@ -2,8 +2,9 @@
 
 Changes one place of a module at a time in a temporary copy and runs the tests of that module (targets.toml). A change
 that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance.
-`--again FILE` makes only those that survived in an earlier run, `--fixed` those of fixed.toml, which each once went
-unnoticed. `--page FILE…` writes docs/mutations.md from such JSON files. Status 1 if a change of fixed.toml survives.
+`--near` runs only the nearest tests, `--again FILE` all of them for those that survived in an earlier run, `--fixed`
+those of fixed.toml, which each once went unnoticed. `--page FILE…` writes docs/mutations.md from such JSON files.
+Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 wanted = list(_survived(group, load(options.again)))
             else:
                 wanted = _sampled(group, options.sample, options.seed)
-            for result in _run_group(place, group, wanted, end):
+            for result in _run_group(place, group, wanted, end, near=options.near):
                 results.append(result)
                 _tell(result)
                 save(results, options.json)
@@ -72,6 +73,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="no change is begun after that")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--json", type=Path, default=Path("mutants.json"))
+    parser.add_argument("--near", action="store_true", help="only the tests to begin with; `--again` runs the others")
     parser.add_argument("--fixed", action="store_true")
     parser.add_argument("--again", type=Path, metavar="FILE", help="what survived there")
     parser.add_argument("--page", type=Path, nargs="+", metavar="FILE")
@@ -91,11 +93,11 @@ def _all(group: Group) -> Iterator[Wanted]:
 
 
 def _sampled(group: Group, sample: int, seed: int) -> list[Wanted]:
-    """So many of all, each as likely as any other, in the order of the files."""
+    """So many of all, each as likely as any other; in an order of chance, for time may be short."""
     found = list(_all(group))
     if not sample or sample >= len(found):
         return found
-    return [found[place] for place in sorted(random.Random(f"{seed} {group.name}").sample(range(len(found)), sample))]
+    return random.Random(f"{seed} {group.name}").sample(found, sample)
 
 
 def _survived(group: Group, before: list[Result]) -> Iterator[Wanted]:
@@ -115,7 +117,7 @@ def _fixed(group: Group) -> Iterator[Wanted]:
             yield Wanted(group.parts[0], fixed.file, line, fixed.what, source.encode(), changed, (fixed.tests,))
 
 
-def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float) -> Iterator[Result]:
+def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, near: bool) -> Iterator[Result]:
     usual: dict[tuple[str, ...], float] = {}
     for change in wanted:
         if time.monotonic() > end:
@@ -123,7 +125,7 @@ def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float) -> 
             return
         outcome, by, seconds = "passed", "", 0.0
         place.warm(change.part.heavy)
-        for tests in change.tests:
+        for tests in change.tests[:1] if near else change.tests:
             if tests not in usual:
                 place.write(change.file, change.unchanged)
                 outcome, by, usual[tests] = place.run(tests, SHORT_S)
