@@ -154,4 +154,5 @@ class ChildProcess:
                 text = line.decode(errors="replace").rstrip()
                 if text:
                     self._lines.append(text)
-                    logger.info("%s: %s", self._name, text)
+                    # A library's warning may quote the prompt ("this part of your input was cut off: …").
+                    logger.debug("%s: %s", self._name, text)

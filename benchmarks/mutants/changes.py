@@ -79,7 +79,9 @@ def _is_quiet(node: ast.AST) -> bool:
         return False
     if isinstance(node.value, ast.Constant):
         return True
-    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith(("log.", "structlog.", "_log."))
+    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith(
+        ("log.", "logger.", "_log.", "_logger.", "structlog.")
+    )
 
 
 def _is_path(node: ast.BinOp) -> bool:

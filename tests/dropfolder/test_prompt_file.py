@@ -91,6 +91,19 @@ def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Pat
         read_prompt(tmp_path / "nothing")
 
 
+def test_a_file_that_the_watcher_may_not_read_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "prompt"
+    file.write_text("a cat")
+    file.chmod(0)
+    before = os.geteuid()
+    os.seteuid(before or 65_534)  # nothing is closed to root
+    try:
+        with pytest.raises(RefusedPrompt, match="may not be read"):
+            read_prompt(file)
+    finally:
+        os.seteuid(before)
+
+
 def test_a_file_that_becomes_a_link_in_between_never_gives_what_the_link_points_to(tmp_path: Path) -> None:
     secret, prompt = tmp_path / "secret", tmp_path / "prompt"
     secret.write_text("a secret")

@@ -1,5 +1,6 @@
 """What a fault leaves unanswered is answered later: the watcher works on its own claims again."""
 
+import json
 import os
 import threading
 import time
@@ -148,7 +149,50 @@ def test_a_claim_in_work_is_not_begun_twice_and_one_put_off_waits_longer_each_ti
         assert retries.due(claims) == claims
         retries.begin(name.stem)
     retries.end(name.stem)
+    assert retries.due(claims) == claims  # a new file of the same name
     retries.begin(name.stem)
     retries.put_off(name.stem)
     now[0] += 1.01
     assert retries.due(claims) == claims
+
+
+class Busy(ThreadingHTTPServer):
+    """A service that is full once, and says for how long; then it refuses."""
+
+    def __init__(self) -> None:
+        self.asked_at: list[float] = []
+        super().__init__(("127.0.0.1", 0), _BusyCall)
+
+
+class _BusyCall(BaseHTTPRequestHandler):
+    server: Busy
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked_at.append(time.monotonic())
+        code, status = ("queue_full", 429) if len(self.server.asked_at) == 1 else ("invalid_request", 422)
+        body = json.dumps({"code": code, "detail": "no", "status": status}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/problem+json")
+        self.send_header("Retry-After", "3")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_service_that_is_full_is_asked_again_when_it_said(folder: Path) -> None:
+    with Busy() as busy:
+        thread = threading.Thread(target=busy.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        watcher = WatcherProcess(folder, f"http://127.0.0.1:{busy.server_port}")
+        try:
+            assert answer_of(drop(folder, b"a cat")) == "no\n"
+        finally:
+            assert watcher.stop() == 0
+            busy.shutdown()
+            thread.join(10)
+    first, second = busy.asked_at
+    assert second - first >= 3

@@ -158,7 +158,7 @@ def test_the_pictures_that_a_job_starts_from_come_as_bytes_and_one_that_is_gone_
         def open(self, sha256: str) -> bytes:
             return b"x" * 5000 if sha256 == "a" * 64 else super().open(sha256)
 
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     engine = make_engine(command=[sys.executable, "-c", SEES_INPUTS])
     there, gone = ([{"role": "image", "sha256": letter * 64}] for letter in "ab")
     work = [a_job(task="image", inputs=there), a_job(task="image", inputs=gone), a_job()]

@@ -158,6 +158,11 @@ def test_a_name_that_would_break_the_login_file_is_refused(tmp_path: Path, name:
         add_user(tmp_path / "people", name, "x")
 
 
+def test_a_name_may_have_a_hundred_characters(tmp_path: Path) -> None:
+    add_user(tmp_path / "people", "x" * 100, "x")
+    assert list(read_auth_file(tmp_path / "people")) == ["x" * 100]
+
+
 def test_a_login_file_says_what_each_person_may_do_and_keeps_the_others(tmp_path: Path) -> None:
     file = tmp_path / "people"
     file.write_text(f"old:{CHEAP.hash('x')}\n")
