@@ -50,14 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = time.monotonic() + options.minutes * 60
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as name, Place(Path(name)) as place:
-        for group in [group for group in read_groups() if not options.groups or group.name in options.groups]:
+        groups = [group for group in read_groups() if not options.groups or group.name in options.groups]
+        for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
+            until = time.monotonic() + (end - time.monotonic()) / left  # each has its share of what is left
             if options.fixed:
                 wanted = list(_fixed(group))
             elif options.again:
                 wanted = list(_survived(group, load(options.again)))
             else:
                 wanted = _sampled(group, options.sample, options.seed)
-            for result in _run_group(place, group, wanted, end, near=options.near):
+            for result in _run_group(place, group, wanted, until, near=options.near):
                 results.append(result)
                 _tell(result)
                 save(results, options.json)
@@ -70,7 +72,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(group.name for group in read_groups())}")
     parser.add_argument("--sample", type=int, default=0, help="changes of each group; 0 = all")
-    parser.add_argument("--minutes", type=float, default=60.0, help="no change is begun after that")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="no change is begun after that; each group has its share"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--json", type=Path, default=Path("mutants.json"))
     parser.add_argument("--near", action="store_true", help="only the tests to begin with; `--again` runs the others")

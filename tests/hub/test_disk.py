@@ -1,11 +1,13 @@
 """What of a model is here, whoever brought it, and cleaning up after interrupted downloads."""
 
+import json
 import shutil
 
 import pytest
 
 from app.hub.child import Wanted
-from app.hub.disk import INCOMPLETE, OnDisk, Presence, clean, on_disk, storage_folder
+from app.hub.disk import INCOMPLETE, OnDisk, Presence, clean, on_disk, repositories, storage_folder
+from app.hub.download_plan import PLAN_FILE, read_plan
 from app.hub.fetch import fetch
 from tests.hub.conftest import assert_same_files, error_of
 from tests.hub_server import COMMIT, Hub
@@ -95,3 +97,21 @@ def test_a_shard_that_is_missing_makes_a_model_partial(hub: Hub, wanted: Wanted)
         '{"weight_map": {"a": "diffusion_pytorch_model.safetensors", "b": "diffusion_pytorch_model-2.safetensors"}}'
     )
     assert on_disk(wanted).presence is Presence.PARTIAL
+
+
+def test_the_models_that_lie_here_are_named_as_the_hub_does(hub: Hub, wanted: Wanted) -> None:
+    assert repositories() == []
+    for name in ("models--owner--a--b", "models--gpt2", "datasets--owner--a"):
+        (storage_folder(wanted.repository).parent / name).mkdir(parents=True)
+    assert repositories() == ["owner/a--b"]
+
+
+def test_a_plan_of_an_earlier_version_and_an_empty_file_are_read(hub: Hub, wanted: Wanted) -> None:
+    file = {"path": "tokenizer/merges.txt", "size": 0, "blob": "0" * 40}
+    plan = {"asked": "main", "commit": COMMIT, "variant": None, "files": [file]}
+    storage = storage_folder(wanted.repository)
+    storage.mkdir(parents=True)
+    (storage / PLAN_FILE).write_text(json.dumps(plan))
+    read = read_plan(storage)
+    assert read is not None
+    assert (read.bare, read.size, read.files[0].sha256) == (False, 0, None)
