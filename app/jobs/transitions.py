@@ -10,6 +10,7 @@ from app.catalog import ModelEntry
 from app.core.batching import batch_key, megapixel_steps
 from app.core.errors import EngineCrashed, UnknownJob
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
+from app.core.shapes import as_drawn
 from app.database import events, images, jobs
 from app.image_rows import image_row
 from app.input_rows import hold_inputs
@@ -69,7 +70,7 @@ def accept(
         "request": request.model_dump(mode="json"),
         "entry": entry.model_dump(mode="json") if entry else None,
         "num_images": request.num_images,
-        "megapixel_steps": megapixel_steps(request),
+        "megapixel_steps": megapixel_steps(as_drawn(request, entry.shapes if entry else ())),
         "created_at": now,
     }
     connection.execute(insert(jobs).values(**values))

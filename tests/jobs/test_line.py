@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.catalog import ModelEntry
 from app.core.schema import Job
 from app.jobs.eta import OVERHEAD_S
 from app.jobs.table import JobTable
@@ -34,6 +35,16 @@ def test_other_sizes_steps_and_numbers_of_images_are_scaled(table: JobTable, clo
     job = table.submit(a_request(width=128, num_inference_steps=8, num_images=2), origin="api")[0]
     assert job.eta_s == pytest.approx(2.0 * 8 + OVERHEAD_S)
     assert table.submit(a_request(model="sdxl"), origin="api")[0].eta_s is None  # that model never ran here
+
+
+def test_of_a_model_that_knows_only_some_sizes_the_drawn_pixels_count(table: JobTable, clock: Clock) -> None:
+    entry = ModelEntry(key="pocket", title="Pocket", shapes=("64x64", "96x64"))
+    run_one(table, clock, 2.0)
+    large = table.submit(a_request(width=640, height=640), origin="api", entry=entry)[0]
+    assert large.eta_s == pytest.approx(2.0 + OVERHEAD_S)
+    table.cancel(large.id)
+    wide = table.submit(a_request(width=1536, height=1024), origin="api", entry=entry)[0]
+    assert wide.eta_s == pytest.approx(2.0 * 96 / 64 + OVERHEAD_S)
 
 
 def test_what_every_job_costs_is_told_apart_from_what_its_steps_cost(table: JobTable, clock: Clock) -> None:
