@@ -10,7 +10,10 @@ editing (`[cat:dog:0.5]`, `[cat|dog]`) too: its brackets do not count as weights
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 ROUND = 1.1
 SQUARE = 1 / ROUND
@@ -151,14 +154,36 @@ class _Weighted:
             self._weights[i] *= factor
 
 
-def is_plain(prompt: str) -> bool:
-    """True if a prompt is its bare words: no weight, no escape, no BREAK."""
-    return parse_weights(prompt) == [Fragment(prompt)]
+class Prompt:
+    """A prompt that is read once, however many ask about it: `text` is its words without the LoRA tags `loras`."""
 
+    def __init__(self, text: str, loras: Sequence[LoraTag] = ()) -> None:
+        self.text, self.loras = text, tuple(loras)
 
-def has_weights(prompt: str) -> bool:
-    """True if some words of a prompt count more or less than others, or it asks for chunks."""
-    return any(piece.weight != 1.0 or piece.starts_chunk for piece in parse_weights(prompt))
+    @classmethod
+    def read(cls, written: str) -> Self:
+        """The prompt as it was written. Raises ValueError as `parse_loras` does."""
+        return cls(*parse_loras(written))
+
+    @cached_property
+    def fragments(self) -> list[Fragment]:
+        """The words with their weights; never empty."""
+        return parse_weights(self.text)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if it is its bare words: no weight, no escape, no BREAK."""
+        return self.fragments == [Fragment(self.text)]
+
+    @property
+    def has_weights(self) -> bool:
+        """True if some words count more or less than others, or it asks for chunks."""
+        return any(piece.weight != 1.0 or piece.starts_chunk for piece in self.fragments)
+
+    @cached_property
+    def plain_words(self) -> str:
+        """The words for a model that takes no weights."""
+        return plain_words(self.text)
 
 
 def plain_words(prompt: str) -> str:

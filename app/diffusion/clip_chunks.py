@@ -14,7 +14,7 @@ import torch
 from diffusers.utils.torch_utils import get_module_execution_device
 
 from app.core.errors import FieldError, InvalidRequest
-from app.core.prompt_syntax import is_plain, parse_weights
+from app.core.prompt_syntax import Prompt
 from app.diffusion.kinds import Pipeline
 from app.diffusion.word_room import word_room
 from app.families import family_of
@@ -38,14 +38,14 @@ def can_weigh(pipe: Pipeline) -> bool:
     return _encoders(pipe) > 0 and word_room(pipe.tokenizer) is None
 
 
-def chunk_count(pipe: Pipeline, prompts: Sequence[str]) -> int:
+def chunk_count(pipe: Pipeline, prompts: Sequence[Prompt]) -> int:
     """Chunks that the longest of the prompts takes; 0 if all are bare words that fit, and nothing is to be done."""
     made = [_chunks(pipe.tokenizer, prompt) for prompt in prompts]
     most = max(len(chunks) for chunks in made)
-    return 0 if most == 1 and all(is_plain(prompt) for prompt in prompts) else most
+    return 0 if most == 1 and all(prompt.is_plain for prompt in prompts) else most
 
 
-def encode(pipe: Pipeline, prompt: str, chunks: int, skip: int = 0) -> tuple[torch.Tensor, torch.Tensor | None]:
+def encode(pipe: Pipeline, prompt: Prompt, chunks: int, skip: int = 0) -> tuple[torch.Tensor, torch.Tensor | None]:
     """One prompt as `chunks` chunks: states [1, chunks × length, width], and SDXL's pooled state of the first chunk.
 
     `skip` last layers of the encoders are left out, as diffusers' `clip_skip` does.
@@ -63,12 +63,12 @@ def _encoders(pipe: Pipeline) -> int:
     return family_of(type(pipe).__name__).clip_encoders
 
 
-def _chunks(tokenizer: Any, prompt: str) -> list[Chunk]:
+def _chunks(tokenizer: Any, prompt: Prompt) -> list[Chunk]:
     room = tokenizer.model_max_length - 2
     comma = tokenizer.get_vocab().get(",</w>")
     done: list[Chunk] = []
     now, last_comma = Chunk(), -1
-    for fragment in parse_weights(prompt):
+    for fragment in prompt.fragments:
         if fragment.starts_chunk:
             done.append(now)
             now, last_comma = Chunk(), -1
@@ -90,7 +90,7 @@ def _chunks(tokenizer: Any, prompt: str) -> list[Chunk]:
 
 @torch.no_grad()
 def _encode(
-    encoder: Any, tokenizer: Any, prompt: str, count: int, *, layer: int | None, normed: bool = False
+    encoder: Any, tokenizer: Any, prompt: Prompt, count: int, *, layer: int | None, normed: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """States of one encoder, and what it pools of the first chunk (None if it pools nothing)."""
     chunks = _chunks(tokenizer, prompt)

@@ -17,7 +17,7 @@ from app.core.shapes import as_drawn
 from app.diffusion.cache import ModelCache
 from app.diffusion.made import Collected, Made, Making, PassWatch
 from app.diffusion.pipelines import LoadedModel
-from app.diffusion.prompts import pass_key
+from app.diffusion.prompts import pass_key, read
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 from app.diffusion.starts import Held, Pictures, finished
@@ -123,15 +123,16 @@ def _attempt(
     said: str | None = None,
 ) -> None:
     """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
-    rows = [
-        Row(making.index, image, making.request.seed + image, making.request, making.start)
-        for making in makings
-        for image in making.left
-    ]
-    if not rows:
-        return
     try:
-        with loaded.loras.applied(loaded.pipe, rows[0].request.prompt, loaded.entry.lora):
+        rows = [
+            Row(making.index, image, making.request.seed + image, asked, making.start)
+            for making in makings
+            for asked in [read(making.request)]
+            for image in making.left
+        ]
+        if not rows:
+            return
+        with loaded.loras.applied(loaded.pipe, rows[0].asked.prompt.loras, loaded.entry.lora):
             _make(loaded, makings, _chunks(loaded, rows, at_once), watch, said)
     except AtelierError as error:  # of the LoRAs: what happens to a picture is told already
         for making in makings:
@@ -205,7 +206,7 @@ def _chunks(loaded: LoadedModel, rows: list[Row], at_once: int | None) -> list[l
         return [[row] for row in rows]
     alike: dict[Hashable, list[Row]] = {}
     for row in rows:
-        alike.setdefault(pass_key(loaded.pipe, row.request), []).append(row)
+        alike.setdefault(pass_key(loaded.pipe, row.asked), []).append(row)
     return [group[start : start + size] for group in alike.values() for start in range(0, len(group), size)]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from app.core.errors import FieldError, InvalidRequest, ModelRefused, OutOfMemory
-from app.core.prompt_syntax import LoraTag, parse_loras
+from app.core.errors import ModelRefused, OutOfMemory
+from app.core.prompt_syntax import LoraTag
 from app.diffusion.kinds import Pipeline
 from app.diffusion.memory import is_out_of_memory
 from app.weights.loras import check_lora, find_lora
@@ -56,17 +56,14 @@ class Loras:
         self._hashes: dict[tuple[str, int, int], str] = {}
 
     @contextmanager
-    def applied(self, pipe: Pipeline, prompt: str, own: str | None = None) -> Iterator[None]:
-        """While open, the LoRAs of the prompt's tags are on the pipeline; afterwards it is as it was, bit by bit.
+    def applied(self, pipe: Pipeline, asked: Sequence[LoraTag], own: str | None = None) -> Iterator[None]:
+        """While open, the LoRAs that were asked for are on the pipeline; afterwards it is as it was, bit by bit.
 
         `own` is the name of one that is part of the model and comes before them.
 
         Raises InvalidRequest for an unknown one, ModelRefused for one that is damaged or does not fit, OutOfMemory.
         """
-        try:
-            tags = parse_loras(prompt)[1]
-        except ValueError as error:
-            raise InvalidRequest([FieldError("prompt", prompt, str(error))]) from None
+        tags = list(asked)
         if own:
             tags = [LoraTag(own), *(tag for tag in tags if tag.name != own)]
         if not tags:

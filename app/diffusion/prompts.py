@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from app.core.prompt_syntax import has_weights, parse_loras, plain_words
+from app.core.errors import FieldError, InvalidRequest
+from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest
 from app.diffusion import clip_chunks
 from app.diffusion.guidance import guidance_arguments, guidance_notes, guidance_of, takes_negative
@@ -15,51 +18,78 @@ from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.word_room import fitting, word_room
 from app.families import Family, family_of
 
+_NOTHING = Prompt("")
 
-def pass_key(pipe: Pipeline, request: GenerationRequest) -> tuple[bool, int]:
+
+@dataclass(frozen=True)
+class Asked:
+    """A request whose prompts are read, once for all that ask about them."""
+
+    request: GenerationRequest
+    prompt: Prompt
+    negative: Prompt
+
+
+def read(request: GenerationRequest) -> Asked:
+    """Read the prompts of a request. Raises InvalidRequest for LoRA tags that are none."""
+    try:
+        prompt = Prompt.read(request.prompt)
+    except ValueError as error:
+        raise InvalidRequest([FieldError("prompt", request.prompt, str(error))]) from None
+    return Asked(request, prompt, Prompt(request.negative_prompt))
+
+
+def pass_key(pipe: Pipeline, asked: Asked) -> tuple[bool, int]:
     """Equal for requests that can go through one pass without changing each other: see `text_arguments`."""
-    prompt, negative = texts(pipe, request)
+    prompt, negative = _read_by(pipe, asked)
     if not clip_chunks.can_weigh(pipe):
-        return bool(negative), 0
+        return bool(_fitting(pipe, negative)), 0
     chunks = clip_chunks.chunk_count(pipe, [prompt, negative])
     # Leaving layers out is done here too: diffusers 0.42 looks for them where transformers 5 no longer has them.
-    return bool(negative), max(chunks, 1) if request.clip_skip else chunks
+    return bool(negative.text), max(chunks, 1) if asked.request.clip_skip else chunks
 
 
-def texts(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
+def texts(pipe: Pipeline, asked: Asked) -> tuple[str, str]:
     """Prompt and negative prompt as this model gets them: no LoRA tags, and no weights where it knows none."""
-    prompt, negative = _uncut(pipe, request)
-    tokenizer = getattr(pipe, "tokenizer", None)
-    return fitting(tokenizer, prompt), fitting(tokenizer, negative)
+    prompt, negative = _read_by(pipe, asked)
+    return _fitting(pipe, prompt), _fitting(pipe, negative)
 
 
-def _uncut(pipe: Pipeline, request: GenerationRequest) -> tuple[str, str]:
+def _fitting(pipe: Pipeline, prompt: Prompt) -> str:
+    return fitting(getattr(pipe, "tokenizer", None), _words(pipe, prompt))
+
+
+def _words(pipe: Pipeline, prompt: Prompt) -> str:
     """The same before what has no room is cut off."""
-    prompt, _ = parse_loras(request.prompt)
-    negative = request.negative_prompt if takes_negative(pipe, request.guidance_scale or 0.0) else ""
-    return (prompt, negative) if clip_chunks.can_weigh(pipe) else (plain_words(prompt), plain_words(negative))
+    return prompt.text if clip_chunks.can_weigh(pipe) else prompt.plain_words
 
 
-def text_arguments(
-    pipe: Pipeline, requests: Sequence[GenerationRequest], cache: PromptCache, state: Any = None
-) -> dict[str, Any]:
+def _read_by(pipe: Pipeline, asked: Asked) -> tuple[Prompt, Prompt]:
+    """Prompt and negative prompt, the latter empty where it has no effect."""
+    takes = takes_negative(pipe, asked.request.guidance_scale or 0.0)
+    return asked.prompt, asked.negative if takes else _NOTHING
+
+
+def text_arguments(pipe: Pipeline, rows: Sequence[Asked], cache: PromptCache, state: Any = None) -> dict[str, Any]:
     """Prompts and guidance of a pipeline call for a batch of rows that share a `pass_key`.
 
     Bare words that fit go to the pipeline as they are, so their pictures are those of a plain diffusers call; longer
     or weighted ones are encoded here. `state` names what else the encoding depends on.
     """
-    scale = requests[0].guidance_scale or 0.0
+    request = rows[0].request
+    scale = request.guidance_scale or 0.0
     arguments = guidance_arguments(pipe, scale)
-    _, chunks = pass_key(pipe, requests[0])
-    rows = [texts(pipe, request) for request in requests]
+    _, chunks = pass_key(pipe, rows[0])
     if chunks:
-        clip_chunks.check_skip(pipe, requests[0].clip_skip)
-        return arguments | _encoded(pipe, rows, chunks, requests[0].clip_skip, scale, cache, state)
-    arguments["prompt"] = [prompt for prompt, _ in rows]
+        clip_chunks.check_skip(pipe, request.clip_skip)
+        read_rows = [_read_by(pipe, asked) for asked in rows]
+        return arguments | _encoded(pipe, read_rows, chunks, request.clip_skip, scale, cache, state)
+    words = [texts(pipe, asked) for asked in rows]
+    arguments["prompt"] = [prompt for prompt, _ in words]
     empty = guidance_of(pipe).empty
     # An empty negative prompt is left out: SDXL then guides against zeros, as it was trained.
-    if takes_negative(pipe, scale) and (rows[0][1] or empty is not None):
-        arguments["negative_prompt"] = [negative or empty for _, negative in rows]
+    if takes_negative(pipe, scale) and (words[0][1] or empty is not None):
+        arguments["negative_prompt"] = [negative or empty for _, negative in words]
     longest = _family(pipe).prompt_tokens
     if longest is not None:
         arguments["max_sequence_length"] = longest
@@ -68,7 +98,7 @@ def text_arguments(
 
 def _encoded(
     pipe: Pipeline,
-    rows: Sequence[tuple[str, str]],
+    rows: Sequence[tuple[Prompt, Prompt]],
     chunks: int,
     skip: int,
     scale: float,
@@ -77,16 +107,19 @@ def _encoded(
 ) -> dict[str, Any]:
     guided = takes_negative(pipe, scale)
 
-    def embeddings(prompt: str, negative: str) -> dict[str, torch.Tensor]:
+    def embeddings(prompt: Prompt, negative: Prompt) -> dict[str, torch.Tensor]:
         made = _named(clip_chunks.encode(pipe, prompt, chunks, skip))
         if not guided:
             return made
-        if not negative and pipe.config.get("force_zeros_for_empty_prompt"):
+        if not negative.text and pipe.config.get("force_zeros_for_empty_prompt"):
             return made | {f"negative_{name}": torch.zeros_like(value) for name, value in made.items()}
         other = _named(clip_chunks.encode(pipe, negative, chunks, skip))
         return made | {f"negative_{name}": value for name, value in other.items()}
 
-    made = [cache.get((state, chunks, skip, guided, row), lambda row=row: embeddings(*row)) for row in rows]  # type: ignore[misc]
+    made = []
+    for prompt, negative in rows:
+        key = (state, chunks, skip, guided, (prompt.text, negative.text))
+        made.append(cache.get(key, partial(embeddings, prompt, negative)))
     return {name: torch.cat([row[name] for row in made]) for name in made[0]}
 
 
@@ -95,16 +128,16 @@ def _named(made: tuple[torch.Tensor, torch.Tensor | None]) -> dict[str, torch.Te
     return {"prompt_embeds": states} | ({} if pooled is None else {"pooled_prompt_embeds": pooled})
 
 
-def prompt_notes(pipe: Pipeline, request: GenerationRequest) -> list[str]:
+def prompt_notes(pipe: Pipeline, asked: Asked) -> list[str]:
     """What the picture's owner should know: words that did not fit, weights and a negative prompt without effect."""
-    prompt, negative = _uncut(pipe, request)
+    prompt, negative = _read_by(pipe, asked)
     notes = []
     if not clip_chunks.can_weigh(pipe):
-        for name, text in (("prompt", prompt), ("negative prompt", negative)):
-            notes += _length_notes(pipe, name, text)
-        if has_weights(parse_loras(request.prompt)[0]) or (negative and has_weights(request.negative_prompt)):
+        for name, read_one in (("prompt", prompt), ("negative prompt", negative)):
+            notes += _length_notes(pipe, name, _words(pipe, read_one))
+        if prompt.has_weights or negative.has_weights:
             notes.append("weights have no effect with this model: (word:1.2) was read as word, other brackets as text")
-    return notes + guidance_notes(pipe, request.negative_prompt, request.guidance_scale or 0.0)
+    return notes + guidance_notes(pipe, asked.negative.text, asked.request.guidance_scale or 0.0)
 
 
 def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:

@@ -19,7 +19,7 @@ from app.diffusion.made import PassWatch
 from app.diffusion.memory import free_caches, is_out_of_memory
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
-from app.diffusion.prompts import prompt_notes, text_arguments
+from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
 from app.diffusion.starts import Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
@@ -32,8 +32,13 @@ class Row:
     request_index: int
     image: int
     seed: int
-    request: GenerationRequest
+    asked: Asked
     start: Start | None = None
+
+    @property
+    def request(self) -> GenerationRequest:
+        """The request it belongs to."""
+        return self.asked.request
 
     def __hash__(self) -> int:
         return hash((self.request_index, self.image))
@@ -149,7 +154,7 @@ def _arguments(loaded: LoadedModel, pipe: Pipeline, rows: list[Row], watch: RunW
     request = rows[0].request
     starts = [row.start for row in rows if row.start is not None]
     arguments: dict[str, Any] = {
-        **text_arguments(loaded.pipe, [row.request for row in rows], loaded.prompts, loaded.loras.active),
+        **text_arguments(loaded.pipe, [row.asked for row in rows], loaded.prompts, loaded.loras.active),
         **_asked(request),
         **start_arguments(starts, request.strength),
         "output_type": "pt",
@@ -205,7 +210,7 @@ def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decodin
 
 def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
-    notes = prompt_notes(loaded.pipe, request)
+    notes = prompt_notes(loaded.pipe, row.asked)
     loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
     return {
         "model": loaded.entry.key,

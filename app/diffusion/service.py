@@ -202,7 +202,9 @@ class DiffusionService:
     def _result(self, request: GenerationRequest, pictures: list[Picture]) -> dict[str, Any]:
         job_id, created = secrets.token_hex(8), datetime.now(UTC)
         recipes = [_recipe(request, picture, job_id, created) for picture in pictures]
-        paths = [self._save(picture, recipe, created) for picture, recipe in zip(pictures, recipes, strict=True)]
+        paths = [
+            self._save(request, picture, recipe, created) for picture, recipe in zip(pictures, recipes, strict=True)
+        ]
         self._history += [{**recipe, "path": path} for recipe, path in zip(recipes, paths, strict=True)]
         seconds = sum(picture.how["seconds"] for picture in pictures)
         plural = "picture" if len(pictures) == 1 else "pictures"
@@ -215,8 +217,8 @@ class DiffusionService:
             "message": f"{len(pictures)} {plural} in {seconds:.1f} s.",
         }
 
-    def _save(self, picture: Picture, recipe: dict[str, Any], created: datetime) -> str:
-        data = encode(picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"])
+    def _save(self, request: GenerationRequest, picture: Picture, recipe: dict[str, Any], created: datetime) -> str:
+        data = encode(request, picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"])
         path = self.output_dir / f"{created:%Y%m%d-%H%M%S}-{recipe['image_id']}.png"
         unfinished = path.with_suffix(".tmp")
         try:
@@ -260,7 +262,7 @@ def _validated(fields: dict[str, Any]) -> GenerationRequest:
     """Raises InvalidRequest naming every field of a wrong type or value, and a prompt without a word."""
     wrong: list[FieldError] = []
     try:
-        _Asked.model_validate(fields)
+        asked = _Asked.model_validate(fields)
     except ValidationError as error:
         wrong = [
             FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), f"allowed is {_allowed(item)}")
@@ -270,7 +272,7 @@ def _validated(fields: dict[str, Any]) -> GenerationRequest:
         wrong.append(FieldError("prompt", fields["prompt"], "allowed is a text that says what the picture shows"))
     if wrong:
         raise InvalidRequest(wrong)
-    return GenerationRequest.model_validate(fields)
+    return GenerationRequest.model_construct(**dict(asked))
 
 
 def _allowed(error: Any) -> str:

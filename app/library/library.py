@@ -71,10 +71,10 @@ class Library:
         }
         if job.request.inputs:
             made["composite"] = not self._from_machines(job)
-        data = png.encode(picture.rgb, picture.width, picture.height, made, image_id=image_id)
+        data = png.encode(job.request, picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
         storage.write_durably(self._folder, path, data)
-        return upkeep.image_from(made, path=path, data=data, width=picture.width, height=picture.height)
+        return upkeep.image_from(job.request, made, path=path, data=data, width=picture.width, height=picture.height)
 
     def check_storage(self, needed_bytes: int = 0) -> None:
         """Raise what `write` would raise now, for pictures that take `needed_bytes` at most. Tries it on the disk."""

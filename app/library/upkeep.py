@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import storage
 from app.core.errors import StorageUnavailable, UnreadablePicture
-from app.core.schema import JobState, SavedImage
+from app.core.schema import GenerationRequest, JobState, SavedImage
 from app.database import images, jobs, reading, writing
 from app.image_rows import image_row
 from app.inputs.upkeep import restore as restore_inputs
@@ -110,12 +110,17 @@ def _image_in(root: Path, path: str) -> SavedImage:
     seen = png.inspect(data)
     if seen.recipe is None:
         raise UnreadablePicture("It carries no recipe of ours.")
-    return image_from(seen.recipe, path=path, data=data, width=seen.width, height=seen.height)
+    request = recipe.request_of(seen.recipe)
+    return image_from(request, seen.recipe, path=path, data=data, width=seen.width, height=seen.height)
 
 
-def image_from(made: dict[str, Any], *, path: str, data: bytes, width: int, height: int) -> SavedImage:
-    """The image of a recipe and the file's bytes that carry it. Raises UnreadablePicture if a value is missing."""
-    request = recipe.request_of(made)
+def image_from(
+    request: GenerationRequest, made: dict[str, Any], *, path: str, data: bytes, width: int, height: int
+) -> SavedImage:
+    """The image of a request's recipe and the file's bytes that carry it.
+
+    Raises UnreadablePicture if a value is missing.
+    """
     try:
         return SavedImage(
             id=made["image_id"],

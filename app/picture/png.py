@@ -10,6 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from app import __version__
 from app.core.errors import UnreadablePicture
+from app.core.schema import GenerationRequest
 from app.picture import foreign, infotext, labels, outside, recipe
 from app.picture.chunks import MAX_TEXTS
 from app.picture.exif import user_comment
@@ -45,15 +46,16 @@ class Inspection:
     cut: tuple[str, ...] = ()
 
 
-def encode(picture_rgb: bytes, width: int, height: int, made: Mapping[str, Any], *, image_id: str) -> bytes:
-    """The bytes of a PNG file with `parameters`, the recipe `made` and the XMP label.
+def encode(
+    request: GenerationRequest, picture_rgb: bytes, width: int, height: int, made: Mapping[str, Any], *, image_id: str
+) -> bytes:
+    """The bytes of a PNG file with `parameters`, the recipe `made` of this `request`, and the XMP label.
 
     `picture_rgb` is `width * height * 3` bytes, 8 bit sRGB, row by row. The same arguments give the same bytes.
-    Raises UnreadablePicture if the recipe is not complete, ValueError if the pixels do not fit the size.
+    Raises ValueError if the pixels do not fit the size.
     """
     values = dict(made)
     how = values["how"]
-    request = recipe.request_of(values)
     texts = PngImagePlugin.PngInfo()
     texts.add_text(INFOTEXT, infotext.build(request, values["seed"], how))
     texts.add_itxt(recipe.KEYWORD, recipe.dump(values))

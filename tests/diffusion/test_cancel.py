@@ -11,6 +11,7 @@ from app.core.errors import GenerationCancelled
 from app.diffusion.generate import generate, generate_batch
 from app.diffusion.made import PassWatch
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.prompts import read
 from app.diffusion.rows import Row, RunWatch, run_rows
 from tests.diffusion.conftest import Ask
 
@@ -94,7 +95,7 @@ def test_a_request_that_is_cancelled_before_its_turn_costs_nothing(
 
 
 def test_in_one_pass_a_cancelled_row_is_dropped_and_its_neighbour_goes_on(loaded: LoadedModel, ask: Ask) -> None:
-    rows = [Row(0, 0, 7, ask()), Row(1, 0, 8, ask(seed=8))]
+    rows = [Row(0, 0, 7, read(ask())), Row(1, 0, 8, read(ask(seed=8)))]
     noted = Noted(lambda index, heard: index == 0 and len(heard) >= 2)
     watch = RunWatch(rows, {0: (0, 1), 1: (0, 1)}, noted)
     made = run_rows(loaded, rows, watch)

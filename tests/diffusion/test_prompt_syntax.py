@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.prompt_syntax import LoraTag, has_weights, is_plain, parse_loras, parse_weights, plain_words
+from app.core.prompt_syntax import LoraTag, Prompt, parse_loras, parse_weights, plain_words
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_break_starts_a_new_chunk() -> None:
 
 @pytest.mark.parametrize("prompt", ["a cat", "", "a: b", "x)", "]", "[a|b]", "a, b. c!", "<lora:x:1>"])
 def test_a_prompt_without_syntax_is_plain(prompt: str) -> None:
-    assert is_plain(prompt)
-    assert not has_weights(prompt)
+    assert Prompt(prompt).is_plain
+    assert not Prompt(prompt).has_weights
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_wrong_lora_weight_is_refused(text: str) -> None:
 def test_any_text_is_read_without_an_error_and_loses_no_word(prompt: str) -> None:
     made = parse_weights(prompt)
     assert made
-    if is_plain(prompt):
+    if Prompt(prompt).is_plain:
         assert made[0].text == prompt
     letters = [char for piece in made for char in piece.text if char in "ab"]
     assert letters == [char for char in prompt if char in "ab"]

@@ -10,13 +10,14 @@ from diffusers import StableDiffusionPipeline
 
 from app.catalog import folder_entry
 from app.core.errors import InvalidRequest
+from app.core.prompt_syntax import Prompt
 from app.core.settings import PROJECT_FOLDER
 from app.diffusion import clip_chunks
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompt_cache import PromptCache
-from app.diffusion.prompts import pass_key, prompt_notes, text_arguments, texts
+from app.diffusion.prompts import pass_key, prompt_notes, read, text_arguments, texts
 from tests.diffusion.conftest import Ask
 from tests.families import save
 
@@ -47,7 +48,7 @@ def counted(pipe: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]
 
 def test_bare_words_that_fit_go_to_the_pipeline_as_they_are(own: LoadedModel, ask: Ask) -> None:
     request = ask("a red apple", negative_prompt="blurry")
-    assert text_arguments(own.pipe, [request], PromptCache()) == {
+    assert text_arguments(own.pipe, [read(request)], PromptCache()) == {
         "guidance_scale": 4.0,
         "prompt": ["a red apple"],
         "negative_prompt": ["blurry"],
@@ -55,7 +56,7 @@ def test_bare_words_that_fit_go_to_the_pipeline_as_they_are(own: LoadedModel, as
 
 
 def test_weights_of_one_give_the_pipelines_own_embeddings(own: LoadedModel) -> None:
-    ours, _ = clip_chunks.encode(own.pipe, "a ([red]) apple", 1)
+    ours, _ = clip_chunks.encode(own.pipe, Prompt("a ([red]) apple"), 1)
     theirs, _ = own.pipe.encode_prompt("a red apple", "cpu", 1, False)
     assert torch.equal(ours, theirs)
 
@@ -95,8 +96,8 @@ def test_a_model_without_clip_says_that_leaving_layers_out_did_nothing(tmp_path:
 
 def test_a_weight_multiplies_the_outputs_of_its_own_tokens(own: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     # This encoder's mean is next to zero, so that the mean is left alone; see the next test.
-    plain, _ = clip_chunks.encode(own.pipe, "a red apple", 1)
-    weighed, _ = clip_chunks.encode(own.pipe, "a (red:1.5) apple", 1)
+    plain, _ = clip_chunks.encode(own.pipe, Prompt("a red apple"), 1)
+    weighed, _ = clip_chunks.encode(own.pipe, Prompt("a (red:1.5) apple"), 1)
     ratio = (weighed / plain).nan_to_num(1.0)[0, :, 0]
     tokens = own.pipe.tokenizer("a red apple").input_ids
     changed = [i for i, value in enumerate(ratio.tolist()) if abs(value - ratio[0].item()) > 1e-3]
@@ -119,7 +120,7 @@ def test_the_mean_of_the_states_stays_where_it_says_something() -> None:
 
 def test_a_long_prompt_is_cut_into_chunks_and_every_word_counts(own: LoadedModel, ask: Ask) -> None:
     long = "red apple " * 20
-    made = text_arguments(own.pipe, [ask(long, negative_prompt="blurry")], PromptCache())
+    made = text_arguments(own.pipe, [read(ask(long, negative_prompt="blurry"))], PromptCache())
     assert made["prompt_embeds"].shape == made["negative_prompt_embeds"].shape == (1, 3 * LENGTH, 32)
     first = generate(own, ask(long + "a", negative_prompt="blurry"))[0]
     second = generate(own, ask(long + "b", negative_prompt="blurry"))[0]
@@ -129,32 +130,32 @@ def test_a_long_prompt_is_cut_into_chunks_and_every_word_counts(own: LoadedModel
 
 def test_a_chunk_ends_at_a_comma_that_is_near(own: LoadedModel) -> None:
     text = "a" * 70 + ", " + "b" * 20
-    chunks = clip_chunks._chunks(own.pipe.tokenizer, text)
+    chunks = clip_chunks._chunks(own.pipe.tokenizer, Prompt(text))
     assert [len(chunk.ids) for chunk in chunks] == [71, 20]
     far = "a" * 40 + ", " + "b" * 60
-    assert [len(chunk.ids) for chunk in clip_chunks._chunks(own.pipe.tokenizer, far)] == [75, 26]
+    assert [len(chunk.ids) for chunk in clip_chunks._chunks(own.pipe.tokenizer, Prompt(far))] == [75, 26]
 
 
 def test_break_fills_the_rest_of_a_chunk(own: LoadedModel) -> None:
-    chunks = clip_chunks._chunks(own.pipe.tokenizer, "a cat BREAK a dog")
+    chunks = clip_chunks._chunks(own.pipe.tokenizer, Prompt("a cat BREAK a dog"))
     assert [len(chunk.ids) for chunk in chunks] == [4, 4]
-    assert clip_chunks.chunk_count(own.pipe, ["a cat BREAK a dog"]) == 2
+    assert clip_chunks.chunk_count(own.pipe, [Prompt("a cat BREAK a dog")]) == 2
 
 
 def test_a_long_negative_prompt_lengthens_the_positive_one(own: LoadedModel, ask: Ask) -> None:
-    made = text_arguments(own.pipe, [ask("a cat", negative_prompt="x" * 100)], PromptCache())
+    made = text_arguments(own.pipe, [read(ask("a cat", negative_prompt="x" * 100))], PromptCache())
     assert made["prompt_embeds"].shape[1] == made["negative_prompt_embeds"].shape[1] == 2 * LENGTH
 
 
 def test_prompts_of_other_lengths_never_share_a_pass(own: LoadedModel, ask: Ask) -> None:
-    keys = {pass_key(own.pipe, ask(text)) for text in ("a", "b c", "(a)", "x" * 100)}
+    keys = {pass_key(own.pipe, read(ask(text))) for text in ("a", "b c", "(a)", "x" * 100)}
     assert len(keys) == 3
 
 
 def test_the_tokenizer_says_how_long_a_chunk_is() -> None:
     pocket = ModelCache("cpu").load(folder_entry(PROJECT_FOLDER / "models" / "pocket"), Path("/"))
     length = pocket.pipe.tokenizer.model_max_length
-    made, _ = clip_chunks.encode(pocket.pipe, "(red:1.3) apple", 1)
+    made, _ = clip_chunks.encode(pocket.pipe, Prompt("(red:1.3) apple"), 1)
     assert made.shape[1] == length
 
 
@@ -176,14 +177,14 @@ def test_a_plain_prompt_of_the_shipped_model_is_pixel_equal_to_plain_diffusers(p
 def test_words_that_would_run_into_the_layout_of_pocket_are_left_out_and_named(ask: Ask) -> None:
     pipe = ModelCache("cpu").load(folder_entry(PROJECT_FOLDER / "models" / "pocket"), Path("/")).pipe
     long = "a red apple on a white table" + ", very good" * 40
-    read, _ = texts(pipe, ask(long))
-    assert long.startswith(read)
-    assert len(pipe.tokenizer(read)["input_ids"]) == 77
-    assert prompt_notes(pipe, ask(long)) == [
+    words, _ = texts(pipe, read(ask(long)))
+    assert long.startswith(words)
+    assert len(pipe.tokenizer(words)["input_ids"]) == 77
+    assert prompt_notes(pipe, read(ask(long))) == [
         "truncated: the prompt has 129 tokens, this model reads 77; the rest was not used"
     ]
-    assert texts(pipe, ask("a (red:1.3) apple")) == ("a red apple", "")
-    assert prompt_notes(pipe, ask("a (red:1.3) apple")) == [
+    assert texts(pipe, read(ask("a (red:1.3) apple"))) == ("a red apple", "")
+    assert prompt_notes(pipe, read(ask("a (red:1.3) apple"))) == [
         "weights have no effect with this model: (word:1.2) was read as word, other brackets as text"
     ]
 

@@ -31,10 +31,15 @@ def a_recipe(
     }
 
 
+def asked(made: dict[str, Any]) -> GenerationRequest:
+    """The request of a recipe."""
+    return GenerationRequest.model_validate(made["request"])
+
+
 def a_png(prompt: str = "a red apple", **rest: Any) -> bytes:
     """A PNG file of ours, 16x16, with that recipe."""
     made = a_recipe(prompt, **rest)
-    return png.encode(bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
+    return png.encode(asked(made), bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from app.core.errors import UnreadablePicture
 from app.core.schema import GenerationRequest
 from app.picture import labels, png, recipe
 from app.picture.chunks import read_png
-from tests.picture.conftest import a_png, a_recipe
+from tests.picture.conftest import a_png, a_recipe, asked
 
 NASTY = (
     "a \"red\" 'apple'\r\n\nNegative prompt: no\nSteps: 1, Sampler: x, Seed: 2\t"
@@ -30,13 +30,13 @@ typed = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 def test_the_pixels_and_the_recipe_come_back_exactly() -> None:
     made = a_recipe(NASTY, negative_prompt=NASTY, index=3, num_images=4)
-    data = png.encode(bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
+    data = png.encode(asked(made), bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
     seen = png.inspect(data)
     assert (seen.kind, seen.width, seen.height, seen.recipe) == ("atelier", 16, 16, made)
     request = recipe.request_of(seen.recipe)
     assert (request.prompt, request.negative_prompt, request.seed, request.num_images) == (NASTY, NASTY, 45, 1)
     assert GenerationRequest.model_validate(seen.request) == request
-    assert data == png.encode(bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
+    assert data == png.encode(asked(made), bytes(range(256)) * 3, 16, 16, made, image_id=made["image_id"])
 
 
 @settings(max_examples=150)
@@ -72,7 +72,7 @@ def test_the_file_has_three_texts_before_the_pixels_and_none_is_compressed() -> 
 
 def test_pixels_that_do_not_fit_their_size_are_an_error() -> None:
     with pytest.raises(ValueError):
-        png.encode(bytes(10), 16, 16, a_recipe(), image_id="x")
+        png.encode(asked(a_recipe()), bytes(10), 16, 16, a_recipe(), image_id="x")
 
 
 def test_a_file_without_our_recipe_or_with_a_broken_one_is_read_as_a1111s() -> None:
