@@ -1,9 +1,6 @@
 """Atelier, a self-hosted text-to-image studio.
 
-Imports point one way (tests/test_import_rule.py proves it; a room may import what stands right of it):
-`cli, ui > dropfolder > client > core` and `image_generation_service > service > library, jobs > engine, database >
-diffusion > picture, catalog > weights, hub > core`.
-Only `diffusion` imports torch, only `service` imports flask, only `ui` imports gradio.
+Imports point one way: tests/rooms.py says what each room may import, docs/architecture.md what it is for.
 """
 
 from typing import TYPE_CHECKING

@@ -8,46 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.rooms import LIBRARIES, PAGE, ROOMS, page
+
 ROOT = Path(__file__).resolve().parents[1]
-# What each room may import of the project's own rooms. `core` is allowed everywhere.
-ALLOWED = {
-    "core": set(),
-    "families": set(),
-    "weights": {"families"},
-    "hub": set(),
-    "catalog": {"families", "weights", "hub"},
-    "tiers": {"catalog", "families"},
-    "picture": set(),
-    "shipped": set(),
-    "client_stream": set(),
-    "client_http": set(),
-    "client": {"client_http", "client_stream"},
-    "dropfolder": {"client"},
-    "cli": {"confine", "client", "dropfolder", "catalog", "tiers"},
-    "ui": {"client"},
-    "storage": set(),
-    "database": {"storage"},
-    "migrations": {"database"},
-    "image_rows": set(),
-    "input_rows": {"database"},
-    "inputs": {"storage", "database", "input_rows", "picture"},
-    "diffusion": {"picture", "shipped", "catalog", "families", "tiers", "weights", "hub"},
-    "engine": {"diffusion", "catalog", "confine", "families", "hub", "weights"},
-    "confine": set(),
-    "jobs": {"engine", "database", "image_rows", "input_rows", "catalog"},
-    "library": {"storage", "inputs", "input_rows", "engine", "database", "image_rows", "picture"},
-    "service": {"jobs", "library", "inputs", "catalog", "picture", "database", "hub"},
-}
-LIBRARIES = {
-    "torch": {"diffusion"},
-    "diffusers": {"diffusion"},
-    "transformers": {"diffusion"},
-    "flask": {"service"},
-    "flask_openapi3": {"service"},
-    "gradio": {"ui"},
-    "huggingface_hub": {"hub"},
-    "sqlalchemy": {"database", "migrations", "image_rows", "input_rows", "inputs", "jobs", "library", "service"},
-}
+ALLOWED = {name: set(room.imports) for name, room in ROOMS.items()}
+DOORS = ("native", "openai", "automatic1111", "playground", "environment")
 IMPORT_BLOCKED = """
 import sys
 class Block:
@@ -124,9 +89,28 @@ def test_no_room_may_import_what_it_does_not() -> None:
     assert {room: below - used[room] for room, below in ALLOWED.items() if below - used[room]} == {}
 
 
-def test_the_architecture_names_every_room() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert [room for room in ALLOWED if f"`app/{room}`" not in page and f"`app/{room}.py`" not in page] == []
+def test_the_architecture_shows_the_rule() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run: python -m tests.rooms"
+
+
+def test_every_library_of_a_room_is_imported_there() -> None:
+    used = {(module.split(".")[0], room_of(file)) for file in files() for module, _, _ in imports_of(file)}
+    assert [
+        (library, room) for library, rooms in LIBRARIES.items() for room in rooms if (library, room) not in used
+    ] == []
+
+
+def test_no_door_of_the_service_knows_another_and_what_they_share_knows_none() -> None:
+    wrong = []
+    for file in (ROOT / "app" / "service").rglob("*.py"):
+        inner = file.relative_to(ROOT / "app" / "service").parts[0].removesuffix(".py")
+        if inner == "application":
+            continue
+        for module, line, _ in imports_of(file):
+            parts = module.split(".")
+            if parts[:2] == ["app", "service"] and len(parts) > 2 and parts[2] in DOORS and parts[2] != inner:
+                wrong.append(f"{file.relative_to(ROOT)}:{line} imports {module}")
+    assert wrong == []
 
 
 def test_the_rule_has_no_cycles() -> None:
