@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
@@ -13,8 +12,9 @@ from urllib3.exceptions import HTTPError
 from app import __version__
 from app.client_http import refusal, session
 from app.client_stream import Backoff, Event, read_events, read_lines
+from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.schema import GenerationRequest, InputRef, Job, SavedImage, Value
+from app.core.schema import GenerationRequest, InputRef, Job, SavedImage
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
 
@@ -22,17 +22,6 @@ CONNECT_TIMEOUT_S = 3.05
 STREAM_SILENCE_S = 45  # the service sends a comment every 15 s; three missing ones = the line is dead
 # Answers that another try may mend: a restarting service, or a reverse proxy in front of one.
 PASSING_STATUS = (502, 503, 504)
-
-
-class ImageGroup(Value):
-    """The images of one job, for a library view. `seconds` is the engine's working time, None if unknown."""
-
-    prompt: str
-    model: str
-    seconds: float | None = None
-    created_at: datetime
-    job_id: str
-    images: tuple[SavedImage, ...]
 
 
 class ImageServiceClient:
@@ -106,9 +95,9 @@ class ImageServiceClient:
             return False
         return True
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """Queue length, running jobs, devices, memory (bytes) and loaded models."""
-        return self._json("GET", "/api/status")
+        return Status.model_validate(self._json("GET", "/api/status"), extra="ignore")
 
     # Models
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.client import ImageServiceClient
+from app.core.answers import Status
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import Job
 from app.ui.previews import Previews
@@ -56,7 +57,7 @@ class Remembered:
 class ServiceState:
     """How the service is: its status, or why there is none. `reached` is False when nothing answers."""
 
-    status: dict[str, Any] | None
+    status: Status | None
     problem: ServiceError | None = None
 
     @property

@@ -136,10 +136,10 @@ def _judge(
 
 def _is_idle(service: Victim) -> bool:
     try:
-        queue = service.client.status()["queue"]
+        queue = service.client.status().queue
     except ServiceError:
         return False
-    return bool(queue["queued"] + queue["running"] == 0)
+    return bool(queue.queued + queue.running == 0)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def test_models_and_status_are_told(client: ImageServiceClient) -> None:
     assert "pocket" in [model["key"] for model in client.models()]
     assert client.load_model("pocket")["key"] == "pocket"
     assert client.model("pocket")["state"] in ("loading", "loaded")
-    assert client.status()["devices"]
+    assert client.status().devices
 
 
 def test_waiting_lasts_through_a_restart_of_the_service(running: RunningService, client: ImageServiceClient) -> None:

@@ -115,7 +115,7 @@ class KillLoop:
             raise RuntimeError("submitting failed") from self._failure
         accepted = len(self.promises.ids)
         try:
-            queue = self._service.client.status()["queue"]
+            queue = self._service.client.status().queue
         except ServiceError:
             return -1
-        return accepted - queue["queued"] - queue["running"]
+        return accepted - queue.queued - queue.running

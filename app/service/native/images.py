@@ -1,15 +1,15 @@
 """The library: search, look, mark, delete; the picture files themselves; what a picture file says about itself."""
 
-from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
+from app.core.answers import Image, ImageGroup
 from app.core.errors import FieldError, InvalidRequest, UnknownJob
 from app.core.schema import SavedImage
 from app.picture import png
@@ -24,34 +24,6 @@ TAG = Tag(name="images", description="The library of saved pictures.")
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
 # Bytes under an id never change. `private`: a shared cache must not hand them to somebody without a key.
 FOREVER = "private, max-age=31536000, immutable"
-
-
-class Image(SavedImage):
-    """A saved image and where its bytes are. `path` is relative to the library's folder."""
-
-    @computed_field(description="Address of the PNG, relative to the service.")  # type: ignore[prop-decorator]
-    @property
-    def url(self) -> str:
-        """Address of the PNG."""
-        return f"/images/{self.id}.png"
-
-    @computed_field(description="Address of a WebP; `?w=512` is the larger one.")  # type: ignore[prop-decorator]
-    @property
-    def thumbnail_url(self) -> str:
-        """Address of a small WebP."""
-        return f"/images/{self.id}/thumbnail.webp"
-
-
-class ImageGroup(BaseModel):
-    """Images of one prompt and model, newest first. `seconds` is the working time of all `count` of them."""
-
-    prompt: str
-    model: str
-    seconds: float | None
-    created_at: datetime
-    job_id: str
-    images: tuple[Image, ...]
-    count: int
 
 
 class ImagePage(BaseModel):

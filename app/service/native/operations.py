@@ -1,18 +1,18 @@
 """For whoever runs the service: alive, ready, how it is, pause and resume, metrics."""
 
 import time
-from datetime import date, datetime
 from typing import Any
 
 from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app import __version__
+from app.core.answers import DeviceStatus, KeyStatus, Queue, Status
 from app.core.errors import ShuttingDown
-from app.core.schema import Job, JobError, JobState
+from app.core.schema import JobError, JobState
 from app.service.http import callers, metrics
 from app.service.http.documented import documented, media
 from app.service.http.json_reply import reply
@@ -35,54 +35,6 @@ class Ready(BaseModel):
     """Work is taken."""
 
     ready: bool = True
-
-
-class Queue(BaseModel):
-    """The line."""
-
-    paused: bool
-    queued: int
-    running: int
-
-
-class DeviceStatus(BaseModel):
-    """One device and the process that works on it. Memory in bytes, null = unknown."""
-
-    device: str
-    name: str
-    pid: int | None
-    alive: bool
-    busy: bool
-    loaded_models: tuple[str, ...]
-    memory_used_bytes: int | None
-    memory_total_bytes: int | None
-    restarts: int
-    last_end: str | None = Field(description="When and why the last process ended that was not asked to.")
-
-
-class Key(BaseModel):
-    """One API key, without anything secret."""
-
-    caller: str = Field(description="Its name, or a part of its hash that is no secret.")
-    scope: str
-    expires: date | None = Field(description="Its last day (UTC).")
-    last_used: datetime | None = Field(description="Since the service started.")
-
-
-class Status(BaseModel):
-    """How the service is."""
-
-    version: str
-    uptime_s: float
-    stopping: bool
-    queue: Queue
-    running: tuple[Job, ...] = Field(description="With step, of and eta.")
-    devices: tuple[DeviceStatus, ...]
-    loaded_models: tuple[str, ...]
-    waiting_calls: int = Field(description="Open event streams and waiting calls.")
-    keys: tuple[Key, ...] | None = Field(None, description="The API keys, for a caller whose key is an admin's.")
-    problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
-    warnings: tuple[JobError, ...] = Field((), description="What will soon keep new jobs out, such as little room.")
 
 
 class Paused(BaseModel):
@@ -133,11 +85,11 @@ def status() -> Response:
     )
 
 
-def _keys() -> tuple[Key, ...] | None:
+def _keys() -> tuple[KeyStatus, ...] | None:
     if callers.current().key is None or not callers.current().scope.includes(Scope.ADMIN):
         return None
     listed = callers.ring().listed()
-    return tuple(Key(caller=k.caller, scope=k.scope, expires=k.expires, last_used=used) for k, used in listed)
+    return tuple(KeyStatus(caller=k.caller, scope=k.scope, expires=k.expires, last_used=used) for k, used in listed)
 
 
 def problems_of(parts: Parts) -> tuple[JobError, ...]:

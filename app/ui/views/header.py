@@ -1,9 +1,10 @@
 """The line on top of every page: is the service there, on what, with which model, how many wait."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from app.core.answers import Status
 from app.core.errors import ServiceError
+from app.core.schema import JobError
 from app.ui.form import named
 from app.ui.link import ServiceState
 from app.ui.markup import Markup, join, notice
@@ -25,9 +26,9 @@ def header(state: ServiceState, url: str, words: Words) -> Markup:
     ).format(words("app_name"), line, below, words("close"))
 
 
-def devices_line(status: Mapping[str, Any]) -> str:
+def devices_line(status: Status) -> str:
     """`CPU`, or the names of the accelerators."""
-    names = [str(device.get("name") or device.get("device")) for device in status.get("devices", ())]
+    names = [device.name or device.device for device in status.devices]
     return ", ".join(dict.fromkeys(names))
 
 
@@ -46,15 +47,13 @@ def error_text(error: ServiceError, words: Words) -> str:
     return words.find(f"error_{error.code}") or error.message
 
 
-def _online(status: Mapping[str, Any], words: Words) -> Markup:
-    queue = status.get("queue", {})
-    waiting = queue.get("queued", 0)
-    busy = queue.get("running", 0)
-    dot = "at-dot at-dot-wait" if status.get("stopping") or queue.get("paused") else "at-dot"
-    paused = "service_paused" if queue.get("paused") else "service_online"
-    state = "service_stopping" if status.get("stopping") else paused
-    parts = [devices_line(status)] if status.get("devices") else []
-    loaded = status.get("loaded_models") or ()
+def _online(status: Status, words: Words) -> Markup:
+    queue, loaded = status.queue, status.loaded_models
+    waiting, busy = queue.queued, queue.running
+    dot = "at-dot at-dot-wait" if status.stopping or queue.paused else "at-dot"
+    paused = "service_paused" if queue.paused else "service_online"
+    state = "service_stopping" if status.stopping else paused
+    parts = [devices_line(status)] if status.devices else []
     parts.append(words("header_loaded", models=", ".join(loaded)) if loaded else words("header_nothing_loaded"))
     if busy:
         parts.append(words.count("header_running", busy))
@@ -71,12 +70,11 @@ def _instruction(state: ServiceState, url: str, words: Words) -> Markup:
     return notice(error_text(problem, words), "bad", words.find(f"hint_{problem.code}") or problem.hint)
 
 
-def _trouble(status: Mapping[str, Any], words: Words) -> Markup:
-    def told(name: str) -> list[str]:
-        found = status.get(name) or ()
-        said = [words.find(f"error_{each.get('code')}") or str(each.get("message")) for each in found]
+def _trouble(status: Status, words: Words) -> Markup:
+    def told(found: Sequence[JobError]) -> list[str]:
+        said = [words.find(f"error_{each.code}") or each.message for each in found]
         return list(dict.fromkeys(said))
 
-    notices = [notice(words("service_trouble", text=text), "bad") for text in told("problems")]
-    notices += [notice(text) for text in told("warnings")]
+    notices = [notice(words("service_trouble", text=text), "bad") for text in told(status.problems)]
+    notices += [notice(text) for text in told(status.warnings)]
     return Markup('<div role="alert">{}</div>').format(join(notices)) if notices else Markup("")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.core.answers import Status
 from app.ui.markup import Markup, action, badge, bar, join, notice
 from app.ui.strings import Words
 from app.ui.times import size
@@ -10,7 +11,7 @@ from app.ui.views.downloads import download_buttons, download_line, is_downloadi
 from app.ui.views.pictures import facts_list
 
 
-def models_page(models: Sequence[Mapping[str, Any]], status: Mapping[str, Any] | None, words: Words) -> Markup:
+def models_page(models: Sequence[Mapping[str, Any]], status: Status | None, words: Words) -> Markup:
     """Memory of each device, then a card for each model."""
     cards = join(_card(model, words) for model in models)
     return Markup('{}<div class="at-models">{}</div>').format(memory(status, words), cards)
@@ -29,13 +30,12 @@ def model_line(model: Mapping[str, Any] | None, words: Words) -> Markup:
     ).format(about, _state_badge(model, words), button, below)  # fmt: skip
 
 
-def memory(status: Mapping[str, Any] | None, words: Words) -> Markup:
+def memory(status: Status | None, words: Words) -> Markup:
     """A line for each device: how full its memory is and what is in it."""
-    devices = (status or {}).get("devices") or ()
     lines = []
-    for device in devices:
-        loaded = ", ".join(device.get("loaded_models") or ()) or words("memory_holds_nothing")
-        used, total = device.get("memory_used_bytes"), device.get("memory_total_bytes")
+    for device in status.devices if status else ():
+        loaded = ", ".join(device.loaded_models) or words("memory_holds_nothing")
+        used, total = device.memory_used_bytes, device.memory_total_bytes
         filled = Markup("")
         amount = ""
         if used is not None and total:
@@ -44,7 +44,7 @@ def memory(status: Mapping[str, Any] | None, words: Words) -> Markup:
         lines.append(
             Markup(
                 '<div class="at-card"><p class="at-situation"><b>{}</b> {}<span class="at-quiet">{}</span></p>{}</div>'
-            ).format(device.get("name") or device.get("device"), amount, words("memory_holds", models=loaded), filled)
+            ).format(device.name or device.device, amount, words("memory_holds", models=loaded), filled)
         )
     return join(lines)
 

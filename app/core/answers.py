@@ -1,0 +1,83 @@
+"""What the image service answers about itself and its library: once, for the service that says it and who reads it."""
+
+from datetime import date, datetime
+
+from pydantic import Field, computed_field
+
+from app.core.schema import Job, JobError, SavedImage, Value
+
+
+class Image(SavedImage):
+    """A saved image and where its bytes are. `path` is relative to the library's folder."""
+
+    @computed_field(description="Address of the PNG, relative to the service.")  # type: ignore[prop-decorator]
+    @property
+    def url(self) -> str:
+        """Address of the PNG."""
+        return f"/images/{self.id}.png"
+
+    @computed_field(description="Address of a WebP; `?w=512` is the larger one.")  # type: ignore[prop-decorator]
+    @property
+    def thumbnail_url(self) -> str:
+        """Address of a small WebP."""
+        return f"/images/{self.id}/thumbnail.webp"
+
+
+class ImageGroup(Value):
+    """Images of one prompt and model, newest first. `seconds` is the working time of all `count` of them."""
+
+    prompt: str
+    model: str
+    seconds: float | None = None
+    created_at: datetime
+    job_id: str
+    images: tuple[Image, ...]
+    count: int = 0
+
+
+class Queue(Value):
+    """The line."""
+
+    paused: bool
+    queued: int
+    running: int
+
+
+class DeviceStatus(Value):
+    """One device and the process that works on it. Memory in bytes, null = unknown."""
+
+    device: str
+    name: str
+    pid: int | None
+    alive: bool
+    busy: bool
+    loaded_models: tuple[str, ...]
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
+    restarts: int
+    last_end: str | None = Field(description="When and why the last process ended that was not asked to.")
+
+
+class KeyStatus(Value):
+    """One API key, without anything secret."""
+
+    caller: str = Field(description="Its name, or a part of its hash that is no secret.")
+    scope: str
+    expires: date | None = Field(description="Its last day (UTC).")
+    last_used: datetime | None = Field(description="Since the service started.")
+
+
+class Status(Value):
+    """How the service is."""
+
+    version: str
+    uptime_s: float
+    stopping: bool
+    queue: Queue
+    running: tuple[Job, ...] = Field(description="With step, of and eta.")
+    devices: tuple[DeviceStatus, ...]
+    loaded_models: tuple[str, ...]
+    waiting_calls: int = Field(description="Open event streams and waiting calls.")
+    keys: tuple[KeyStatus, ...] | None = Field(None, description="The API keys, for a caller whose key is an admin's.")
+    problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
+    warnings: tuple[JobError, ...] = Field((), description="What will soon keep new jobs out, such as little room.")
