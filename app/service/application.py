@@ -8,13 +8,12 @@ from flask_openapi3.openapi import OpenAPI
 from app import __version__
 from app.service import environment, playground
 from app.service.automatic1111 import door as automatic1111
-from app.service.http import callers, docs_page, metrics, request_ids, scopes, security
+from app.service.http import callers, docs_page, for_people, metrics, request_ids, scopes, security
 from app.service.http.body_limits import StrictJson
-from app.service.http.errors import answer_errors_with
 from app.service.http.key_ring import KeyRing
 from app.service.http.keys import ApiKeys
 from app.service.http.parameters import ModelKey, refuse_invalid
-from app.service.http.problem_json import Problem, problem
+from app.service.http.problem_json import Problem
 from app.service.http.scopes import Act
 from app.service.native import door as native
 from app.service.openai import door as openai
@@ -67,7 +66,7 @@ def create_app(
     acts = scopes.lines(table)
     app.extensions[callers.EXTENSION] = keys or KeyRing(ApiKeys())
     security.register(app, parts.settings, app.extensions[callers.EXTENSION], acts)
-    answer_errors_with(app, problem)
+    for_people.register(app, parts.settings)
     docs_page.register(app)
     for door in doors:
         door(app, parts)

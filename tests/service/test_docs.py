@@ -49,6 +49,23 @@ def test_the_page_needs_nothing_from_the_network(house: House) -> None:
 DOORS = ("native.", "openai.", "automatic1111.", "playground.", "environment.")
 
 
+def test_a_person_with_a_browser_gets_a_page_and_a_program_gets_json(house: House) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for path, status in (("/", 200), ("/nonsense", 404)):
+        for language, word in (("en-GB,en", "service"), ("zh-CN,zh;q=0.9,en;q=0.8", "图像服务"), ("fr", "service")):
+            page = house.client.get(path, headers=browser | {"Accept-Language": language})
+            assert (page.status_code, page.mimetype) == (status, "text/html")
+            assert word in page.text
+            assert f'href="http://localhost:{house.service.parts.settings.ui_port}/"' in page.text
+            assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+            assert {"Accept", "Accept-Language"} <= set(page.vary.as_set(preserve_casing=True))
+        for accept in ("*/*", "application/json", "application/problem+json"):
+            answer = house.client.get(path, headers={"Accept": accept})
+            assert (answer.status_code, answer.is_json) == (status, True), (path, accept)
+    assert house.client.post("/nonsense", headers=browser).is_json
+    assert house.client.get("/api/jobs/none", headers=browser).get_json()["code"] == "unknown_job"
+
+
 def test_every_address_of_every_door_is_in_the_document(house: House, document: Any) -> None:
     rules = house.service.app.url_map.iter_rules()
     served = {

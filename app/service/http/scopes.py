@@ -34,6 +34,7 @@ class Act(Enum):
 
 TABLE: Mapping[Act, str] = {
     Act.KNOW: """
+        GET /
         GET /health
         GET /ready
         GET /openapi.json
