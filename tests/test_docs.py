@@ -55,6 +55,13 @@ def test_every_command_and_option_in_the_pages_exists() -> None:
     assert checked > 8
 
 
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if "LANGUAGE" not in name}
+    assert len(named) > 30
+    assert sorted(name for name in named if not (PROJECT / name).exists()) == []
+
+
 def test_every_quick_start_command_in_the_pages_exists() -> None:
     known = set(re.findall(r"^    ([a-z]+)\) ", QUICK_START, re.MULTILINE))
     assert {"generate", "test", "stop", "doctor"} <= known
