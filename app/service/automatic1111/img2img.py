@@ -16,6 +16,7 @@ from app.service.automatic1111.bodies import A1111Img2Img
 from app.service.automatic1111.generation import Callers, ChosenModel, answers, chosen_model, made_answer
 from app.service.automatic1111.translate import to_request, with_infotext
 from app.service.foreign.bodies import documented_body, fitted, json_object
+from app.service.http.callers import seat
 from app.service.installed import check_installed
 from app.service.parts import Parts
 
@@ -35,7 +36,8 @@ def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model:
         entry = parts.catalog.get(wanted.model or model.key)
         check_installed(parts, entry)  # before its pictures are kept
         size = wanted.width or entry.width, wanted.height or entry.height
-        started = wanted.model_copy(update=start_of(body, size, parts.inputs))
+        with seat(parts):  # see native/inputs.py
+            started = wanted.model_copy(update=start_of(body, size, parts.inputs))
         if not body.include_init_images:
             sent = {**sent, "init_images": None, "mask": None}
         return made_answer(parts, callers, body, sent, started, comments_on(body))

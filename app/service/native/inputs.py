@@ -10,6 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.core.errors import ShuttingDown
 from app.core.schema import InputRef
+from app.service.http import callers
 from app.service.http.documented import binary, documented
 from app.service.http.ids import no_unknown_id
 from app.service.http.json_reply import reply
@@ -38,7 +39,8 @@ def upload() -> Response:
     parts = current_parts()
     if parts.lifecycle.draining.is_set():
         raise ShuttingDown()
-    kept = parts.inputs.put(request.get_data(cache=False))
+    with callers.seat(parts):  # pictures are decoded one after the other: who waits for that must not take all threads
+        kept = parts.inputs.put(request.get_data(cache=False))
     answer = reply(kept, 201)
     answer.headers["Location"] = url_for(".get_input", sha256=kept.sha256)
     return answer

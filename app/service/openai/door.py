@@ -122,8 +122,8 @@ def _answer(parts: Parts, body: OpenAIGeneration, start: Callable[[], dict[str, 
     entry = entry_for(parts.catalog, parts.settings, body.model or None)  # an unknown model is 404 in this dialect
     check_installed(parts, entry)
     key = _idempotency_key()
-    generation = to_request(body, entry, start())
     with callers.seat(parts) as seat:  # before the job is accepted: without one it must not be made
+        generation = to_request(body, entry, start())
         with foreign_names(NAMES):
             job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
         notes = said(job.request, entry)
