@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.catalog import ModelEntry
-from app.core.schema import GenerationRequest
-from app.jobs.job_rows import entry_of, job_of, unreadable_because
+from app.core.schema import GenerationRequest, JobError
+from app.jobs.job_rows import entry_of, request_or_problem
 
 # How many images of such a job make one pass; 0 = leave it to others. The entry is None in a row of an older version.
 Capacity = Callable[[GenerationRequest, ModelEntry | None], int]
@@ -20,4 +20,5 @@ def alone(_request: GenerationRequest, _entry: ModelEntry | None) -> int:
 
 def room_for(capacity: Capacity, row: Row[Any]) -> int:
     """The capacity for the job of one row. One that cannot be read is taken alone, to be failed."""
-    return 1 if unreadable_because(row) else capacity(job_of(row).request, entry_of(row))
+    request = request_or_problem(row)
+    return 1 if isinstance(request, JobError) else capacity(request, entry_of(row))

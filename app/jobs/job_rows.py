@@ -41,20 +41,28 @@ def image_refs(connection: Connection, job_ids: Iterable[str]) -> dict[str, tupl
     return {job_id: tuple(refs) for job_id, refs in found.items()}
 
 
-def job_of(row: Row[Any], refs: Sequence[ImageRef] = (), place: Place | None = None) -> Job:
-    """The job of one row of `jobs`. Of a row that another version wrote: as much as this one can read."""
+def job_of(
+    row: Row[Any],
+    refs: Sequence[ImageRef] = (),
+    place: Place | None = None,
+    request: GenerationRequest | None = None,
+) -> Job:
+    """The job of one row of `jobs`. Of a row that another version wrote: as much as this one can read.
+
+    `request` is the row's own, where that is at hand: then it is not read again.
+    """
     known_state = row.state in JobState.__members__.values()
     return Job(
         id=row.id,
         state=JobState(row.state) if known_state else JobState.FAILED,
         origin=row.origin,
-        request=_request_of(row),
+        request=request or _request_of(row),
         priority=row.priority,
         attempt=row.attempt,
         position=place.position if place else None,
         eta_s=place.eta_s if place else None,
         images=tuple(refs),
-        error=_error_of(row) if known_state else unreadable_because(row),
+        error=_error_of(row) if known_state else _problem_of(row),
         created_at=datetime.fromtimestamp(row.created_at, UTC),
         started_at=utc(row.started_at),
         finished_at=utc(row.finished_at),
@@ -73,11 +81,11 @@ def entry_of(row: Row[Any]) -> ModelEntry | None:
         return None
 
 
-def unreadable_because(row: Row[Any]) -> JobError | None:
-    """What is wrong with a row whose job cannot be run, because another version wrote it; None if it can."""
+def request_or_problem(row: Row[Any]) -> GenerationRequest | JobError:
+    """The request of a row whose job can be run, or why it cannot: another version wrote what this one cannot read."""
     try:
         JobState(row.state)
-        GenerationRequest.model_validate(row.request)
+        return GenerationRequest.model_validate(row.request)
     except ValueError as error:
         wrong = ", ".join(_wrong_fields(error)) or "its state"
         return JobError(
@@ -85,7 +93,11 @@ def unreadable_because(row: Row[Any]) -> JobError | None:
             message=f"This version of Atelier cannot read the job: another version wrote {wrong}.",
             hint="Submit it again, or run it with the version that accepted it.",
         )
-    return None
+
+
+def _problem_of(row: Row[Any]) -> JobError | None:
+    found = request_or_problem(row)
+    return found if isinstance(found, JobError) else None
 
 
 def _request_of(row: Row[Any]) -> GenerationRequest:

@@ -16,7 +16,7 @@ from app.jobs import history, transitions, turns
 from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
-from app.jobs.job_rows import entry_of, image_refs, job_of, unreadable_because
+from app.jobs.job_rows import entry_of, image_refs, job_of, request_or_problem
 from app.jobs.line import places
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
@@ -104,16 +104,16 @@ class JobTable:
                 raise
         if earlier is None:
             self._announce(job_id, written)
-            return self.get(job_id), True
+            return self.get(job_id, request), True
         if earlier.fingerprint != sent:
             raise IdempotencyConflict
         return self.get(earlier.id), False
 
-    def get(self, job_id: str) -> Job:
-        """The job with its images, its place in line and its ETA. Raises UnknownJob."""
+    def get(self, job_id: str, request: GenerationRequest | None = None) -> Job:
+        """The job with its images, place in line and ETA. Raises UnknownJob. `request`: the job's own, if at hand."""
         with reading(self._database) as connection:
             row = transitions.row_of(connection, job_id)
-            [job] = self._jobs(connection, [row])
+            [job] = self._jobs(connection, [row], request)
         return job
 
     def caller_of(self, job_id: str) -> str:
@@ -187,11 +187,11 @@ class JobTable:
                 picked = turns.pick(connection, loaded, capacity, now)
                 rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
                 for row in rows:
-                    problem = unreadable_because(row)
-                    if problem is None:
-                        found.append(job_of(row))
+                    read = request_or_problem(row)
+                    if isinstance(read, JobError):
+                        unreadable[row.id] = transitions.end(connection, row, JobState.FAILED, now, error=read)
                     else:
-                        unreadable[row.id] = transitions.end(connection, row, JobState.FAILED, now, error=problem)
+                        found.append(job_of(row, request=read))
                 if not rows:
                     break
         for job_id, written in unreadable.items():
@@ -326,11 +326,11 @@ class JobTable:
             connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now(connection)
         )
 
-    def _jobs(self, connection: Connection, rows: Sequence[Row[Any]]) -> Jobs:
+    def _jobs(self, connection: Connection, rows: Sequence[Row[Any]], request: GenerationRequest | None = None) -> Jobs:
         refs = image_refs(connection, [row.id for row in rows if row.attempt])
         now, left = self._now(connection), self._forecast.left
         line = places(connection, rows, now=now, devices=self._devices, left=left)
-        return [job_of(row, refs.get(row.id, ()), line.get(row.id)) for row in rows]
+        return [job_of(row, refs.get(row.id, ()), line.get(row.id), request) for row in rows]
 
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:
         for event in written:
