@@ -333,11 +333,12 @@ def test_a_proxy_is_believed_only_if_the_owner_named_it(tmp_path: Path, service:
         requests.Session() as http,
     ):
         http.trust_env = False
-        for page, last in ((plain, 429), (proxied, 401)):
-            for number in range(FREE_TRIES + 2):
+        for page, told in ((plain, {401, 429}), (proxied, {401})):
+            seen = set[int]()
+            for number in range(FREE_TRIES + 8):  # each pause is twice as long: a slow machine meets a later one
                 sent = {"X-Forwarded-For": f"10.0.0.{number}", "X-Forwarded-Host": "evil.example"}
-                answer = http.post(page.url + "/login", data=wrong, headers=sent)
-            assert answer.status_code == last
+                seen.add(http.post(page.url + "/login", data=wrong, headers=sent).status_code)
+            assert seen == told
             if page is proxied:
                 sent["X-Forwarded-For"] = "10.9.9.9"
                 entered = http.post(page.url + "/login", data=wrong | {"password": "x"}, headers=sent)
