@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print; the exit status."""
     options = _options(arguments)
     if options.page:
-        PAGE.write_text(page([result for file in options.page for result in load(file)]), "utf-8")
+        found = [result for file in options.page for result in load(file)]
+        PAGE.write_text(page(found, {group.name: len(list(_all(group))) for group in read_groups()}), "utf-8")
         return 0
     end = time.monotonic() + options.minutes * 60
     results: list[Result] = []

@@ -4,7 +4,7 @@ import difflib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -21,8 +21,8 @@ value, a statement) and runs the module's tests. A change that no test notices h
 listed, with why it does not matter or that a test is still missing. Texts, log lines, annotations and the numbers that
 tune (sizes, pauses) are not changed. This page is made by `python -m benchmarks.mutants --page FILE…`.
 
-The table counts a sample by chance and the changes by hand of `benchmarks/mutants/fixed.toml` that were made in the
-same session; the whole of a module is tried by naming its group without `--sample`.
+`changes` are all that can be made; of these a sample by chance was tried, each as likely as any other. The whole of a
+group is tried by naming it without `--sample`.
 """
 
 
@@ -71,8 +71,8 @@ def load(file: Path) -> list[Result]:
     return [Result(**result) for result in json.loads(file.read_text("utf-8"))]
 
 
-def page(results: list[Result]) -> str:
-    """The page as Markdown."""
+def page(results: list[Result], changes: Mapping[str, int]) -> str:
+    """The page as Markdown; `changes` is how many can be made in each group."""
     reasons = {(row["file"], row["before"], row["after"]): row for row in read_explained()}
     survivors = [(result, reasons.get((result.file, *result.change), {})) for result in results if not result.noticed]
     tried, noticed = Counter(result.group for result in results), Counter(r.group for r in results if r.noticed)
@@ -80,16 +80,20 @@ def page(results: list[Result]) -> str:
     harmless = Counter(result.group for result, reason in survivors if "why" in reason)
     lines = [
         HEAD,
-        "\n| modules | tried | noticed | since then | harmless | missing | share |\n|---|---|---|---|---|---|---|\n",
+        "\n| modules | changes | tried | noticed | since then | harmless | missing | share |\n"
+        "|---|---|---|---|---|---|---|---|\n",
     ]
     for group, count in tried.items():
         real, seen = count - harmless[group], noticed[group] + since[group]
         share = f"{seen / real:.0%}" if real else "–"
         lines.append(
-            f"| {group} | {count} | {noticed[group]} | {since[group]} | {harmless[group]} | {real - seen} | {share} |\n"
+            f"| {group} | {changes[group]} | {count} | {noticed[group]} | {since[group]} | {harmless[group]} "
+            f"| {real - seen} | {share} |\n"
         )
     lines += [
-        f"| {group.name} | none yet | – | – | – | – | – |\n" for group in read_groups() if group.name not in tried
+        f"| {group.name} | {changes[group.name]} | none yet | – | – | – | – | – |\n"
+        for group in read_groups()
+        if group.name not in tried
     ]
     lines.append(
         "\n*Since then*: survived, and is noticed by a test that was written for it. The share is of the changes that "
