@@ -3,8 +3,8 @@
 Changes one place of a module at a time in a temporary copy and runs the tests of that module (targets.toml). A change
 that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance.
 `--near` runs only the nearest tests, `--again FILE` all of them for those that survived in an earlier run, `--fixed`
-those of fixed.toml, which each once went unnoticed. `--page FILE…` writes docs/mutations.md from such JSON files.
-Status 1 if a change of fixed.toml survives.
+those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such JSON files to what is kept and writes
+docs/mutations.md. Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT, Place
-from benchmarks.mutants.results import PAGE, Result, load, page, save
+from benchmarks.mutants.results import PAGE, Result, keep, load, page, read_earlier, save
 from benchmarks.mutants.targets import Group, Part, read_fixed, read_groups
 
 PATIENCE = 5.0  # a run may take so many times as long as the undisturbed one, and a quarter of a minute
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run and print; the exit status."""
     options = _options(arguments)
     if options.page:
-        found = [result for file in options.page for result in load(file)]
-        PAGE.write_text(page(found, {group.name: len(list(_all(group))) for group in read_groups()}), "utf-8")
+        changes = {group.name: len(list(_all(group))) for group in read_groups()}
+        PAGE.write_text(page(keep(options.page), changes, read_earlier()), "utf-8")
         return 0
     end = time.monotonic() + options.minutes * 60
     results: list[Result] = []

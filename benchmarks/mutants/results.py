@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.mutants.place import ROOT
-from benchmarks.mutants.targets import read_groups
 
 PAGE = ROOT / "docs" / "mutations.md"
-EXPLAINED = Path(__file__).parent / "explained.toml"
+EXPLAINED, EARLIER, TRIED = (Path(__file__).parent / name for name in ("explained.toml", "earlier.toml", "tried.json"))
 HEAD = """# Mutations
 
 `python -m benchmarks.mutants` changes one place of a module at a time (a comparison, a condition, a constant, a return
@@ -21,8 +20,8 @@ value, a statement) and runs the module's tests. A change that no test notices h
 listed, with why it does not matter or that a test is still missing. Texts, log lines, annotations and the numbers that
 tune (sizes, pauses) are not changed. This page is made by `python -m benchmarks.mutants --page FILE…`.
 
-`changes` are all that can be made; of these a sample by chance was tried, each as likely as any other. The whole of a
-group is tried by naming it without `--sample`.
+`changes` are all that can be made; of these samples by chance were tried, and what each came to is kept in
+`benchmarks/mutants/tried.json`. The whole of a group is tried by naming it without `--sample`.
 """
 
 
@@ -71,39 +70,56 @@ def load(file: Path) -> list[Result]:
     return [Result(**result) for result in json.loads(file.read_text("utf-8"))]
 
 
-def page(results: list[Result], changes: Mapping[str, int]) -> str:
-    """The page as Markdown; `changes` is how many can be made in each group."""
+def keep(files: Iterable[Path]) -> list[Result]:
+    """Everything that was ever tried: `tried.json`, with the results of these files added or put in place of older."""
+    found = [result for file in (TRIED, *files) if file.exists() for result in load(file)]
+    latest = {(result.file, result.kind, result.change): result for result in found}
+    save(latest.values(), TRIED)
+    return list(latest.values())
+
+
+def page(results: Iterable[Result], changes: Mapping[str, int], earlier: Mapping[str, Mapping[str, int]]) -> str:
+    """The page as Markdown; `changes` is how many can be made in each group, `earlier` counts of others by group."""
     reasons = {(row["file"], row["before"], row["after"]): row for row in read_explained()}
-    survivors = [(result, reasons.get((result.file, *result.change), {})) for result in results if not result.noticed]
-    tried, noticed = Counter(result.group for result in results), Counter(r.group for r in results if r.noticed)
-    since = Counter(result.group for result, reason in survivors if "test" in reason)
-    harmless = Counter(result.group for result, reason in survivors if "why" in reason)
+    counts = {group: Counter(earlier.get(group, {})) for group in changes}
+    listed = dict.fromkeys(reasons)
+    for result in results:
+        place = (result.file, *result.change)
+        counts[result.group].update(["tried", "noticed" if result.noticed else _fate(reasons.get(place, {}))])
+        if not result.noticed:
+            listed[place] = None
     lines = [
         HEAD,
-        "\n| modules | changes | tried | noticed | since then | harmless | missing | share |\n"
-        "|---|---|---|---|---|---|---|---|\n",
+        "\n| modules | changes | tried | noticed | since then | harmless | missing | share |\n" + "|---" * 8 + "|\n",
     ]
-    for group, count in tried.items():
-        real, seen = count - harmless[group], noticed[group] + since[group]
+    for group, count in counts.items():
+        real, seen = count["tried"] - count["harmless"], count["noticed"] + count["since"]
         share = f"{seen / real:.0%}" if real else "–"
-        lines.append(
-            f"| {group} | {changes[group]} | {count} | {noticed[group]} | {since[group]} | {harmless[group]} "
-            f"| {real - seen} | {share} |\n"
-        )
-    lines += [
-        f"| {group.name} | {changes[group.name]} | none yet | – | – | – | – | – |\n"
-        for group in read_groups()
-        if group.name not in tried
-    ]
+        numbers = [
+            changes[group],
+            *(count[word] for word in ("tried", "noticed", "since", "harmless", "missing")),
+            share,
+        ]
+        lines.append(f"| {group} | {' | '.join(map(str, numbers))} |\n")
     lines.append(
         "\n*Since then*: survived, and is noticed by a test that was written for it. The share is of the changes that "
         "are not harmless.\n\n## Survivors\n\n| where | change | why, or the test |\n|---|---|---|\n"
     )
-    for result, reason in survivors:
+    for place in listed:
+        reason = reasons.get(place, {})
         told = reason.get("why") or reason.get("test", "").rpartition("::")[2].replace("_", " ")
-        before, after = (text.replace("|", "\\|").replace("`", "'") for text in result.change)
-        lines.append(f"| {result.file} | `{before}` → `{after}` | {told or '**a test is missing**'} |\n")
+        before, after = (text.replace("|", "\\|").replace("`", "'") for text in place[1:])
+        lines.append(f"| {place[0]} | `{before}` → `{after}` | {told or '**a test is missing**'} |\n")
     return "".join(lines)
+
+
+def _fate(reason: Mapping[str, str]) -> str:
+    return "since" if "test" in reason else "harmless" if "why" in reason else "missing"
+
+
+def read_earlier() -> dict[str, dict[str, int]]:
+    """Counts of samples whose single changes were not kept, by group."""
+    return tomllib.loads(EARLIER.read_text("utf-8"))
 
 
 def read_explained() -> list[dict[str, str]]:
