@@ -51,7 +51,8 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
             shipped.resolve(GenerationRequest(prompt="a cat", model=key))
         entry = entry.model_copy(update={"lora": None})
     resolved = shipped.resolve_for(GenerationRequest(prompt="a cat", model=key), entry)
-    assert None not in resolved.model_dump().values()
+    # There is no picture to start from, so nothing says how far to go from it.
+    assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength"]
     assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)
     assert entry.size_bytes > 0
     assert entry.licence != "unknown"
@@ -175,8 +176,10 @@ def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(
     ranges = catalog.ranges(catalog.get("a"))
     assert set(ranges) == set(bounds(GenerationRequest))
     assert ranges["num_images"] == Span(low=1, high=7)
+    a_start = {"task": "image", "inputs": ({"sha256": "0" * 64},)}
     for name, span in ranges.items():
-        most = {"prompt": "a", "model": "a", name: float(span.high) if name == "guidance_scale" else int(span.high)}
+        number = float(span.high) if name in ("guidance_scale", "strength") else int(span.high)
+        most: dict[str, Any] = {"prompt": "a", "model": "a", name: number} | (a_start if name == "strength" else {})
         assert getattr(catalog.resolve(GenerationRequest(**most)), name) == span.high
         with pytest.raises((InvalidRequest, ValidationError)):
             catalog.resolve(GenerationRequest(**(most | {name: most[name] + span.multiple})))
