@@ -85,7 +85,7 @@ def test_a_spoiled_scene_is_blurrier_than_a_good_one() -> None:
         draw_scene(Scene((Thing("cat"),), place="room", quality=quality), random.Random(1))
         for quality in (None, "blurry")
     )
-    assert judge.sharpness(blurry) < 0.5 * judge.sharpness(good)
+    assert judge.edges(blurry) < 0.3 * judge.edges(good)
 
 
 @needs_font
@@ -98,6 +98,59 @@ def test_the_judge_recognises_real_scenes() -> None:
     assert judge.object_ranking(picture, scene)[0] == "guitar"
     assert judge.colour_ranking(picture, scene)[0] == "blue"
     assert judge.background_ranking(picture, scene)[0] == "beach"
+
+
+@needs_font
+def test_the_judge_finds_things_wherever_they_stand_and_counts_them() -> None:
+    import judge
+    import numpy as np
+    from drawing import draw_scene
+    from layout import NUMBERS
+    from scenes import Scene, Thing
+
+    numbers = np.random.default_rng(4).standard_normal(NUMBERS)
+    pair = draw_scene(Scene((Thing("cat"), Thing("bus")), place="beach", relation="above"), numbers)
+    cat, bus = sorted(judge.found_things(pair, "beach", judge.every_noun(None), most=2), key=lambda one: one.y)
+    assert (cat.noun, bus.noun) == ("cat", "bus")
+    three = Scene((Thing("apple", None, 3),), backdrop="blue")
+    assert judge.count_of(draw_scene(three, numbers), three) == 3
+    right = Scene((Thing("key"),), position="right")
+    assert judge.side_of(draw_scene(right, numbers, 320, 192), right) == "right"
+
+
+@needs_font
+def test_a_clear_picture_is_explained_by_one_thing_and_noise_is_not() -> None:
+    import judge
+    import numpy as np
+    from drawing import draw_scene
+    from layout import NUMBERS
+    from measures import CLEAR
+    from PIL import Image
+    from scenes import Scene, Thing
+
+    numbers = np.random.default_rng(4).standard_normal(NUMBERS)
+    assert judge.explained(draw_scene(Scene((Thing("guitar"),), place="field"), numbers)) > CLEAR
+    noise = Image.fromarray(np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8))
+    assert judge.explained(noise) < CLEAR / 2
+
+
+def test_the_outside_prompts_are_a_hundred_different_ones() -> None:
+    from outside import OUTSIDE
+
+    assert len(OUTSIDE) == len({prompt.lower() for prompt in OUTSIDE}) == 100
+
+
+@needs_font
+def test_real_scenes_are_nearer_to_real_scenes_than_inverted_ones_are(tmp_path: Path) -> None:
+    from measures import open_scenes, real
+    from PIL import ImageOps
+    from seer import kernel_distance, load_seer
+
+    seer = load_seer(tmp_path / "seer.pt", 48, epochs=1)
+    scenes = open_scenes(24, random.Random(0))
+    one, other = real(scenes, 1), real(scenes, 2)
+    inverted = [ImageOps.invert(picture) for picture in one]
+    assert abs(kernel_distance(seer, one, other)) < kernel_distance(seer, one, inverted)
 
 
 def test_every_word_of_the_world_is_one_token(tmp_path: Path) -> None:

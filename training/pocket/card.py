@@ -42,11 +42,10 @@ any other gives something, never an error.
 {table}
 
 Object, colour, background, count and side are shares of right answers in percent. The judge is not a model: it draws
-every alternative (all {nouns} nouns, all 12 colours, all 30 backgrounds) and names the drawing nearest to the picture,
-given the other two answers. Its
-first row is its score on {few} freshly drawn scenes, which bounds the rest. {prompts} held-out prompts.
+every alternative (all {nouns} nouns, all 12 colours, all 30 backgrounds) at every place and in many sizes, and names
+what explains the picture best. Its own scores on freshly drawn scenes bound the rest. {prompts} held-out prompts.
 Held out: object x colour x background compositions that training never saw (one in ten, chosen by a hash). By chance:
-object {chance:.1f}, colour 8.3, background 3.3, count and side 25.
+object {chance:.1f}, colour 8.3, background 3.3, side 50.
 
 ## Its world
 
@@ -97,7 +96,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("models/pocket/README.md"))
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--guidance", type=float, default=1.5)
-    parser.add_argument("--prompts", type=int, default=200, help="as given to evaluate.py")
+    parser.add_argument("--prompts", type=int, default=100, help="as given to evaluate.py")
     parser.add_argument("--training", default="two shared CPU cores")
     parser.add_argument("--training-long", default="")
     given = parser.parse_args()
@@ -106,7 +105,6 @@ def main() -> None:
         CARD.format(
             table=figures_table(json.loads(given.figures.read_text())),
             prompts=given.prompts,
-            few=max(8, given.prompts // 8),
             steps=given.steps,
             guidance=given.guidance,
             nouns=count,

@@ -6,23 +6,50 @@ import json
 from pathlib import Path
 
 import torch
-from decoder import load_autoencoder
-from denoiser import new_scheduler
-from diffusers import StableDiffusionPipeline
+from denoiser import CHANNELS, PAINTED, new_scheduler
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from encoder import text_model
-from mind import load_unet
+from learning import load_unet
 from roles import LENGTH
+from stock import load_autoencoder
 from tokenizer import load_tokenizer
 
+SURELY = -30.0  # log of the spread of the numbers that an encoded picture gets: always 0
 
-def pipeline(folder: Path, border_steps: int) -> StableDiffusionPipeline:
+
+@torch.no_grad()
+def widened(plain: AutoencoderKL) -> AutoencoderKL:
+    """The same autoencoder with NUMBERS more latent channels, which it writes as 0 and does not read."""
+    wide = AutoencoderKL.from_config({**plain.config, "latent_channels": CHANNELS})
+    known, kept = wide.state_dict(), plain.state_dict()
+    halves = torch.cat([torch.arange(PAINTED), CHANNELS + torch.arange(PAINTED)])  # means, then logarithms
+    for name, value in kept.items():
+        if known[name].shape == value.shape:
+            known[name].copy_(value)
+            continue
+        known[name].zero_()
+        if name.startswith("encoder.conv_out"):
+            known[name][halves] = value
+        elif name.startswith("quant_conv"):
+            rows = halves[:, None] if value.ndim > 1 else halves
+            known[name][(rows, halves) if value.ndim > 1 else rows] = value
+        elif name == "post_quant_conv.bias":
+            known[name][:PAINTED] = value
+        else:  # post_quant_conv.weight, decoder.conv_in.weight
+            known[name][: value.shape[0], :PAINTED] = value
+    known["quant_conv.bias"][CHANNELS + PAINTED :] = SURELY
+    wide.load_state_dict(known)
+    return wide.eval().requires_grad_(False)
+
+
+def pipeline(folder: Path) -> StableDiffusionPipeline:
     """The pipeline of the latest checkpoints, in float32."""
     tokenizer = load_tokenizer(folder / "tokenizer", LENGTH)
     return StableDiffusionPipeline(
-        vae=load_autoencoder(folder),
+        vae=widened(load_autoencoder()),
         text_encoder=text_model(folder, tokenizer),
         tokenizer=tokenizer,
-        unet=load_unet(folder, border_steps),
+        unet=load_unet(folder),
         scheduler=new_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -30,9 +57,9 @@ def pipeline(folder: Path, border_steps: int) -> StableDiffusionPipeline:
     )
 
 
-def export(folder: Path, output: Path, border_steps: int) -> None:
+def export(folder: Path, output: Path) -> None:
     """Write the float16 model; a plain load gives float32 for every part."""
-    pipeline(folder, border_steps).to(dtype=torch.float16).save_pretrained(output, safe_serialization=True)
+    pipeline(folder).to(dtype=torch.float16).save_pretrained(output, safe_serialization=True)
     config = output / "text_encoder" / "config.json"  # transformers, unlike diffusers, loads what its config names
     settings = json.loads(config.read_text())
     settings.pop("torch_dtype", None)

@@ -1,244 +1,269 @@
-"""Stage 4: the denoiser, an ordinary UNet2DConditionModel whose weights are partly written and partly learned.
+"""The denoiser: an ordinary UNet2DConditionModel, learned, with a start that shortens the way.
 
-The noise's NUMBERS last channels have a mean each; these numbers decide what the words leave open. The denoiser
-averages them (self attention), reads how all is laid out (cross attention), works out where each cell lies in the
-frames of up to four copies and of the background (two feed-forward layers, learned), looks there (cross attention
-over the cells that the text encoder wrote) and mirrors what it found. It says the finished latent at once, whatever
-the step, so any number of steps leads to the same picture.
-
-Where a cell is only the borders tell: a small network below learns it once for the few shapes in SHAPES.
+A seed's noise decides what words leave open: the means of its last NUMBERS channels are the layout's numbers. In
+training a scene's own numbers are written into the noise, so words and noise give one picture and nothing is averaged.
+The network learns where to look (one head of its cross attention is told which cell of which thing each cell of the
+picture shows) and, from what it finds there, to paint.
 """
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from cells import GLOBALS, ODD, PAINTED
-from common import Progress, learning_rate
-from compose import CELL, COPIES, FACTOR, cell_middles, grid_middles
-from decoder import CHANNELS, KEY
+from cells import FEATURES, GRID
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from layout import NUMBERS, extent
-from roles import COLUMNS, EDGES, FEATURE_PLACES, LAID, LINES, ROLE, STRENGTH, STRONG, WIDTH
+from layout import NUMBERS, Layout
+from roles import COLUMNS, FEATURE_PLACES, FREE, LINES, ROLE, STRONG, WIDTH
 from torch import nn
+from torch.nn import functional
 
-SHAPES = ((256, 256), (320, 192), (192, 320), (288, 224), (224, 288))  # (width, height) pixels
-INNER, HEAD = 320, 64
-B = 30.0  # constants that make the group norms scale every picture alike
-BIG = 60.0  # and the layer norms
-PAIRS = 69  # signals in each half of the outer channels, each as x and -x
-OUTER_Z, OUTER_AT = 140, 300  # the noise's numbers and where a cell lies, among the outer channels
-HALF = INNER // 2
-Z, ZBAR, AT, LAY = slice(0, 16), slice(16, 32), slice(32, 36), slice(36, 36 + LAID)
-FRONT, BEHIND, CONSTANT, WORK = slice(70, 134), slice(134, 198), slice(198, 200), slice(200, INNER)
-SIGN = WORK.start  # +1 or, mirrored, -1
-SURE = 40.0  # score of the right grid above all others
-TEN = 10.0  # queries are this much smaller than keys
-assert LAY.stop <= FRONT.start
+PAINTED = 16  # latent channels that the autoencoder knows
+CHANNELS = PAINTED + NUMBERS
+HEAD = 64  # dimensions of an attention head
+OUTER, INNER, LOW = 128, 192, 128  # channels at the finest level, at cells, and below
+STRAY = 12  # positions of words among what it sees in training
+ASKED = 6  # numbers of a query: place times sharpness, sharpness, first thing, second thing, none
+HINTS = NUMBERS + 5  # numbers of a query that no key answers: they shorten the way there
+SHARP, SURE = 12.0, 24.0  # sharpness of a look at a thing of GRID cells; score of the right role
+KEY_SHARE = 40.0  # keys are so much larger than queries, for the optimizer
+COUNTERS = (8, 9, 10, 11)  # channels that count cells from the left, right, upper and lower border
 
 
 def new_scheduler() -> DDIMScheduler:
-    """Noise to the last: the picture is in the words and the noise's numbers, which must stay readable.
-
-    Thresholding divides the guided prediction by its largest number, which is the key's, so that guidance cannot burn.
-    """
-    remaining = np.linspace(0.4, 0.004, 1000)
-    betas = 1 - remaining / np.concatenate([[1.0], remaining[:-1]])
+    """The schedule both training and the finished model use."""
     return DDIMScheduler(
-        trained_betas=betas.tolist(),
-        prediction_type="sample",
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,
         steps_offset=1,
-        thresholding=True,
-        dynamic_thresholding_ratio=1.0,
-        sample_max_value=1000.0,
     )
 
 
 def new_unet() -> UNet2DConditionModel:
-    """An untrained one, with everything that it should not do set to nothing."""
-    return UNet2DConditionModel(
-        sample_size=16,
+    """An untrained one that already carries the numbers down and what it looks up across."""
+    unet = UNet2DConditionModel(
+        sample_size=32,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
-        down_block_types=("DownBlock2D",) * 3,
-        mid_block_type=None,
-        up_block_types=("UpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(INNER, 64, 64),
-        layers_per_block=(0, 1, 1),
-        transformer_layers_per_block=(3, 1, 1),
-        attention_head_dim=(INNER // HEAD, 1, 1),  # diffusers means the number of heads by it
+        block_out_channels=(OUTER, INNER, LOW, LOW),
+        layers_per_block=1,
         cross_attention_dim=WIDTH,
-        norm_num_groups=2,
-        time_embedding_dim=64,
+        down_block_types=("DownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"),
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        up_block_types=("UpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, INNER // HEAD, 2, 2),  # diffusers means the number of heads by it
+        norm_num_groups=16,
     )
-
-
-def _empty(*parts: nn.Module) -> None:
-    for part in parts:
-        for parameter in part.parameters():
-            parameter.zero_()
+    _carry_numbers(unet)
+    _carry_means(unet)
+    _carry_places(unet)
+    _carry_features(unet)
+    return unet
 
 
 @torch.no_grad()
-def write(unet: UNet2DConditionModel) -> None:
-    """Write everything but the borders' network and the learned layers."""
-    _empty(unet.time_embedding, unet.conv_in, unet.conv_out)
-    for resnet in [r for block in (*unet.down_blocks, *unet.up_blocks) for r in block.resnets]:
-        _empty(resnet.time_emb_proj)
-    unet.conv_in.weight[OUTER_Z : OUTER_Z + NUMBERS, KEY + 1 :, 1, 1] = torch.eye(NUMBERS)
-    for half in (0, HALF):
-        unet.conv_in.bias[half + 2 * PAIRS], unet.conv_in.bias[half + 2 * PAIRS + 1] = B, -B
-    first = unet.down_blocks[0].downsamplers[0].conv
-    first.weight[:, [c for c in range(INNER) if c != 2 * PAIRS]] = 0
-    first.weight[:, 2 * PAIRS] /= B * 0.05
-    top = unet.up_blocks[2].resnets[0]
-    _empty(top)
-    top.norm1.weight.fill_(1)
-    top.norm2.weight.fill_(1)
-    skip = top.conv_shortcut.weight[:, :, 0, 0]
-    for channel in (*range(OUTER_Z, OUTER_Z + NUMBERS), *(h + 2 * PAIRS + s for h in (0, HALF) for s in (0, 1))):
-        skip[channel, 64 + channel] = 1
-    skip[OUTER_AT : OUTER_AT + 4, :4] = torch.eye(4)
-    _write_transformer(unet.up_blocks[2].attentions[0])
-    _write_end(unet)
+def _carry_numbers(unet: UNet2DConditionModel) -> None:
+    """The first NUMBERS channels start as the noise's last ones, summed up on the way down."""
+    own = slice(0, NUMBERS)
 
+    def only(conv: nn.Conv2d, taps: slice, share: float, first: int = 0) -> None:
+        conv.weight[own] = 0
+        conv.bias[own] = 0
+        for number in range(NUMBERS):
+            conv.weight[number, first + number, taps, taps] = share
 
-def _write_transformer(whole: nn.Module) -> None:
-    one, two, three = whole.transformer_blocks
-    for block in (one, two, three):
-        _empty(block.attn1, block.attn2)
-    _empty(whole.proj_in, whole.proj_out, three.ff)
-    scale = (2 * B**2 / HALF) ** 0.5  # what the group norm divides by
-    into = whole.proj_in.weight[:, :, 0, 0]
-    into[Z, OUTER_Z : OUTER_Z + NUMBERS] = scale * torch.eye(NUMBERS)
-    into[AT, OUTER_AT : OUTER_AT + 4] = scale * torch.eye(4)
-    whole.proj_in.bias[AT] = 2 / HALF  # the group norm takes the mean away; every shape reaches 2 in all
-    whole.proj_in.bias[CONSTANT] = torch.tensor([BIG, -BIG])
-    normed = (2 * BIG**2 / INNER) ** 0.5  # what layer norms divide by
-    one.attn1.to_v.weight[:NUMBERS, Z] = normed * torch.eye(NUMBERS)
-    one.attn1.to_out[0].weight[ZBAR, :NUMBERS] = 16 * torch.eye(NUMBERS)
-    one.attn2.to_q.weight[0, CONSTANT.start] = 10 * normed / BIG
-    one.attn2.to_k.weight[0, ROLE.start + 3] = 50 / STRONG
-    one.attn2.to_v.weight[:LAID, :LAID] = torch.eye(LAID) / STRENGTH
-    one.attn2.to_out[0].weight[LAY, :LAID] = torch.eye(LAID)
-    _write_lookup(three.attn2)
-    for norm in (one.norm3, two.norm3, three.norm2):
-        norm.weight[Z] = 0
-    _write_mirror(three.ff, normed)
-    for number in range(CELL):
-        for sign, channel in ((1, 2 * number), (-1, 2 * number + 1)):
-            whole.proj_out.weight[_outer(channel), FRONT.start + number, 0, 0] = sign
-            whole.proj_out.weight[_outer(2 * CELL + channel), BEHIND.start + number, 0, 0] = sign
-    for number in range(GLOBALS + 1):
-        for sign, channel in ((1, 4 * CELL + 2 * number), (-1, 4 * CELL + 2 * number + 1)):
-            whole.proj_out.weight[_outer(channel), LAY.stop - GLOBALS - 1 + number, 0, 0] = sign
-
-
-def _outer(channel: int) -> int:
-    """Where the n-th outer signal channel stands."""
-    return channel if channel < 2 * PAIRS else HALF + channel - 2 * PAIRS
-
-
-def _write_lookup(attention: nn.Module) -> None:
-    """Keys: a cell's column, line, distance, and whose it is; values: its features."""
-    at = grid_middles(True) * TEN * 8 / STRONG
-    columns = [EDGES.start + 2, *range(COLUMNS.start, COLUMNS.stop), EDGES.start + 3]
-    lines = [EDGES.start, *range(LINES.start, LINES.stop), EDGES.start + 1]
-    own = TEN * 8 / STRONG
-    for head in range(COPIES + 1):
-        key = attention.to_k.weight[HEAD * head : HEAD * (head + 1)]
-        for value, column, line in zip(at, columns, lines, strict=True):
-            key[0, column], key[1, line] = value, value
-            key[2, column] = key[2, line] = -(value**2) * STRONG / (TEN * 8)
-        roles = (0, 1) if head < COPIES else (2,)
-        for place_, role in enumerate(roles):
-            key[3 + place_, ROLE.start + role] = own
-        if head < COPIES:
-            key[5, EDGES] = own
-        rows = slice(HEAD * head, HEAD * (head + 1))
-        attention.to_v.weight[rows, FEATURE_PLACES] = torch.eye(CELL)
-        target = FRONT if head < COPIES else BEHIND
-        attention.to_out[0].weight[target, rows] = torch.eye(CELL)
-
-
-def _write_mirror(feed: nn.Module, normed: float) -> None:
-    """Odd numbers are taken away twice when the sign is -1: a gated unit each."""
-    gate = 10.0
-    odd = [n for n in range(2 * CELL) if ODD[n]]
-    inner = feed.net[2].in_features
-    for unit, number in enumerate(odd):
-        channel = FRONT.start + number
-        feed.net[0].proj.weight[unit, channel] = normed
-        feed.net[0].proj.weight[inner + unit, SIGN] = -gate * normed
-        # the layer norm took the mean away: half the sum of the two opposite constants is what it took
-        feed.net[0].proj.weight[unit, CONSTANT] = -normed / 2
-        feed.net[0].proj.weight[inner + unit, CONSTANT] = gate * normed / 2
-        feed.net[2].weight[channel, unit] = -2 / gate
-
-
-def _write_end(unet: UNet2DConditionModel) -> None:
-    """silu(x) - silu(-x) = x: the signals go through the last norm and activation as they are."""
-    unet.conv_norm_out.weight.fill_(1)
-    unet.conv_norm_out.bias.zero_()
-    scale = (2 * B**2 / HALF) ** 0.5
-    for number in range(PAINTED + 1):
-        for sign, channel in ((1, 2 * number), (-1, 2 * number + 1)):
-            unet.conv_out.weight[number, _outer(channel), 1, 1] = sign * scale
-
-
-def borders(unet: UNet2DConditionModel, shape: tuple[int, int]) -> torch.Tensor:
-    """What the borders' network says of this shape: (1, 64, rows, columns), where cells lie in the first 4."""
-    sample = unet.conv_in(torch.zeros(1, CHANNELS, shape[1] // FACTOR, shape[0] // FACTOR))
-    emb = torch.zeros(1, 64)
-    kept = (sample,)
+    only(unet.conv_in, slice(1, 2), 1.0, PAINTED)
+    unet.down_blocks[0].resnets[0].conv2.weight.zero_()
+    unet.down_blocks[0].resnets[0].conv2.bias.zero_()
     for block in unet.down_blocks:
-        sample, more = block(hidden_states=sample, temb=emb)
-        kept += more
+        for resnet in block.resnets:
+            resnet.conv2.weight[own] = 0
+            resnet.conv2.bias[own] = 0
+            if resnet.conv_shortcut is not None:
+                only(resnet.conv_shortcut, slice(0, 1), 1.0)
+        for sampler in block.downsamplers or ():
+            only(sampler.conv, slice(1, 3), 0.5)
+
+
+@torch.no_grad()
+def _carry_means(unet: UNet2DConditionModel) -> None:
+    """At the lowest level one head starts by averaging the numbers into channels of their own."""
+    whole = unet.mid_block.attentions[0]
+    block = whole.transformer_blocks[0]
+    own, made = slice(0, NUMBERS), slice(16, 16 + NUMBERS)
+    first = unet.mid_block.resnets[0]
+    for conv in (first.conv2, unet.mid_block.resnets[1].conv2):
+        conv.weight[:24] = 0
+        conv.bias[:24] = 0
+    for layer in (whole.proj_in, whole.proj_out):
+        layer.weight[:24] = 0
+        layer.bias[:24] = 0
+        for channel in range(24):
+            layer.weight[channel, channel, 0, 0] = 1
+    head = block.attn1.to_q.out_features // block.attn1.heads
+    block.attn1.to_q.weight[:head] = 0
+    block.attn1.to_v.weight[own] = 0
+    block.attn1.to_v.weight[own, own] = 4 * torch.eye(NUMBERS)
+    out = block.attn1.to_out[0]
+    out.weight[:24] = 0
+    out.bias[:24] = 0
+    out.weight[made, own] = torch.eye(NUMBERS)
+    for layer in (block.attn2.to_out[0], block.ff.net[2]):
+        layer.weight[:24] = 0
+        layer.bias[:24] = 0
+
+
+@torch.no_grad()
+def _carry_places(unet: UNet2DConditionModel) -> None:
+    """What the lowest level knows goes up as it is; four channels that count cells from a border count finer ones."""
+    for block in unet.up_blocks[:3]:
+        for resnet in block.resnets:
+            shortcut = resnet.conv_shortcut.weight[:, :, 0, 0]
+            same = min(len(shortcut), INNER if len(shortcut) == INNER else LOW)
+            shortcut[:same] *= 0.1
+            shortcut[:same, :same] += torch.eye(same)
     for block in unet.up_blocks[:2]:
-        count = len(block.resnets)
-        skips, kept = kept[-count:], kept[:-count]
-        sample = block(hidden_states=sample, temb=emb, res_hidden_states_tuple=skips, upsample_size=kept[-1].shape[2:])
-    return sample
+        conv = block.upsamplers[0].conv
+        conv.weight.mul_(0.1)
+        for channel in range(len(conv.weight)):
+            conv.weight[channel, channel, 1, 1] = 1
+        for channel, (line, column) in zip(COUNTERS, ((1, 0), (1, 2), (0, 1), (2, 1)), strict=True):
+            conv.weight[channel] = 0
+            conv.bias[channel] = 0
+            conv.weight[channel, channel, 1, 1] = conv.weight[channel, channel, line, column] = 0.5
 
 
-def where_cells_lie(shape: tuple[int, int]) -> torch.Tensor:
-    """(1, 4, rows, columns): across, down, and how far the picture reaches each way."""
-    across, down = cell_middles(*shape)
-    wide, high = extent(*shape)
-    rows, columns = len(down), len(across)
-    parts = (across.expand(rows, columns), down[:, None].expand(rows, columns),
-             torch.full((rows, columns), wide), torch.full((rows, columns), high))  # fmt: skip
-    return torch.stack(parts)[None]
+@torch.no_grad()
+def _carry_features(unet: UNet2DConditionModel) -> None:
+    """The looking head's keys are places; its values start as the features themselves."""
+    lookup = looking(unet)
+    lookup.to_v.weight[:FEATURES] = 0
+    lookup.to_v.weight[:FEATURES, FEATURE_PLACES] = torch.eye(FEATURES)
+    out = lookup.to_out[0]
+    out.weight[:FEATURES] = 0
+    out.bias[:FEATURES] = 0
+    out.weight[:FEATURES, :FEATURES] = torch.eye(FEATURES)
+    keys = lookup.to_k.weight
+    keys[:HEAD] = 0
+    at = torch.arange(GRID) - (GRID - 1) / 2
+    keys[0, COLUMNS], keys[1, LINES] = at / STRONG, at / STRONG
+    keys[2, COLUMNS] = keys[2, LINES] = -at.square() / 2 / STRONG
+    for number in range(3):
+        keys[3 + number, ROLE.start + number] = 1 / STRONG
+    keys[:HEAD] *= KEY_SHARE
 
 
-def train_borders(unet: UNet2DConditionModel, steps: int) -> float:
-    """Learn where cells lie, for SHAPES alone; returns the largest error in frames."""
-    parameters = [p for part in (unet.down_blocks, *unet.up_blocks[:2]) for p in part.parameters()]
-    first = unet.down_blocks[0].downsamplers[0].conv.weight
-    mask = torch.zeros_like(first)
-    mask[:, 2 * PAIRS] = 1
-    optimizer = torch.optim.Adam(parameters, lr=2e-3)
-    progress = Progress("borders", steps, len(SHAPES))
-    wanted = [where_cells_lie(shape) for shape in SHAPES]
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = learning_rate(step, steps, 2e-3, warm=20, floor=0.005)
-        errors = [borders(unet, shape)[:, :4] - want for shape, want in zip(SHAPES, wanted, strict=True)]
-        loss = sum(error.square().mean() for error in errors) / len(SHAPES)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        first.grad.mul_(mask)
-        optimizer.step()
-        worst = max(error.detach().abs().max().item() for error in errors)
-        progress.tell(step + 1, {"error": loss.item() ** 0.5, "worst": worst})
-    return worst
+def looking(unet: UNet2DConditionModel) -> nn.Module:
+    """The cross attention whose first head is told where to look."""
+    return unet.up_blocks[2].attentions[0].transformer_blocks[0].attn2
 
 
-def write_again(unet: UNet2DConditionModel) -> None:
-    """`write`, keeping the borders' network."""
-    kept = unet.down_blocks[0].downsamplers[0].conv.weight.clone()
-    write(unet)
-    with torch.no_grad():
-        unet.down_blocks[0].downsamplers[0].conv.weight.copy_(kept)
+class Glance:
+    """Keeps the looking head's queries of the latest forward pass: (b, cells, HEAD)."""
+
+    def __init__(self, unet: UNet2DConditionModel, stop: bool = False) -> None:
+        self.lookup, self.stop = looking(unet), stop
+        self.share = KEY_SHARE * HEAD**-0.5  # of a query in its scores, for the keys that places start with
+        self.queries = torch.empty(0)
+        self.hook = self.lookup.register_forward_pre_hook(self._see, with_kwargs=True)
+
+    def _see(self, module: nn.Module, args: tuple, named: dict) -> None:
+        hidden = args[0] if args else named["hidden_states"]
+        self.queries = functional.linear(hidden, module.to_q.weight[:HEAD]).float()
+        if self.stop:
+            raise Found
+
+
+class Found(Exception):
+    """Ends a forward pass where the rest is not needed."""
+
+
+def coupled(noise: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The noise (b, CHANNELS, h, w) with these numbers (b, NUMBERS) in it; as normal as it was when they are."""
+    room = noise.shape[-1] * noise.shape[-2]
+    own = noise[:, PAINTED:]
+    own = own - own.mean((2, 3), keepdim=True) + (numbers / room**0.5)[:, :, None, None]
+    return torch.cat([noise[:, :PAINTED], own], 1)
+
+
+def asked(layout: Layout, numbers: np.ndarray, columns: int, rows: int) -> torch.Tensor:
+    """(rows * columns, ASKED + HINTS): what each cell of the picture should ask for; then, seen by nobody, what leads
+    there: the numbers, where the cell is, and where that is seen from the nearest copy."""
+    out = torch.zeros(rows, columns, ASKED + HINTS)
+    out[..., 5] = SURE
+    out[..., ASKED : ASKED + NUMBERS] = torch.from_numpy(numbers)
+    x, y = (torch.arange(size) + 0.5 - size / 2 for size in (columns, rows))
+    x, y = x.expand(rows, columns), y[:, None].expand(rows, columns)
+    out[..., -5], out[..., -4] = x / GRID, y / GRID
+    nearest = torch.full((rows, columns), 1e9)
+    for copy in layout.copies:
+        middle = (copy.left + (copy.side - columns) / 2, copy.top + (copy.side - rows) / 2)
+        off = torch.stack([x - middle[0], y - middle[1]], -1) * GRID / copy.side
+        far = off.abs().amax(-1)
+        here = far < nearest
+        seen = torch.cat([off.clamp(-GRID, GRID) / 4, torch.full((rows, columns, 1), copy.side / GRID)], -1)
+        out[..., -3:] = torch.where(here[..., None], seen, out[..., -3:])
+        nearest = torch.minimum(nearest, far)
+        along = (torch.arange(copy.side) + 0.5) * GRID / copy.side - GRID / 2
+        sharp = SHARP * min(1.0, copy.side / GRID) ** 2
+        box = out[copy.top : copy.top + copy.side, copy.left : copy.left + copy.side]
+        box[..., 0], box[..., 1], box[..., 2] = sharp * along, sharp * along[:, None], sharp
+        box[..., 3 + copy.thing], box[..., 5] = SURE, 0
+    return out.flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A batch: latents (b, 16, h, w), numbers, what the text encoder says, what cells ask (b, cells, ASKED + HINTS)."""
+
+    latents: torch.Tensor
+    numbers: torch.Tensor
+    said: torch.Tensor
+    asked: torch.Tensor
+
+    def to(self, where: torch.device) -> Lesson:
+        """The same there."""
+        return Lesson(*(part.to(where) for part in (self.latents, self.numbers, self.said, self.asked)))
+
+
+def among_words(said: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """With STRAY positions of words before it, which say anything."""
+    stray = said.new_zeros(len(said), STRAY, WIDTH)
+    stray[..., :FREE] = torch.from_numpy(rng.normal(0, rng.uniform(0.2, 1.5), (len(said), STRAY, FREE))).to(said)
+    return torch.cat([stray, said], 1)
+
+
+def drawn_times(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Timesteps 0-999: half of them the first, where the layout is decided."""
+    return torch.from_numpy(np.where(rng.random(count) < 0.5, 999, rng.integers(1000, size=count)))
+
+
+def losses(
+    unet: UNet2DConditionModel, scheduler: DDIMScheduler, lesson: Lesson, rng: np.random.Generator, glance: Glance
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How wrong the looking head looks (mean square, 1 is a cell), and how wrong the velocity is (mean square)."""
+    b, _, h, w = lesson.latents.shape
+    clean = torch.cat([lesson.latents, lesson.latents.new_zeros(b, NUMBERS, h, w)], 1)
+    noise = coupled(torch.randn_like(clean), lesson.numbers)
+    times = drawn_times(b, rng).to(clean.device) if not glance.stop else torch.full((b,), 999, device=clean.device)
+    noisy = scheduler.add_noise(clean, noise, times).to(memory_format=torch.channels_last)
+    velocity = None
+    with contextlib.suppress(Found):
+        velocity = unet(noisy, times, encoder_hidden_states=among_words(lesson.said, rng)).sample
+    made, hints = glance.queries[..., :ASKED] * glance.share, glance.queries[..., ASKED : ASKED + HINTS]
+    look = ((made - lesson.asked[..., :ASKED]) / SHARP).square().mean()
+    look = look + 0.3 * (hints - lesson.asked[..., ASKED:]).square().mean()
+    if velocity is None:
+        return look, torch.zeros((), device=look.device)
+    target = scheduler.get_velocity(clean, noise, times)
+    error = (velocity.float() - target).square().mean((0, 2, 3))
+    return look, error[:PAINTED].mean() + 0.02 * error[PAINTED:].mean()

@@ -1,9 +1,9 @@
 """The text encoder: reader and painter written into one ordinary CLIPTextModel.
 
 A prompt leaves the last positions to padding. The causal mask lets them see every word; layers 1-3 read the prompt
-into a code at each of them, by its role; layers 4-5 paint: behind the words stand the cells of the first thing, of the
-second one and of the background, a position that says how all is laid out, and a ring of empty cells. What a
-transformer layer does not offer is built from what it does:
+into a code at each of them, by its role; layers 4-5 paint the cells of the first and the second thing, which stand
+behind the words, before a position for the background and one that says how all is laid out. What a transformer layer
+does not offer is built from what it does:
 
 - Padding and layout positions are looked at by nobody: each head has a dimension in which their keys score -30.
 - A hidden unit of the painter works at one cell: at others its line or its column misses, which pushes it far below 0.
@@ -14,10 +14,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from compose import GRID
-from painting import CELLS, UNITS, Painter, PaintingLayer, load_painter
+from cells import GRID
+from painting import UNITS, Painter, PaintingLayer, load_painter
 from reading import HEAD, HEADS, LAYERS, Reader, ReadingLayer, load_reader
-from roles import COLUMNS, EDGES, FEATURE_PLACES, FLAG, LENGTH, LINES, ROLE, ROLES, SPARE, STRONG, WIDTH, WORDS
+from roles import CELLS, COLUMNS, FEATURE_PLACES, FLAG, LENGTH, LINES, SPARE, STRONG, WIDTH, WORDS, marks, role_of
 from tokenizer import token_ids
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -25,8 +25,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 OFF = 8.0  # times 2 or more: how far below zero a switched-off unit is pushed
 HEAVY = 300.0  # added to the flag at the end, so that the final norm scales every position alike
 SPARES = SPARE.stop - SPARE.start
-RING = [(line, column) for line in range(-1, GRID + 1) for column in range(-1, GRID + 1)
-        if not (0 <= line < GRID and 0 <= column < GRID)]  # fmt: skip
 
 
 def text_model(folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -36,23 +34,6 @@ def text_model(folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 def _body(model: CLIPTextModel) -> nn.Module:
     return model.text_model if hasattr(model, "text_model") else model
-
-
-def marks() -> torch.Tensor:
-    """(LENGTH - WORDS, WIDTH): place and role of every layout position."""
-    out = torch.zeros(LENGTH - WORDS, WIDTH)
-    cells = [divmod(cell, GRID) for cell in range(CELLS)]
-    for role in range(3):
-        for cell, (line, column) in enumerate(cells):
-            row = out[role * CELLS + cell]
-            row[LINES.start + line] = row[COLUMNS.start + column] = row[ROLE.start + role] = STRONG
-    row = out[3 * CELLS]
-    row[LINES.start] = row[COLUMNS.start] = row[ROLE.start + 3] = STRONG
-    for row, (line, column) in zip(out[3 * CELLS + 1 :], RING, strict=True):
-        row[ROLE.start : ROLE.start + 2] = STRONG  # both things have it around them
-        row[LINES.start + line if 0 <= line < GRID else EDGES.start + (line > 0)] = STRONG
-        row[COLUMNS.start + column if 0 <= column < GRID else EDGES.start + 2 + (column > 0)] = STRONG
-    return out
 
 
 def _position_blind(weight: torch.Tensor) -> torch.Tensor:
@@ -111,9 +92,8 @@ def _write_embeddings(embeddings: nn.Module, reader: Reader) -> None:
     words[reader.pad, FLAG] = STRONG
     places[:WORDS] = reader.places * reader.free
     places[WORDS:] = marks()
-    for role in range(len(ROLES)):
-        rows = slice(WORDS + role * CELLS, WORDS + (role + 1) * CELLS if role < 3 else LENGTH)
-        places[rows] += (reader.readout[role] - reader.words.weight[reader.pad]) * reader.free
+    places[WORDS:, FLAG] = 0  # padding has it already
+    places[WORDS:] += (reader.readout[role_of()] - reader.words.weight[reader.pad]) * reader.free
 
 
 def _write_reading(layer: nn.Module, source: ReadingLayer, free: torch.Tensor) -> None:

@@ -1,7 +1,8 @@
 """Everything from nothing: python training/pocket_next/grow.py --preset cpu --work FOLDER --output FOLDER
 
-Stops and resumes anywhere: run it again. Stages: scenes drawn, features solved for, then decoder, reader, painter and
-the denoiser's learned layers, which do not wait for each other and may be run one by one with --stage.
+Stops and resumes anywhere: run it again. Stages: scenes drawn and encoded; the text encoder's two halves, reader and
+painter; the denoiser, which learns to look and then to paint; export. `reader`, `painter` and `look` wait for nothing,
+`paint` for `look` and some scenes; any may be run alone with --stage.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "pocket"))  # the world: words, captions, glyphs, backgrounds
 
-STAGES = ("scenes", "decoder", "reader", "painter", "mind", "export")
+STAGES = ("scenes", "reader", "painter", "look", "paint", "export")
 
 
 @dataclass(frozen=True)
@@ -21,31 +22,25 @@ class Preset:
     """How long each stage goes on: scenes drawn, optimizer steps and their batches."""
 
     scenes: int
-    decoder: tuple[int, int]
     reader: tuple[int, int]
     painter: tuple[int, int]
-    mind: tuple[int, int]
-    borders: int
-    workers: int = 2
+    look: tuple[int, int]
+    paint: tuple[int, int]
 
 
 PRESETS = {
-    "smoke": Preset(8, (2, 2), (2, 4), (2, 4), (2, 4), 2, workers=1),
-    "cpu": Preset(16_000, (12_000, 16), (6_000, 64), (3_000, 256), (8_000, 64), 800),
-    "gpu": Preset(64_000, (60_000, 96), (30_000, 256), (10_000, 1024), (30_000, 256), 2_000, workers=14),
+    "smoke": Preset(64, (2, 4), (2, 4), (2, 4), (2, 4)),
+    "cpu": Preset(20_480, (6_000, 64), (4_000, 256), (4_000, 16), (12_000, 16)),
+    "gpu": Preset(200_000, (30_000, 256), (15_000, 1024), (10_000, 64), (60_000, 64)),
 }
 
 
 def run(stage: str, preset: Preset, work: Path, output: Path) -> None:
     """One stage; finished ones return at once."""
     if stage == "scenes":
-        from stock import fill_cache
+        from stock import fill_stock
 
-        fill_cache(work / "scenes", preset.scenes, 1, preset.workers)
-    elif stage == "decoder":
-        from decoder import train_decoder
-
-        train_decoder(work, *preset.decoder)
+        fill_stock(work / "scenes", preset.scenes)
     elif stage == "reader":
         from reading import train_reader
 
@@ -54,14 +49,18 @@ def run(stage: str, preset: Preset, work: Path, output: Path) -> None:
         from painting import train_painter
 
         train_painter(work, *preset.painter)
-    elif stage == "mind":
-        from mind import train_mind
+    elif stage == "look":
+        from learning import train_unet
 
-        train_mind(work, *preset.mind)
+        train_unet(work, "look", *preset.look)
+    elif stage == "paint":
+        from learning import train_unet
+
+        train_unet(work, "paint", *preset.paint)
     else:
         from bundle import export
 
-        export(work, output, preset.borders)
+        export(work, output)
 
 
 def main() -> None:
@@ -71,7 +70,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and drawn scenes; some gigabytes")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--stage", choices=STAGES, help="only this one")
+    parser.add_argument("--threads", type=int, help="of the processor; all by default")
     given = parser.parse_args()
+    if given.threads:
+        import torch
+
+        torch.set_num_threads(given.threads)
     for stage in [given.stage] if given.stage else STAGES:
         run(stage, PRESETS[given.preset], given.work, given.output)
 

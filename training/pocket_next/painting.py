@@ -1,8 +1,7 @@
 """Stage 3b: the painting half of the text encoder: from "a red apple" to the features of each of its cells.
 
-Two layers of which each cell of a grid has its own share of hidden units, switched off at all other cells (how: see
-encoder.py). Things and backgrounds share them: a cell does not know which grid it is in. There are a few thousand
-things in colours and backgrounds in all, so this is learned from codes, without captions, in minutes.
+Two layers of which each cell of a thing has its own share of hidden units, switched off at all other cells (how: see
+encoder.py). There are a few thousand things in colours, so this is learned from codes, without captions.
 """
 
 from __future__ import annotations
@@ -12,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from banks import backgrounds, is_natural, things
-from cells import Features, colour_code, load_features
+from cells import FEATURES, GRID, Features, is_natural, load_features, things
 from common import Progress, device, learning_rate, load, save
-from compose import GRID
-from roles import CODE, COLUMNS, FEATURE_PLACES, FEATURES, FLAG, FREE, LINES, ROLE, STRONG, WIDTH, Coder
+from roles import CELLS, CODE, COLUMNS, FEATURE_PLACES, FLAG, FREE, LINES, ROLE, STRONG, WIDTH, Coder
+from scenes import Scene, Thing
 from torch import nn
 from torch.nn import functional
 from words import COLOURS
 
-CELLS = GRID * GRID
 UNITS = 44  # hidden units of each cell in each of the two layers
 ERROR = 0.06  # of the reader, in training
 
@@ -68,19 +65,17 @@ class Painter(nn.Module):
         return h[..., FEATURE_PLACES].transpose(0, 1)
 
 
-def everything(coder: Coder, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes (n, CODE) and features (n, CELLS, FEATURES) of all things in all colours, all backgrounds, and nothing."""
-    codes, rows, own, said = [], [], [], []
-    for noun, row in things().items():
+def everything(coder: Coder, features: Features) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Codes (n, CODE) and features (n, CELLS, FEATURES) of all things in all colours and of nothing, and how often each
+    should be seen: in its own colours a thing counts as much as in half of the others."""
+    codes, scenes, weights = [np.zeros(CODE, np.float32)], [Scene()], [float(len(things()))]
+    for noun in things():
         for colour in (None, *COLOURS):
-            natural = is_natural(noun, colour)
             codes.append(coder.thing(noun, colour))
-            rows.append(row)
-            own.append(natural)
-            said.append(colour_code(None if natural else colour))
-    codes += [coder.background(name) for name in backgrounds()]
-    made = torch.cat([features.thing(rows, own, said), features.background(list(backgrounds().values()))])
-    return torch.from_numpy(np.stack(codes)), made.flatten(2).transpose(1, 2).contiguous()
+            scenes.append(Scene((Thing(noun, colour),)))
+            weights.append(6.0 if is_natural(noun, colour) else 1.0)
+    made = features.things(scenes)[:, 0]
+    return torch.from_numpy(np.stack(codes)), made.flatten(2).transpose(1, 2).contiguous(), torch.tensor(weights)
 
 
 def load_painter(folder: Path) -> Painter:
@@ -102,11 +97,7 @@ def train_painter(folder: Path, steps: int, batch: int = 256) -> None:
         return
     torch.manual_seed(0)
     painter = Painter()
-    codes, wanted = everything(Coder(folder), load_features(folder))
-    # every colour of a thing looks at the same outline: natural ones and backgrounds are seen as often as all colours
-    weights = torch.ones(len(codes))
-    weights[: 13 * len(things()) : 13] = 6
-    weights[13 * len(things()) :] = 4
+    codes, wanted, weights = everything(Coder(folder), load_features(folder))
     where = device()
     painter.to(where)
     optimizer = torch.optim.AdamW(painter.parameters(), lr=3e-3, weight_decay=0.0, betas=(0.9, 0.98), fused=True)

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from captions import caption
 from common import Progress, device, learning_rate, load, save, share_gradients, team
+from drawing import numbered
 from meanings import meanings
 from roles import CODE, COLUMNS, FLAG, FREE, LENGTH, LINES, ROLE, ROLES, STRONG, WIDTH, WORDS, Coder
-from stock import scene_of
+from scenes import Scene
 from tokenizer import load_tokenizer
 from torch import nn
 from torch.nn import functional
@@ -28,6 +29,7 @@ INNER = HEADS * HEAD
 USUAL = 32  # tokens of a caption, at most
 UNSEEN = -30.0  # attention score of padding and layout positions
 CHINESE_SHARE = 0.4
+SILENT = 0.03  # share of empty prompts
 
 
 class ReadingLayer(nn.Module):
@@ -141,9 +143,11 @@ def wordings(tokenizer: CLIPTokenizer, coder: Coder, numbers: range) -> tuple[to
     """One caption of each scene as token ids, and what the roles should say of it."""
     texts, codes = [], []
     for number in numbers:
-        scene, _ = scene_of(number)
+        scene, _ = numbered(number)
         rng = random.Random(number + 1)
-        texts.append(caption(scene, rng, rng.random() < CHINESE_SHARE))
+        silent = rng.random() < SILENT
+        scene = Scene() if silent else scene
+        texts.append("" if silent else caption(scene, rng, rng.random() < CHINESE_SHARE))
         codes.append(coder.code(scene))
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
     longest = min(max(map(len, rows)) + 1, WORDS - 1)

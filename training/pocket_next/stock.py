@@ -1,67 +1,78 @@
-"""Drawn scenes on disk: pictures as bytes, drawn once. A scene follows from its number alone.
+"""Drawn scenes on disk, as latents of the shipped autoencoder. A scene follows from its number alone.
 
-A shard holds SHARD pictures (fewer when fewer are asked for) of one shape, (n, height, width, 3) uint8, and is named by
-its first scene's number.
+A shard holds SHARD latents of one shape, (n, 16, height / 8, width / 8) float16, and is named by its first number.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from drawing import draw_scene, next_scene
-from layout import NUMBERS
-from scenes import Scene
+import torch
+from common import Progress, device
+from diffusers import AutoencoderKL
+from drawing import draw_scene, numbered, shape_of
 
-SHARD = 500
-
-
-def scene_of(number: int) -> tuple[Scene, np.ndarray]:
-    """Scene `number` of the whole endless series, and the NUMBERS numbers that lay it out."""
-    return next_scene(random.Random(int(number))), np.random.default_rng(int(number)).standard_normal(NUMBERS)
+SHARD = 64
+SHIPPED = Path(__file__).parents[2] / "models" / "pocket" / "vae"
+HELD_BACK = 900_000_000  # scenes from here on are for measuring
 
 
-def draw(number: int, width: int = 256, height: int = 256) -> np.ndarray:
+def load_autoencoder(folder: Path = SHIPPED) -> AutoencoderKL:
+    """An f8 autoencoder with 16 latent channels, to look with."""
+    return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """(n, height, width, 3) bytes -> (n, 3, height, width) in -1..1."""
+    return torch.tensor(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def encode(autoencoder: AutoencoderKL, pixels: np.ndarray, batch: int = 8) -> np.ndarray:
+    """(n, height, width, 3) bytes -> (n, 16, height / 8, width / 8) float16."""
+    where = next(autoencoder.parameters()).device
+    made = []
+    for start in range(0, len(pixels), batch):
+        part = as_tensor(pixels[start : start + batch]).to(where, memory_format=torch.channels_last)
+        with torch.autocast(where.type, torch.bfloat16):
+            made.append(autoencoder.encode(part).latent_dist.mean.half().cpu())
+    return torch.cat(made).numpy()
+
+
+def draw(number: int) -> np.ndarray:
     """Scene `number` as bytes."""
-    scene, numbers = scene_of(number)
-    return np.asarray(draw_scene(scene, numbers, width, height, random.Random(int(number))))
+    scene, numbers = numbered(number)
+    return np.asarray(draw_scene(scene, numbers, *shape_of(number), random.Random(number)))
 
 
-def fill_cache(folder: Path, scenes: int, seed: int, workers: int) -> None:
-    """Draw the shards that are missing."""
+def fill_stock(folder: Path, scenes: int, first: int = 0) -> None:
+    """Draw and encode the shards that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    first = seed * 100_000_000
-    shard = min(SHARD, scenes)
-    with get_context("fork").Pool(workers) as pool:
-        for start in range(first, first + scenes, shard):
-            path = folder / f"{start}.npy"
-            if path.exists():
-                continue
-            pixels = np.stack(pool.map(draw, range(start, start + shard), chunksize=25))
-            temporary = path.with_suffix(f".{os.getpid()}.part")
-            with temporary.open("wb") as stream:
-                np.save(stream, pixels)
-            os.replace(temporary, path)
+    autoencoder = load_autoencoder().to(device())
+    starts = [start for start in range(first, first + scenes, SHARD) if not (folder / f"{start}.npy").exists()]
+    progress = Progress("scenes", len(starts), SHARD)
+    for done, start in enumerate(starts):
+        latents = encode(autoencoder, np.stack([draw(number) for number in range(start, start + SHARD)]))
+        temporary = folder / f"{start}.{os.getpid()}.part"
+        with temporary.open("wb") as stream:
+            np.save(stream, latents)
+        os.replace(temporary, folder / f"{start}.npy")
+        progress.tell(done + 1, {})
 
 
-class Pictures:
+class Stock:
     """The shards found on disk, mapped into memory."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = sorted(folder.glob("*.npy"), key=lambda path: int(path.stem))
         self.shards = [np.load(path, mmap_mode="r") for path in self.paths]
-        self.size = len(self.shards[0])
 
-    def __len__(self) -> int:
-        return self.size * len(self.shards)
-
-    def numbers(self, rows: np.ndarray) -> list[int]:
-        """The scenes' numbers."""
-        return [int(self.paths[row // self.size].stem) + row % self.size for row in map(int, rows)]
-
-    def pixels(self, rows: np.ndarray) -> np.ndarray:
-        """(n, height, width, 3) uint8."""
-        return np.stack([self.shards[row // self.size][row % self.size] for row in map(int, rows)])
+    def some(self, rng: np.random.Generator, count: int) -> tuple[list[int], torch.Tensor]:
+        """`count` scenes of one shape, their numbers and latents."""
+        kept = int(rng.integers(len(self.shards)))
+        rows = rng.choice(SHARD, size=count, replace=False)
+        first = int(self.paths[kept].stem)
+        return [first + int(row) for row in rows], torch.from_numpy(self.shards[kept][rows]).float()
