@@ -79,7 +79,7 @@ def test_an_untrained_denoiser_already_carries_the_numbers_up_to_where_it_looks(
     torch.manual_seed(0)
     unet = new_unet().eval()
     numbers = torch.randn(16, NUMBERS)
-    seen = {}
+    seen: dict[str, torch.Tensor] = {}
     unet.up_blocks[1].register_forward_hook(lambda _, args, made: seen.update(made=made))
     with torch.no_grad():
         unet(coupled(torch.randn(16, CHANNELS, 32, 32), numbers), 999, encoder_hidden_states=torch.zeros(16, 4, WIDTH))
