@@ -85,7 +85,7 @@ def test_a_spoiled_scene_is_blurrier_than_a_good_one() -> None:
         draw_scene(Scene((Thing("cat"),), place="room", quality=quality), random.Random(1))
         for quality in (None, "blurry")
     )
-    assert judge.edges(blurry) < 0.3 * judge.edges(good)
+    assert judge.sharpness(blurry) < 0.3 * judge.sharpness(good)
 
 
 @needs_font

@@ -30,7 +30,7 @@ def test_things_stay_inside_and_apart_and_where_the_words_say(cells: tuple[int, 
     for _ in range(200):
         numbers = rng.standard_normal(NUMBERS)
         for scene in (Scene((cat, dog)), Scene((Thing("cat", None, 3),)), Scene((cat, dog), relation="playing with")):
-            taken = np.zeros((rows, columns), int)
+            taken: np.ndarray = np.zeros((rows, columns), int)
             for copy in place(scene, numbers, *cells).copies:
                 box = taken[copy.top : copy.top + copy.side, copy.left : copy.left + copy.side]
                 assert box.shape == (copy.side, copy.side)

@@ -211,7 +211,7 @@ def explained(picture: Image.Image) -> float:
     return sum(one.evidence for one in found) / max(rest, 1e-6)
 
 
-def edges(picture: Image.Image) -> float:
+def sharpness(picture: Image.Image) -> float:
     """Gradient energy of the gray picture: mean of the squared differences of neighbours."""
     gray = np.asarray(picture.convert("L"), np.float32)
     return float(np.square(np.diff(gray, axis=0)).mean() + np.square(np.diff(gray, axis=1)).mean())

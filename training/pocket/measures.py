@@ -168,7 +168,7 @@ def likeness(model: Model, seer: Seer, count: int, rng: random.Random) -> dict[s
     scenes = [*open_scenes(count // 2, rng), *held_out_scenes(count - count // 2, rng)]
     made = [p.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS) for p in model.draw(said(scenes))]
     one, other = real(scenes, 1), real(scenes, 2)
-    energy = float(np.median([judge.edges(p) for p in made]) / np.median([judge.edges(p) for p in one]))
+    energy = float(np.median([judge.sharpness(p) for p in made]) / np.median([judge.sharpness(p) for p in one]))
     here, real_there = kernel_distance(seer, made, one), kernel_distance(seer, one, other)
     return {
         "sharpness": {"gradient energy / that of real scenes": energy},
@@ -209,13 +209,13 @@ def outside_world(model: Model, count: int) -> dict[str, Row]:
     """Everyday prompts: is it a clear picture of something known, is it noise?"""
     scenes = open_scenes(20, random.Random(1))
     drawn = real(scenes)
-    rough = ROUGH * float(np.median([judge.edges(p) for p in drawn]))
+    rough = ROUGH * float(np.median([judge.sharpness(p) for p in drawn]))
 
     def row(pictures: list[Image.Image]) -> Row:
         big = [p.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS) for p in pictures]
         return {
             "clear": percent([judge.explained(p) > CLEAR for p in pictures]),
-            "noise": percent([judge.edges(p) > rough for p in big]),
+            "noise": percent([judge.sharpness(p) > rough for p in big]),
         }
 
     made = model.draw(list(OUTSIDE[:count]))

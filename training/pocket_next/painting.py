@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 from words import COLOURS
 
-UNITS = 44  # hidden units of each cell in each of the two layers
+UNITS = 40  # hidden units of each cell in each of the two layers
 ERROR = 0.06  # of the reader, in training
 
 
