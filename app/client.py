@@ -160,6 +160,10 @@ class ImageServiceClient:
         """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""
         return _job(self._json("POST", f"/api/jobs/{_part(id)}/cancel", repeat=True))
 
+    def set_paused(self, paused: bool) -> None:
+        """Start no further job (running ones go on), or start jobs again."""
+        self._json("POST", f"/api/queue/{'pause' if paused else 'resume'}", repeat=True)
+
     def events(self, id: str, after: int | None = None) -> Iterator[Event]:
         """A job's events as they happen, from the one after number `after`; ends behind the last one.
 
@@ -229,16 +233,21 @@ class ImageServiceClient:
         seed: int | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        **more: Any,
     ) -> tuple[list[SavedImage], str | None]:
-        """A page of saved images, newest first, and the cursor of the next page. `q` searches in the prompts."""
-        page = self._library(q, favourite, cursor, limit, model=model, seed=seed)
+        """A page of saved images, newest first, and the next cursor. `more`: `width`, `height`, `after` (a day)."""
+        page = self._library(q, favourite, cursor, limit, model=model, seed=seed, **more)
         return [_image(item) for item in page["items"]], page["next"]
 
+    def image_count(self, q: str | None = None, favourite: bool | None = None, **more: Any) -> int:
+        """How many saved images fit; `more` as for `images`, and `model` and `seed`."""
+        return int(self._library(q, favourite, None, 1, count="true", **more)["count"])
+
     def groups(
-        self, q: str | None = None, favourite: bool | None = None, cursor: str | None = None, limit: int = 20
+        self, q: str | None = None, cursor: str | None = None, limit: int = 20, **more: Any
     ) -> tuple[list[ImageGroup], str | None]:
-        """A page of the library with the images of one job together, newest first, and the next page's cursor."""
-        page = self._library(q, favourite, cursor, limit, group="prompt")
+        """A page of images, those of one prompt together, and the next cursor. `more`: `favourite`, `model`."""
+        page = self._library(q, more.pop("favourite", None), cursor, limit, group="prompt", **more)
         return [ImageGroup.model_validate(item, extra="ignore") for item in page["items"]], page["next"]
 
     def image(self, id: str) -> SavedImage:

@@ -14,6 +14,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "jobs list": ("jobs list", "jobs list --state failed --limit 100"),
     "jobs show": ("jobs show 0193-job-id",),
     "jobs cancel": ("jobs cancel 0193-job-id 0194-job-id",),
+    "jobs pause": ("jobs pause",),
+    "jobs resume": ("jobs resume",),
     "models list": ("models list", "models list --json"),
     "models load": ("models load sdxl-turbo",),
     "models unload": ("models unload sdxl-turbo",),

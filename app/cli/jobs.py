@@ -20,10 +20,12 @@ from app.core.schema import Job, JobState
 
 def build() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
+    app = typer.Typer(help="List, show and cancel jobs; pause the queue.", no_args_is_help=True)
     app.command("list", epilog=examples("jobs list"))(list_jobs)
     app.command("show", epilog=examples("jobs show"))(show_job)
     app.command("cancel", epilog=examples("jobs cancel"))(cancel_jobs)
+    app.command("pause", epilog=examples("jobs pause"))(pause_queue)
+    app.command("resume", epilog=examples("jobs resume"))(resume_queue)
     return app
 
 
@@ -77,6 +79,20 @@ def cancel_jobs(
         for id in ids:
             job = client.cancel(id)
             typer.echo(f"{job.id}: {'is being cancelled' if not job.state.finished else job.state.value}")
+
+
+def pause_queue(url: UrlOption = None, key: KeyOption = None) -> None:
+    """Start no further job; what runs goes on, and new ones wait."""
+    with connect(url, key) as client:
+        client.set_paused(True)
+    typer.echo("The queue is paused. Go on with: atelier jobs resume")
+
+
+def resume_queue(url: UrlOption = None, key: KeyOption = None) -> None:
+    """Start jobs again after a pause."""
+    with connect(url, key) as client:
+        client.set_paused(False)
+    typer.echo("The queue goes on.")
 
 
 def _how_far(job: Job) -> str:

@@ -2,7 +2,7 @@
 
 from app.library.by_job import JobImages
 from app.library.library import Library
-from app.library.search import Group
+from app.library.search import Filter, Group
 from app.library.upkeep import RebuildReport
 
-__all__ = ["Group", "JobImages", "Library", "RebuildReport"]
+__all__ = ["Filter", "Group", "JobImages", "Library", "RebuildReport"]

@@ -118,14 +118,24 @@ class Library:
         model: str | None = None,
         seed: int | None = None,
         favourite: bool | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        after: float | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> ListPage[SavedImage]:
         """One page of images, newest first. `q`: words that the prompt has, parts of words and Chinese included.
 
+        `after` is a moment, in seconds since 1970: images made then or later.
+
         Raises InvalidRequest for a limit outside 1 to 200, a cursor that is none, a `q` that no prompt can hold.
         """
-        return finding.search(self._database, finding.Filter(q, model, seed, favourite), limit, cursor)
+        wanted = finding.Filter(q, model, seed, favourite, width, height, after)
+        return finding.search(self._database, wanted, limit, cursor)
+
+    def count(self, wanted: finding.Filter) -> int:
+        """How many images fit. Raises InvalidRequest for a `q` that no prompt can hold."""
+        return finding.count(self._database, wanted)
 
     def groups(
         self,

@@ -24,20 +24,28 @@ GroupBy = Literal["prompt", "job"]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images: every condition that is not None must hold. `q` is words of the prompt."""
+    """Which images: every condition that is not None must hold.
+
+    `q` is words of the prompt; `after` a moment in seconds since 1970, of the first image that fits.
+    """
 
     q: str | None = None
     model: str | None = None
     seed: int | None = None
     favourite: bool | None = None
+    width: int | None = None
+    height: int | None = None
+    after: float | None = None
 
     def where(self, dialect: str) -> list[ColumnElement[bool]]:
         """The conditions in SQL. Raises InvalidRequest for a `q` that no prompt can hold."""
         conditions = [
             images.c[name] == value
-            for name, value in (("model", self.model), ("seed", self.seed), ("favourite", self.favourite))
-            if value is not None
+            for name in ("model", "seed", "favourite", "width", "height")
+            if (value := getattr(self, name)) is not None
         ]
+        if self.after is not None:
+            conditions.append(images.c.created_at >= self.after)
         if self.q and self.q.strip():
             conditions.append(prompt_has(self.q, dialect))
         return conditions
@@ -76,6 +84,13 @@ def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> 
         tuple(image_of(row) for row in shown),
         _encode(shown[-1]["created_at"], shown[-1]["seq"]) if more else None,
     )
+
+
+def count(database: Engine, wanted: Filter) -> int:
+    """How many images fit."""
+    with reading(database) as connection:
+        where = wanted.where(database.dialect.name)
+        return connection.scalar(select(func.count()).select_from(images).where(*where)) or 0
 
 
 def groups(database: Engine, wanted: Filter, by: GroupBy, limit: int, cursor: str | None) -> ListPage[Group]:

@@ -4,15 +4,21 @@ import base64
 import time
 from collections.abc import Iterator
 
-from app.core.schema import Job, JobState
+from app.core.schema import Job, JobError, JobState
 from app.jobs.live import FINISHED, LiveEvent
 from app.service.http.streams import TICK_S, StreamEvent
 from app.service.parts import Parts
+
+PAUSED = JobError(
+    code="queue_paused", message="The queue is paused.", hint="Go on with it: atelier jobs resume, or on the page."
+)
 
 
 def with_progress(parts: Parts, job: Job) -> Job:
     """The job with how far it is, if it runs here, and with what keeps it waiting, if something does."""
     if job.state is JobState.QUEUED:
+        if parts.dispatcher.paused:  # nobody knows for how long
+            return job.model_copy(update={"waiting": PAUSED, "eta_s": None})
         return job.model_copy(update={"waiting": parts.dispatcher.obstacle()})
     if job.state is not JobState.RUNNING:
         return job

@@ -37,6 +37,8 @@ def answer_well(call: Call, handler: BaseHTTPRequestHandler) -> None:
         ("GET", "/api/jobs"): {"items": [DONE], "next": None},
         ("GET", "/api/jobs/j1"): DONE,
         ("POST", "/api/jobs/j1/cancel"): JOB | {"state": "cancelled"},
+        ("POST", "/api/queue/pause"): {"paused": True},
+        ("POST", "/api/queue/resume"): {"paused": False},
         ("GET", "/api/images"): {"items": [SAVED], "next": "more"},
         ("GET", f"/api/images/{IMAGE['id']}"): SAVED,
         ("PATCH", f"/api/images/{IMAGE['id']}"): SAVED,

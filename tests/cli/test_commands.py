@@ -64,6 +64,10 @@ def test_jobs_are_listed_shown_and_cancelled(service: FakeService, capsys: pytes
     assert f"{service.url}{IMAGE['url']}" in capsys.readouterr().out
     assert main(["jobs", "cancel", "j1"]) == 0
     assert capsys.readouterr().out == "j1: cancelled\n"
+    assert main(["jobs", "pause"]) == main(["jobs", "resume"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "The queue is paused. Go on with: atelier jobs resume", "The queue goes on.",
+    ]  # fmt: skip
     assert main(["jobs", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["id"] == "j1"
 

@@ -86,6 +86,17 @@ def test_the_origin_is_kept_if_it_is_a_known_word(house: House) -> None:
     assert unknown.get_json()["errors"][0]["field"] == "X-Atelier-Origin"
 
 
+def test_a_job_in_a_paused_queue_promises_no_time_and_says_why_it_waits(make_house: Callable[..., House]) -> None:
+    house = make_house()
+    house.finished(house.submit()["id"])
+    assert house.submit()["eta_s"] is not None
+    house.client.post("/api/queue/pause")
+    job = house.client.get(f"/api/jobs/{house.submit()['id']}").get_json()
+    assert (job["eta_s"], job["waiting"]["code"]) == (None, "queue_paused")
+    house.client.post("/api/queue/resume")
+    assert house.finished(job["id"])["waiting"] is None
+
+
 def test_a_queued_job_is_cancelled_at_once_and_twice_says_the_same(make_house: Callable[..., House]) -> None:
     house = make_house(start_paused=True)
     job = house.submit()

@@ -1,5 +1,6 @@
 """The library: search, look, mark, delete; the picture files themselves; what a picture file says about itself."""
 
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.core.answers import Image, ImageGroup
 from app.core.errors import FieldError, InvalidRequest, UnknownJob
 from app.core.schema import SavedImage
+from app.library import Filter
 from app.picture import png
 from app.service.http import callers
 from app.service.http.documented import binary, documented
@@ -31,6 +33,7 @@ class ImagePage(BaseModel):
 
     items: tuple[Image, ...] | tuple[ImageGroup, ...]
     next: str | None = Field(description="The cursor of the next page; null at the end.")
+    count: int | None = Field(None, description="How many images fit in all; only if `count` was asked for.")
 
 
 class ImagesQuery(PageQuery):
@@ -40,6 +43,10 @@ class ImagesQuery(PageQuery):
     model: str | None = Field(None, max_length=200, description="Catalog key.")
     seed: int | None = Field(None, ge=0, le=2**32 + 64, description="Exactly this seed.")
     favourite: bool | None = Field(None, description="Only favourites, or only the others.")
+    width: int | None = Field(None, ge=1, le=2**31 - 1, description="Pixels.")
+    height: int | None = Field(None, ge=1, le=2**31 - 1, description="Pixels.")
+    after: date | None = Field(None, description="Made on this day (UTC) or later, as 2026-11-21.")
+    count: bool = Field(False, description="Say how many images fit in all, too.")
     group: Literal["prompt"] | None = Field(None, description="Put the images of one job together.")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
 
@@ -84,13 +91,15 @@ def list_images(query: ImagesQuery) -> Response:
     """Search the library"""
     library = current_parts().library
     if query.group is None:
-        found = library.search(
-            q=query.q, model=query.model, seed=query.seed, favourite=query.favourite,
-            limit=query.limit, cursor=query.cursor,
-        )  # fmt: skip
-        return reply(ImagePage(items=tuple(_shown(image) for image in found.items), next=found.next))
-    if query.seed is not None:
-        raise InvalidRequest([FieldError("seed", query.seed, "it cannot be used with group=prompt")])
+        wanted = Filter(
+            query.q, query.model, query.seed, query.favourite, query.width, query.height, _moment(query.after)
+        )
+        found = library.search(**vars(wanted), limit=query.limit, cursor=query.cursor)
+        count = library.count(wanted) if query.count else None
+        return reply(ImagePage(items=tuple(_shown(image) for image in found.items), next=found.next, count=count))
+    for name in ("seed", "width", "height", "after"):
+        if getattr(query, name) is not None:
+            raise InvalidRequest([FieldError(name, str(getattr(query, name)), "it cannot be used with group=prompt")])
     groups = library.groups(
         q=query.q, model=query.model, favourite=query.favourite, limit=query.limit, cursor=query.cursor
     )
@@ -102,6 +111,10 @@ def list_images(query: ImagesQuery) -> Response:
         for group in groups.items
     )  # fmt: skip
     return reply(ImagePage(items=items, next=groups.next))
+
+
+def _moment(day: date | None) -> float | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def get_image(path: ImagePath) -> Response:
