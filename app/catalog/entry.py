@@ -64,6 +64,9 @@ class ModelEntry(Value):
     steps_range: Span = Span(low=1, high=150)
     guidance_range: Span = Span(low=0, high=30)
     size_range: Span = Span(low=64, high=2048, multiple=8)
+    good: Mapping[str, Span] = Field(
+        {}, description="Field of a request → where in its range the model draws well; nothing is refused beyond it."
+    )
     shapes: tuple[ShapeText, ...] = Field(
         (), description="The sizes it can draw, as `128x96`; other allowed sizes are scaled from the nearest of them."
     )

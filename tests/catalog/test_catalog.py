@@ -61,6 +61,15 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
     assert entry.revision is None or (len(entry.revision) == 40 and int(entry.revision, 16))
 
 
+@pytest.mark.parametrize("key", SHIPPED_KEYS)
+def test_the_defaults_of_every_entry_are_where_it_draws_well_and_that_is_allowed(shipped: Catalog, key: str) -> None:
+    entry = shipped.get(key)
+    assert entry.good
+    for name, good in entry.good.items():
+        allowed = shipped.ranges(entry)[name]
+        assert allowed.low <= good.low <= getattr(entry, name) <= good.high <= allowed.high
+
+
 def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog) -> None:
     seeds = {shipped.resolve(GenerationRequest(prompt="a cat")).seed for _ in range(20)}
     assert len(seeds) == 20
