@@ -14,6 +14,6 @@ setup(
         "app.diffusion": ["layouts/**/*"],
         "app.migrations": ["versions/*.py"],
         "app.models": ["catalog.toml", "pocket/**/*"],
-        "app.ui": ["static/*"],
+        "app.ui": ["static/*", "static/samples/*"],
     },
 )

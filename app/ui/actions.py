@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-# Run by Gradio when an HTML part appears; the function is in static/page.js.
-LISTEN = "window.atelierActions(element, trigger)"
+# Run by Gradio when an HTML part appears and when it is drawn anew; the functions are in static/page.js, lightbox.js.
+LISTEN = 'window.atelierActions(element, trigger); watch("value", () => window.atelierDrawn(element))'
 MAX_PAGES_BACK = 2000
 PLAIN = (str, int, float, bool)
 # What `static/page.js` sends when a file has been handed in; `id` is the name it got.
@@ -23,6 +23,16 @@ def html_part(elem_id: str | None = None) -> gr.HTML:
 def plain_values(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Texts, numbers and yes or no by their names; a request of the page has nothing else."""
     return {str(name): value for name, value in values.items() if value is None or isinstance(value, PLAIN)}
+
+
+def texts_of(text: object) -> list[str]:
+    """The list of texts that a JSON text is; an empty one for anything else."""
+    try:
+        value = json.loads(str(text or "[]"))
+    except (ValueError, RecursionError):
+        return []
+    valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return value[:MAX_PAGES_BACK] if valid else []
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,7 @@ class Action:
 
     def stack(self, name: str) -> list[str]:
         """A list of cursors: `stack` where the button leads to, `here` where the page is."""
-        try:
-            value = json.loads(str(self.data.get(name) or "[]"))
-        except ValueError:
-            return []
-        valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return value[:MAX_PAGES_BACK] if valid else []
+        return texts_of(self.data.get(name))
 
     def mapping(self, name: str) -> dict[str, Any] | None:
         """The plain values of a JSON object that the page had put into the button."""

@@ -41,6 +41,8 @@ ADDRESSES = (
     Address(HEALTH_PATH),
     Address(r"/atelier/picture/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/thumbnail/[A-Za-z0-9-]{1,64}\.webp"),
+    Address(r"/atelier/sample/[a-z]{1,20}\.webp"),
+    Address(r"/atelier/pictures\.zip"),
     Address(UPLOAD_PATH, POST, MAX_UPLOAD_BYTES),
     # Gradio's own: its scripts and styles, the one address that all events of the page go to, and the one that a page
     # which lost its line asks until there is an answer.

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.samplers import DEFAULT
 from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
+from app.ui.sizes import RATIOS, size_for
 from app.ui.strings import Words
 
 
@@ -158,12 +159,26 @@ def fresh(model: Mapping[str, Any]) -> Form:
     return form_of({"negative_prompt": model.get("negative_prompt") or ""}, model)
 
 
-def changed_model(old: Form, model: Mapping[str, Any]) -> Form:
-    """The form after another model was chosen: what a person means stays, the numbers are the new model's."""
+def changed_model(old: Form, model: Mapping[str, Any], ratio: str | None = None) -> Form:
+    """The form after another model was chosen: what a person means stays, the numbers are the new model's.
+
+    `ratio` is the size preset that was chosen: it stays too.
+    """
     new = fresh(model)
     kept = {field.name: old[field.name] for field in FIELDS if field.kept}
+    if ratio in RATIOS:
+        kept["width"], kept["height"] = size_for(ratio, model)
     kept["negative_prompt"] = old["negative_prompt"] or new["negative_prompt"]
     return Form({**new.values, **kept})
+
+
+def beyond_good(form: Form, model: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Field → where the model draws well, for the fields that are not there."""
+    return {
+        name: span
+        for name, span in (model.get("good") or {}).items()
+        if isinstance(value := form[name], int | float) and not span["low"] <= value <= span["high"]
+    }
 
 
 def _fits(value: Any, span: Mapping[str, Any], field: Field) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.client import ImageServiceClient
-from app.core.answers import Status
+from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import Job
 from app.ui.previews import Previews
@@ -18,6 +18,7 @@ STATUS_AGE_S = 0.7
 HEALTH_AGE_S = 0.7
 MODELS_AGE_S = 1.0
 MARKS_AGE_S = 2.0
+NEWEST_AGE_S, NEWEST_GROUPS = 1.0, 8
 KEPT_JOBS = 500
 MANY_JOBS, LISTED_JOBS = 2, 50
 UNKNOWN = 404
@@ -77,6 +78,7 @@ class ServiceLink:
         self._health = Remembered(watcher.health, HEALTH_AGE_S)
         self._status = Remembered(watcher.status, STATUS_AGE_S)
         self._models = Remembered(watcher.models, MODELS_AGE_S)
+        self._newest = Remembered(lambda: watcher.groups(limit=NEWEST_GROUPS)[0], NEWEST_AGE_S)
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._marks: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._lock = threading.Lock()
@@ -95,9 +97,22 @@ class ServiceLink:
         models: list[dict[str, Any]] = self._models()
         return models
 
+    def newest(self, *, fresh: bool = False) -> list[ImageGroup]:
+        """The latest pictures of all doors, at most 1 s old."""
+        self._health()
+        if fresh:
+            self._newest.forget()
+        groups: list[ImageGroup] = self._newest()
+        return groups
+
     def models_changed(self) -> None:
         """A model was just asked to be loaded or unloaded: look again."""
         self._models.forget()
+        self._status.forget()
+
+    def set_paused(self, paused: bool) -> None:
+        """Pause the queue or go on."""
+        self.ask(lambda: self.client.set_paused(paused))
         self._status.forget()
 
     def job(self, id: str, *, fresh: bool = False) -> Job:

@@ -9,7 +9,7 @@ from app.ui.accounts import MAX_NAME_CHARS, MAX_PASSWORD_CHARS, Accounts
 from app.ui.addresses import LOGIN_PATH, LOGOUT_PATH
 from app.ui.markup import Markup
 from app.ui.security import SESSION_COOKIE, SESSION_S, Sessions
-from app.ui.strings import Strings, Words, language_of
+from app.ui.strings import Strings, Words
 from app.ui.visitors import address_of
 
 # A check takes 64 MiB and a tenth of a second of a processor: two at a time, and a short line of those who wait.
@@ -45,7 +45,7 @@ def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> AP
     checks = Checks(accounts)
 
     def words_of(request: Request) -> Words:
-        return strings.words(language_of(request.headers.get("accept-language", "")))
+        return strings.for_request(request)
 
     @router.get(LOGIN_PATH)
     def show(request: Request) -> Response:

@@ -45,7 +45,8 @@ def look(link: ServiceLink, memory: Memory, words: Words, *, fresh: bool = False
     others = [jobs[id] for id in memory.jobs if id in jobs and id != memory.focus]
     busy = trouble is not None or any(not job.state.finished for job in jobs.values())
     now = None if focus is None else _now(link, focus)
-    return Look(stage(now, others, words, trouble=trouble), memory, busy)
+    model = (memory.draft or {}).get("model")
+    return Look(stage(now, others, words, trouble=trouble, model=model), memory, busy)
 
 
 def _now(link: ServiceLink, job: Job) -> JobNow:

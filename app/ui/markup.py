@@ -14,6 +14,7 @@ _PATHS = {
     "copy": "M9 9h10v11H9zM5 15V4h10",
     "reuse": "M4 12a8 8 0 0 1 14-5l2 2m0-5v5h-5M20 12a8 8 0 0 1-14 5l-2-2m0 5v-5h5",
     "stop": "M7 7h10v10H7z",
+    "pause": "M9 6v12m6-12v12",
     "close": "m6 6 12 12M18 6 6 18",
     "older": "m9 5 7 7-7 7",
     "newer": "m15 5-7 7 7 7",

@@ -1,47 +1,79 @@
-"""What a browser remembers between visits: the ids of its jobs, the one looked at, and the last settings sent.
+"""What a browser remembers between visits: the ids of its jobs, the one looked at, and what stands in its form.
 
-It lies in the browser's own storage, so it is as trustworthy as any input: `read` takes what has the right shape.
+It lies in the browser's own storage (`static/memory.js`), so it is as trustworthy as any input: `read` takes what has
+the right shape.
 """
 
+import json
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.ui.actions import plain_values
+from app.ui.actions import plain_values, texts_of
+from app.ui.markup import Markup
 
 MAX_JOBS = 12
 MAX_ID_CHARS = 64
+# Run by the browser before an event is sent: the first thing that goes along is what it remembers just then.
+SENT = "(_, ...others) => [window.atelierMemory(), ...others]"
+# Run when Python's answer arrives.
+REMEMBER = 'const tell = () => window.atelierRemember(element); tell(); watch("value", tell);'
 
 
 @dataclass(frozen=True)
 class Memory:
-    """`jobs` newest first; `focus` is the job in the big card; `request` the last one sent from this browser."""
+    """`jobs` newest first, of all tabs; `focus` is the job in this tab's big card; `draft` the fields of its form.
+
+    `shown` are the marks of the pictures that the page shows now (`mark_of`), by the name of its part; `place` is where
+    in the library it is: the cursors of the pages before and of this one.
+    """
 
     jobs: tuple[str, ...] = ()
     focus: str | None = None
-    request: dict[str, Any] | None = None
+    draft: dict[str, Any] | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
+    place: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, value: object) -> "Memory":
-        """The memory in a browser's value; what is missing or has another shape is left out."""
+    def read(cls, text: object) -> "Memory":
+        """The memory in what a browser sent; what is missing or has another shape is left out."""
+        try:
+            value = json.loads(str(text or "null"))
+        except (ValueError, RecursionError):
+            return cls()
         if not isinstance(value, Mapping):
             return cls()
         listed = value.get("jobs")
         jobs = tuple(id for id in listed if _is_id(id))[:MAX_JOBS] if isinstance(listed, list) else ()
-        focus, request = value.get("focus"), value.get("request")
-        sent = plain_values(request) if isinstance(request, Mapping) else None
-        return cls(jobs, focus if _is_id(focus) else None, sent)
+        focus, draft = value.get("focus"), value.get("draft")
+        kept = plain_values(draft) if isinstance(draft, Mapping) else None
+        shown = value.get("shown")
+        marks = {str(name): str(mark) for name, mark in shown.items()} if isinstance(shown, Mapping) else {}
+        # A tab that looks at no job yet looks at the newest.
+        looked_at = focus if _is_id(focus) else next(iter(jobs), None)
+        return cls(jobs, looked_at, kept, marks, tuple(texts_of(value.get("place"))))
 
-    def write(self) -> dict[str, Any]:
-        """The value for the browser."""
-        return {"jobs": list(self.jobs), "focus": self.focus, "request": self.request}
+    def told(self, before: "Memory") -> Markup:
+        """The difference to the memory that the browser sent, for the browser: other tabs may have changed it since."""
+        changes = {
+            "added": [id for id in self.jobs if id not in before.jobs],
+            "gone": [id for id in before.jobs if id not in self.jobs],
+            "focus": self.focus,
+            "turn": secrets.token_hex(3),  # the same change twice is told twice
+        }
+        return Markup("<span hidden>{}</span>").format(json.dumps(changes))
 
-    def with_job(self, id: str, request: Mapping[str, Any] | None = None) -> "Memory":
-        """One more job, looked at from now on. Anything that is no id changes nothing."""
+    def with_job(self, id: str) -> "Memory":
+        """One more job, the newest, looked at from now on. Anything that is no id changes nothing."""
         if not _is_id(id):
             return self
         jobs = (id, *(other for other in self.jobs if other != id))[:MAX_JOBS]
-        return Memory(jobs, id, dict(request) if request else self.request)
+        return replace(self, jobs=jobs, focus=id)
+
+    def with_focus(self, id: str) -> "Memory":
+        """Another job is looked at; one that was not known is added."""
+        return replace(self, focus=id) if id in self.jobs else self.with_job(id)
 
     def without(self, ids: set[str]) -> "Memory":
         """The same without these jobs."""

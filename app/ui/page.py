@@ -1,11 +1,13 @@
 """The page: header, tabs, and what happens between the tabs."""
 
+import json
 from dataclasses import dataclass
 
 import gradio as gr
 
 from app.ui.actions import html_part
 from app.ui.gradio_blocks import FilelessBlocks
+from app.ui.memory import REMEMBER, SENT
 from app.ui.page_events import PageEvents
 from app.ui.shell import Shell
 from app.ui.strings import ENGLISH
@@ -19,9 +21,10 @@ from app.ui.tabs.queue_tab import QueueTab, create_queue_tab
 from app.ui.views.toast import RESTART
 
 PULSE_S = 1.5  # how often a page asks how the service is
-# Both fixed: with Gradio's random ones a restart of the page would make what browsers remember unreadable.
-MEMORY_KEY = "atelier"
-MEMORY_MASK = "atelier-memory-1"
+# For events that want to know what the browser remembers. It must be their first input: made first, it is.
+REMEMBERING = {**QUIET, "js": SENT}
+# Tells the browser that an answer is due: without one it says that the page's own server is gone.
+PULSE = "(_, ...others) => { window.atelierAsked(); return [window.atelierMemory(), ...others]; }"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def create_page(studio: Studio) -> gr.Blocks:
     texts = studio.texts
     title = studio.strings.words(ENGLISH)("app_name")  # Gradio does not translate this one
     with FilelessBlocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
-        memory = gr.BrowserState(storage_key=MEMORY_KEY, secret=MEMORY_MASK)
+        memory = gr.HTML(js_on_load=REMEMBER, apply_default_css=False, elem_id="at-memory")
         head = html_part("at-header")
         message = gr.HTML(js_on_load=RESTART, apply_default_css=False, elem_id="at-toast")
         tab: dict[str, gr.Tab] = {}
@@ -73,17 +76,20 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     model, memory = fields["model"], {shell.memory}
     size = {fields["width"], fields["height"], fields.ratio, model}
     jobs = [shell.memory, shell.toast, tab.stage, tab.clock]
-    tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **QUIET)
-    tab.clock.tick(events.tick, memory, [tab.stage, tab.clock, tab.history], **QUIET)
-    tab.stage.click(events.act, memory, [*jobs, *fields.outputs], **QUIET)
+    tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **REMEMBERING)
+    tab.clock.tick(events.tick, memory, [tab.stage, tab.clock, tab.history], **REMEMBERING)
+    tab.stage.click(events.act, memory, [*jobs, *fields.outputs], **REMEMBERING)
     model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):
         side.input(events.type_size, size, [fields.ratio], **QUIET)
+    given = [component.change for component in [*fields.numbers, model]]
+    gr.on(given, events.advise, fields.inputs, [tab.advice], trigger_mode="always_last", **QUIET)
+    tab.advice.click(events.use_good, fields.inputs, [*fields.outputs, tab.advice], **QUIET)
+    tab.defaults.click(events.use_defaults, fields.inputs, fields.outputs, **QUIET)
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
-    tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **QUIET)
+    tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
     tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
-    tab.examples.click(events.use_example, None, [fields["prompt"]], **QUIET)
     tab.history.click(events.restore, None, [shell.toast, *fields.outputs], **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
@@ -91,20 +97,26 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
 def _wire_tabs(page: Page, events: PageEvents) -> None:
     shell, library, queue, models = page.shell, page.library, page.queue, page.models
     fields, line, stage = page.generate.fields, page.generate.model_line, page.generate.stage
-    search, clocks = {library.search, library.favourites}, [queue.clock, models.clock]
+    search = {library.search, library.favourites, library.view}
+    clocks = [library.clock, queue.clock, models.clock]
     form = [shell.toast, shell.tabs, *fields.outputs]
     for name in (GENERATE, INSPECT):
         page.tab[name].select(events.clocks, None, clocks, **QUIET)
-    looks = [page.tab[LIBRARY].select, library.search.change, library.search.submit]
+    remembered = {shell.memory} | search
+    page.tab[LIBRARY].select(events.library_returned, remembered, [library.page, shell.toast, *clocks], **REMEMBERING)
+    looks = [library.search.change, library.search.submit, library.view.change]
     looks += [library.favourites.change, library.refresh.click]
     # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
-    gr.on(looks, events.library_opened, search, [library.page, *clocks], trigger_mode="always_last", **QUIET)
+    gr.on(
+        looks, events.library_opened, search, [library.page, shell.toast, *clocks], trigger_mode="always_last", **QUIET
+    )
     page.tab[QUEUE].select(events.queue_opened, {queue.filter}, [queue.page, *clocks], **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
+    library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
     library.page.click(events.act_in_library, search, [library.page, *form], **QUIET)
     page.inspect.page.click(events.act_in_inspect, None, form, **QUIET)
-    jobs = [queue.page, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
-    queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **QUIET)
+    jobs = [queue.page, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
+    queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)
     shown = [models.page, shell.toast, models.hub_id]
     gr.on([models.fetch.click, models.hub_id.submit], events.download_any, {models.hub_id}, shown, **QUIET)
     models.page.click(events.act_in_models, fields.inputs, [models.page, *form, line], **QUIET)
@@ -113,16 +125,16 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     shell, tab, fields = page.shell, page.generate, page.generate.fields
     form = [*fields.outputs, tab.model_line]
-    opened = [
-        shell.header,
-        shell.tabs,
-        page.inspect.drop,
-        shell.memory,
-        tab.stage,
-        tab.clock,
-        tab.history,
-        tab.examples,
-    ]
-    blocks.load(events.opened, {shell.memory}, [*opened, *form], **QUIET)
+    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
+    above = [shell.header, shell.tabs, shell.memory]
+    opened = blocks.load(events.opened, {shell.memory}, [*above, *shown, *form], **REMEMBERING)
+    opened.then(None, js="() => window.atelierOpened()", **QUIET)
+    names = json.dumps(list(fields.by_name))
+    draft = f"(...values) => window.atelierDraft({names}, values)"
+    changes = [component.change for component in fields.by_name.values()]
+    gr.on(changes, None, list(fields.by_name.values()), js=draft, trigger_mode="always_last", **QUIET)
     asked = {fields["model"], fields["negative_prompt"], shell.memory}
-    shell.pulse.tick(events.pulse, asked, [shell.header, tab.clock, *form], **QUIET)
+    seen = [tab.stage, tab.history]
+    pulse = shell.pulse.tick(events.pulse, asked, [shell.header, tab.clock, *seen, *form], **{**QUIET, "js": PULSE})
+    pulse.success(None, js="() => window.atelierAnswered()", **QUIET)
+    shell.header.click(events.act_in_header, None, [shell.header, shell.toast], **QUIET)

@@ -7,7 +7,7 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.ui.actions import Action
 from app.ui.shell import Shell, Updates
-from app.ui.studio import GENERATE, MODELS, QUEUE, TABS, Studio
+from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
 from app.ui.tabs.generate_events import GenerateEvents, Values
 from app.ui.tabs.inspect_tab import InspectTab
 from app.ui.tabs.library_tab import LibraryEvents, LibraryTab
@@ -34,7 +34,7 @@ class PageEvents:
         self._studio = studio
         self._shell = shell
         self._generate = generate
-        self._queue_tab, self._models_tab, self._inspect_tab = queue, models, inspect
+        self._library_tab, self._queue_tab, self._models_tab, self._inspect_tab = library, queue, models, inspect
         self._library = LibraryEvents(studio, shell, library)
         self._queue = QueueEvents(studio)
         self._models = ModelsEvents(studio)
@@ -50,19 +50,40 @@ class PageEvents:
 
     def pulse(self, request: gr.Request, values: Values) -> Updates:
         """How the service is: header, the jobs' clock, the model's line, and the form's fields if they were empty."""
-        filled = self._generate.fill_if_empty(values, self._studio.words(request))
-        return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | filled
+        words = self._studio.words(request)
+        came = self._generate.fill_if_empty(values, words) | self._generate.pictures_of_others(values, words)
+        return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | came
+
+    def act_in_header(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """The button that lets a paused queue go on."""
+        words, action = self._studio.words(request), Action.of(event)
+        if action.act != "resume":
+            return {}
+        try:
+            self._studio.link.set_paused(False)
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return {self._shell.header: self._header(request), self._shell.toast: toast(words("queue_goes_on"), words)}
 
     def clocks(self, running: str | None = None) -> Updates:
-        """The clocks of the queue and the models tab: only the chosen tab's runs."""
+        """The clocks of the library, the queue and the models tab: only the chosen tab's runs."""
         return {
+            self._library_tab.clock: gr.Timer(active=running == LIBRARY),
             self._queue_tab.clock: gr.Timer(active=running == QUEUE),
             self._models_tab.clock: gr.Timer(active=running == MODELS),
         }
 
     def library_opened(self, request: gr.Request, values: Values) -> Updates:
-        """The library tab was chosen, or something else is searched: its page, and no other tab's clock runs."""
-        return self._library.first_page(request, values) | self.clocks()
+        """Something else is searched: its first page."""
+        return self._library.first_page(request, values) | self.clocks(LIBRARY)
+
+    def library_returned(self, request: gr.Request, values: Values) -> Updates:
+        """The library tab was chosen: where it was left, and its clock runs."""
+        return self._library.returned(request, values) | self.clocks(LIBRARY)
+
+    def library_looked(self, request: gr.Request, values: Values) -> Updates:
+        """The library's page where it is, if its pictures are others by now."""
+        return self._library.again(request, values)
 
     def queue_opened(self, request: gr.Request, values: Values) -> Updates:
         """The queue tab was chosen: its list, and its clock runs."""
@@ -99,6 +120,9 @@ class PageEvents:
                 done = self._generate.submit_again(values, action.id, words)
             elif action.act == "cancel":
                 link.ask(lambda: link.client.cancel(action.id))
+            elif action.act == "pause":
+                link.set_paused(True)
+                done = {self._shell.header: self._header(request)}
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._queue_page(request, values) | done

@@ -1,17 +1,26 @@
-"""Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`. Nothing else is served."""
+"""Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`.
 
+Nothing else is served.
+"""
+
+import io
 import re
-from typing import Literal, cast
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, cast
+from zipfile import ZIP_STORED, ZipFile
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from app import __version__
 from app.core.errors import ServiceError
 from app.ui.link import ServiceLink
 from app.ui.thumbnails import ThumbnailCache
+from app.ui.views.generate import SAMPLES, SAMPLES_FOLDER
 
 WIDTHS = (256, 512)
+MOST_IN_A_ZIP = 200
 IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 PNG, WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF"
 # Bytes under an id never change; `private`: a shared cache must not hand them to somebody without a login.
@@ -56,7 +65,57 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
             return _missing(502)
         return Response(data, media_type="image/webp", headers=HEADERS)
 
+    @router.get("/sample/{name}.webp")
+    def sample(name: str) -> Response:
+        if name not in SAMPLES:
+            return _missing(404)
+        return Response((SAMPLES_FOLDER / f"{name}.webp").read_bytes(), media_type="image/webp", headers=HEADERS)
+
+    @router.get("/pictures.zip")
+    def many(ids: str = "") -> Response:
+        wanted = ids.split(",")
+        if not 0 < len(wanted) <= MOST_IN_A_ZIP or not all(IMAGE_ID.fullmatch(id) for id in wanted):
+            return _missing(404)
+        headers = {"Content-Disposition": 'attachment; filename="atelier.zip"', "Cache-Control": "no-store"}
+        return StreamingResponse(_zipped(link, wanted), media_type="application/zip", headers=headers)
+
     return router
+
+
+def _zipped(link: ServiceLink, ids: Sequence[str]) -> Iterator[bytes]:
+    """A ZIP of the pictures as they were saved, one in memory at a time. One that is gone by now is left out."""
+    stream = Unseekable()
+    with ZipFile(stream, "w", ZIP_STORED) as archive:  # a PNG is compressed already
+        for id in ids:
+            try:
+                data = link.ask(partial(link.client.image_bytes, id))
+            except ServiceError:
+                continue
+            archive.writestr(f"atelier-{id}.png", data)
+            yield stream.taken()
+    yield stream.taken()
+
+
+class Unseekable(io.RawIOBase):
+    """Where the ZIP is written to; what was written is taken from time to time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        """For ZipFile."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keep it until it is taken."""
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """All that was written since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
 
 
 def _missing(status: int) -> Response:

@@ -102,7 +102,8 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
-    script, style = ((STATIC / name).read_text(encoding="utf-8") for name in ("page.js", "style.css"))
+    script = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("memory", "page", "lightbox"))
+    style = (STATIC / "style.css").read_text("utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,

@@ -15,6 +15,6 @@ class Shell:
 
     header: gr.HTML
     toast: gr.HTML
-    memory: gr.BrowserState
+    memory: gr.HTML
     tabs: gr.Tabs
     pulse: gr.Timer

@@ -1,4 +1,7 @@
-"""The words of the page, in the reader's language: `app/locales/en.json` and `zh-CN.json`, one key for one text."""
+"""The words of the page, in the reader's language: `app/locales/en.json` and `zh-CN.json`, one key for one text.
+
+`said.zh-CN.json` has the sentences that the service itself says: see `said.py`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
+from starlette.requests import HTTPConnection
+
+from app.ui.said import Said
 
 LOCALES_FOLDER = Path(__file__).resolve().parents[1] / "locales"
 ENGLISH = "en"
@@ -20,6 +26,7 @@ class Words:
 
     language: str
     table: Mapping[str, str]
+    said: Said | None = None  # None: the service's own language
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of `key`; a KeyError for a key that no locale has is a bug that a test finds."""
@@ -28,6 +35,12 @@ class Words:
     def find(self, key: str) -> str | None:
         """The text of a key made from data (a state, an error code), or None if there is none."""
         return self.table.get(key)
+
+    def told(self, text: str, otherwise: str | None = None) -> str:
+        """A sentence of the service; `otherwise` if this language has no words for it."""
+        if self.said is None:
+            return text
+        return self.said.find(text) or otherwise or text
 
     def count(self, key: str, number: int) -> str:
         """`key` with its number; English has `key_one` for exactly one."""
@@ -42,12 +55,13 @@ class Strings:
             language: json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
             for language in (ENGLISH, CHINESE)
         }
+        self._said = {CHINESE: Said(json.loads((folder / f"said.{CHINESE}.json").read_text(encoding="utf-8")))}
 
     def words(self, language: str) -> Words:
         """The words of a language name as `language_of` gives it."""
-        return Words(language, self._tables[language])
+        return Words(language, self._tables[language], self._said.get(language))
 
-    def for_request(self, request: gr.Request) -> Words:
+    def for_request(self, request: gr.Request | HTTPConnection) -> Words:
         """The words for the browser that sent this request."""
         return self.words(language_of(request.headers.get("accept-language", "")))
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.core.errors import ServiceError
+from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.settings import Settings
 from app.ui.form import Form, form_of
 from app.ui.link import ServiceLink
 from app.ui.strings import Strings, Words
 from app.ui.uploads import Uploads
-from app.ui.views.header import error_text
+from app.ui.views.header import error_text, hint_text
 from app.ui.views.toast import toast
 
 Model = Mapping[str, Any]
@@ -50,8 +50,9 @@ class Studio:
 
     def refusal(self, error: ServiceError, words: Words) -> str:
         """A failed call as a passing message."""
-        hint = words.find(f"hint_{error.code}") or error.hint
-        return toast(error_text(error, words), words, "bad", hint)
+        hint = hint_text(error.code, error.hint, words)
+        away = isinstance(error, ServiceUnreachable)
+        return toast(error_text(error, words), words, "bad", hint, passing=away)
 
 
 def find_model(models: Sequence[Model], key: str | None) -> dict[str, Any] | None:

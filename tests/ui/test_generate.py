@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_person_picks_an_example_presses_generate_and_sees_the_picture(page: Page) -> None:
-    page.get_by_role("button", name="a red apple on a white table").click()
+    page.locator(".at-example", has_text="a red apple on a white table").click()
     expect(page.locator("#at-prompt textarea")).to_have_value("a red apple on a white table")
     page.locator("#at-generate").click()
     card = until(page, "succeeded")

@@ -257,6 +257,8 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
         "model": lambda client: client.model("pocket"),
         "job": lambda client: client.job("none"),
         "jobs": lambda client: client.jobs(),
+        "images": lambda client: client.images(width=64),
+        "image_count": lambda client: client.image_count(),
         "groups": lambda client: client.groups(),
         "image": lambda client: client.image("none"),
         "image_bytes": lambda client: client.image_bytes("none"),
@@ -264,6 +266,7 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
         "inspect": lambda client: client.inspect(b"no picture"),
         "submit": lambda client: client.submit({"prompt": "a cat", "model": "none"}),
         "cancel": lambda client: client.cancel("none"),
+        "set_paused": lambda client: client.set_paused(False),
         "set_favourite": lambda client: client.set_favourite("none", True),
         "load_model": lambda client: client.load_model("none"),
         "unload_model": lambda client: client.unload_model("none"),
@@ -290,8 +293,8 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
                     seen.setdefault(role, set()).add(name)
             CURRENT_ROLE.reset(token)
         assert refused(calls["submit"], page) == "role_not_allowed"  # whom no login let pass may only look
-    assert len(seen[Role.READ]) == 9
-    assert len(seen[Role.GENERATE]) == 6
+    assert len(seen[Role.READ]) == 10
+    assert len(seen[Role.GENERATE]) == 7
     assert Role.ADMIN not in seen
 
 

@@ -20,6 +20,7 @@ from app.ui.memory import MAX_JOBS, Memory
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import LOCALES_FOLDER, Strings, language_of
 from app.ui.thumbnails import ThumbnailCache
+from app.ui.views.header import SCRIPT_TEXTS
 from app.ui.views.job import JobNow, job_card
 from app.ui.views.pictures import parameters_text
 
@@ -35,7 +36,7 @@ MODEL: dict[str, Any] = {
 }  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["jobs", "focus", "request"]), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["jobs", "focus", "draft"]), inner),
     max_leaves=10,
 )
 
@@ -62,6 +63,7 @@ def test_every_text_the_page_asks_for_exists() -> None:
     asked = set()
     for file in UI.rglob("*.py"):
         asked |= set(re.findall(r'(?:words|texts)(?:\.count)?\(\s*"([a-z0-9_-]+)"', file.read_text(encoding="utf-8")))
+    asked |= set(SCRIPT_TEXTS.values())
     assert len(asked) > 100
     assert asked <= english.keys()
 
@@ -174,6 +176,13 @@ def test_another_model_leaves_what_a_person_means_and_brings_its_own_numbers() -
     }  # fmt: skip
 
 
+def test_another_model_keeps_the_ratio_that_was_chosen() -> None:
+    larger = MODEL | {"width": 512, "height": 512}
+    new = changed_model(form_of({"prompt": "p"}, MODEL), larger, "16:9")
+    assert (new["width"], new["height"]) == size_for("16:9", larger)
+    assert ratio_of(new["width"], new["height"], larger) == "16:9"
+
+
 @pytest.mark.parametrize("request_of_a_file", [{"width": "wide"}, {"prompt": 5}, {"scheduler": 1.5}])
 def test_a_request_that_is_none_fills_no_form(request_of_a_file: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(request_of_a_file))):
@@ -182,9 +191,21 @@ def test_a_request_that_is_none_fills_no_form(request_of_a_file: dict[str, Any])
 
 @given(JSON)
 def test_whatever_a_browser_had_stored_is_read_without_harm(value: Any) -> None:
-    memory = Memory.read(value)
-    assert Memory.read(memory.write()) == memory
+    memory = Memory.read(json.dumps(value))
     assert all(isinstance(id, str) and "/" not in id for id in memory.jobs)
+    assert all(not isinstance(kept, list | dict) for kept in (memory.draft or {}).values())
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000, 5, '{"jobs": 5, "focus": ["x"], "draft": "no"}'])
+def test_what_is_no_memory_is_an_empty_one(text: object) -> None:
+    assert Memory.read(text) == Memory()
+
+
+def test_a_browser_is_told_only_what_changed() -> None:
+    before = Memory(("a", "b", "c"), "a")
+    told = before.without({"b"}).with_job("d").told(before)
+    changes = json.loads(Markup(told).striptags())
+    assert (changes["added"], changes["gone"], changes["focus"]) == (["d"], ["b"], "d")
 
 
 def test_memory_keeps_the_newest_jobs_and_one_in_focus() -> None:

@@ -49,6 +49,7 @@ def test_a_downloaded_picture_is_the_saved_file_and_gives_the_identical_image_ag
 def test_a_picture_is_deleted_only_after_a_yes(page: Page, client: ImageServiceClient) -> None:
     job = client.generate({"prompt": "delete me from the library"})
     open_tab(page, "Library")
+    page.get_by_role("radio", name="By prompt").check()
     page.get_by_label("Search prompts").fill("delete me from the library")
     group = page.locator("#at-library .at-group", has_text="delete me from the library")
     group.get_by_role("button", name="Delete", exact=True).first.click()
@@ -65,6 +66,7 @@ def test_search_and_favourites_find_a_picture_again(page: Page, client: ImageSer
     client.generate({"prompt": "一只戴帽子的猫"})
     client.generate({"prompt": "a dog without a hat"})
     open_tab(page, "Library")
+    page.get_by_role("radio", name="By prompt").check()
     page.get_by_label("Search prompts").fill("戴帽子")
     groups = page.locator("#at-library .at-group")
     expect(groups).to_have_count(1)

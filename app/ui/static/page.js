@@ -23,14 +23,45 @@
     const target = event.target instanceof Element ? event.target : null;
     const copy = target?.closest("[data-copy]");
     if (copy) await copyText(copy);
-    const picture = target?.closest("[data-zoom]");
-    if (picture) showLarge(picture);
+    const example = target?.closest("[data-words]");
+    if (example) type(document.querySelector("#at-prompt textarea"), example.dataset.words);
+    if (example?.matches("[data-draw]")) setTimeout(() => press("#at-generate"), 60); // the field has told its value by then
     const message = target?.closest(".at-toast [data-close]")?.closest(".at-toast");
     if (message) message.hidden = true;
     if (target?.closest("#at-generate") && window.innerWidth < 768) {
       setTimeout(() => document.querySelector("#at-stage")?.scrollIntoView({ behavior: "smooth", block: "start" }), 350);
     }
   });
+
+  // As if it were typed, so that undo takes it back.
+  function type(field, text) {
+    field.focus();
+    field.select();
+    document.execCommand("insertText", false, text);
+  }
+
+  // The page's own server: asked every moment, and missed when it does not answer.
+  const PATIENCE_MS = 5000;
+  let askedAt = null;
+  window.atelierAsked = () => { askedAt ??= Date.now(); };
+  window.atelierAnswered = () => { askedAt = null; showCut(); };
+  setInterval(showCut, 1000);
+
+  function showCut() {
+    const cut = askedAt !== null && !document.hidden && Date.now() - askedAt > PATIENCE_MS;
+    const shown = document.querySelector("#at-cut");
+    if (!cut) return shown?.remove();
+    if (shown) return;
+    const text = JSON.parse(document.querySelector("#at-words")?.dataset.texts ?? "{}").cut;
+    const header = document.querySelector(".at-header");
+    if (!text || !header) return;
+    const banner = document.createElement("div");
+    banner.id = "at-cut";
+    banner.className = "at-notice at-notice-bad";
+    banner.setAttribute("role", "alert");
+    banner.textContent = text;
+    header.after(banner);
+  }
 
   async function copyText(button) {
     const span = button.querySelector("span");
@@ -58,11 +89,13 @@
     return made;
   }
 
-  function open(dialog, opener) {
-    dialog.addEventListener("close", () => { dialog.remove(); opener?.focus?.(); });
+  // `opener` gets the focus back; it is asked for at the end, for the page may have been drawn anew.
+  window.atelierOpen = (dialog, opener) => {
+    dialog.addEventListener("close", () => { dialog.remove(); opener()?.focus?.(); });
     document.querySelector(".gradio-container").append(dialog);
     dialog.showModal();
-  }
+  };
+  window.atelierConfirmed = confirmed;
 
   function confirmed({ confirm, yes, no }, opener) {
     return new Promise((resolve) => {
@@ -78,36 +111,8 @@
       row.append(button(no, "at-plain", end(false)), button(yes, "at-danger", end(true)));
       dialog.addEventListener("cancel", () => resolve(false));
       dialog.append(text, row);
-      open(dialog, opener);
+      window.atelierOpen(dialog, () => opener);
     });
-  }
-
-  function showLarge(opener) {
-    const all = [...document.querySelectorAll("[data-zoom]")].filter((item) => item.offsetParent);
-    let place = all.indexOf(opener);
-    const dialog = document.createElement("dialog");
-    dialog.className = "at-large";
-    const image = document.createElement("img");
-    const caption = document.createElement("p");
-    const show = () => {
-      const item = all[place];
-      image.src = item.dataset.zoom;
-      image.alt = item.getAttribute("aria-label") ?? "";
-      caption.textContent = item.dataset.caption ?? "";
-      dialog.setAttribute("aria-label", image.alt);
-    };
-    const close = button("✕", "at-bare", () => dialog.close());
-    close.setAttribute("aria-label", document.querySelector("#at-words")?.dataset.close ?? "✕");
-    dialog.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      place = (place + step + all.length) % all.length;
-      show();
-    });
-    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-    show();
-    dialog.append(image, caption, close);
-    open(dialog, opener);
   }
 
   // A dropped or chosen file goes to the page as bytes; the page's Python is then told the name it got.
@@ -148,6 +153,7 @@
   // Called by each HTML part of the page: buttons with data-act send their data to Python.
   window.atelierActions = (element, trigger) => {
     listenForFiles(element, trigger);
+    element.atelierTell = (data) => trigger("click", data);
     element.addEventListener("click", async (event) => {
       const pressed = event.target instanceof Element ? event.target.closest("[data-act]") : null;
       if (!pressed || pressed.disabled || !element.contains(pressed)) return;

@@ -40,8 +40,13 @@ class FormFields:
 
     @property
     def inputs(self) -> set[gr.components.Component]:
-        """All that `read` looks at."""
-        return set(self.by_name.values())
+        """All that `read` looks at, and the size preset."""
+        return {*self.by_name.values(), self.ratio}
+
+    @property
+    def numbers(self) -> list[gr.components.Component]:
+        """The fields that hold numbers."""
+        return [self[field.name] for field in FIELDS if field.is_number]
 
     @property
     def outputs(self) -> list[gr.components.Component]:

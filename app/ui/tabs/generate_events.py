@@ -9,7 +9,7 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.schema import RANDOM_SEED
 from app.ui.actions import Action
-from app.ui.form import Form, changed_model, form_of, fresh
+from app.ui.form import Form, beyond_good, changed_model, form_of, fresh
 from app.ui.looks import Look, look
 from app.ui.memory import Memory
 from app.ui.shell import Shell, Updates
@@ -18,12 +18,11 @@ from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.models_tab import ModelsEvents
-from app.ui.views.generate import examples
-from app.ui.views.library import history
+from app.ui.views.generate import advice, examples
+from app.ui.views.library import history, mark_of
 from app.ui.views.models import model_line
-from app.ui.views.toast import toast
+from app.ui.views.toast import NO_TOAST, toast
 
-HISTORY_GROUPS = 8
 Values = Mapping[Any, Any]
 
 
@@ -42,12 +41,12 @@ class GenerateEvents:
 
     def generate(self, request: gr.Request, values: Values) -> Updates:
         """Send the form to the service. The job belongs to the service from then on."""
-        words, memory, form = self._studio.words(request), self._memory(values), self._fields.read(values)
+        words, form = self._studio.words(request), self._fields.read(values)
         try:
             problems = form.problems(find_model(self._link.models(), form["model"]), words)
             if problems:
                 return self._say(toast(" ".join(problems), words, "bad"))
-            return self._submit(memory, form.request(), words)
+            return self._submit(values, form.request(), words)
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words))
 
@@ -70,7 +69,7 @@ class GenerateEvents:
             memory, message = self._changed(memory, action, words)
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words))
-        return self._look_now(look(self._link, memory, words, fresh=True)) | message
+        return self._look_now(values, look(self._link, memory, words, fresh=True)) | message
 
     # Settings
 
@@ -84,7 +83,7 @@ class GenerateEvents:
         model = find_model(models, key)
         if model is None:
             return {}
-        form = changed_model(self._fields.read(values), model)
+        form = changed_model(self._fields.read(values), model, values.get(self._fields.ratio))
         return self._fields.filled(form, model, models) | {self._tab.model_line: model_line(model, words)}
 
     def choose_ratio(self, values: Values) -> Updates:
@@ -101,6 +100,27 @@ class GenerateEvents:
         model, width, height = self._studio.model(form["model"]), form["width"], form["height"]
         known = model is not None and width and height
         return {self._fields.ratio: ratio_of(int(width), int(height), model) if known and model else OWN_SIZE}
+
+    def use_defaults(self, values: Values) -> Updates:
+        """The model's own numbers; prompts, count and seed stay."""
+        form, models = self._fields.read(values), self._studio.models()
+        model = find_model(models, form["model"])
+        return {} if model is None else self._fields.filled(changed_model(form, model), model, models)
+
+    def advise(self, request: gr.Request, values: Values) -> Updates:
+        """Where the model draws well, if the form is not there."""
+        form = self._fields.read(values)
+        model = self._studio.model(form["model"])
+        text = "" if model is None else advice(form, model, self._studio.words(request))
+        return {self._tab.advice: text}
+
+    def use_good(self, event: gr.EventData, values: Values) -> Updates:
+        """The model's defaults for what is beyond where it draws well."""
+        form = self._fields.read(values)
+        model = self._studio.model(form["model"])
+        if model is None or Action.of(event).act != "good":
+            return {}
+        return {self._fields[name]: model[name] for name in beyond_good(form, model)} | {self._tab.advice: ""}
 
     def random_seed(self) -> Updates:
         """The seed that means: draw one."""
@@ -126,11 +146,6 @@ class GenerateEvents:
             return self._say(self._studio.refusal(error, words))
         return {self._tab.model_line: model_line(self._studio.model(key), words)}
 
-    def use_example(self, event: gr.EventData) -> Updates:
-        """An example becomes the prompt."""
-        action = Action.of(event)
-        return {self._fields["prompt"]: str(action.data.get("text", ""))} if action.act == "example" else {}
-
     def restore(self, request: gr.Request, event: gr.EventData) -> Updates:
         """All settings of an older picture."""
         words, action = self._studio.words(request), Action.of(event)
@@ -151,14 +166,18 @@ class GenerateEvents:
         """A page was opened: everything of this tab, as this browser left it or as the link asks for."""
         words, memory = self._studio.words(request), self._memory(values)
         asked = dict(request.query_params)
-        seen = look(self._link, memory.with_job(asked.get("job", "")), words, fresh=True)
-        shown: Updates = {self._tab.stage: seen.stage, self._tab.examples: examples(EXAMPLES, words)}
+        wanted = asked.get("job") or memory.focus or ""
+        seen = look(self._link, memory.with_focus(wanted), words, fresh=True)
+        shown: Updates = {
+            self._tab.stage: seen.stage,
+            self._tab.examples: examples([words(key) for key in EXAMPLES], words),
+        }
         # A quick person may have pressed Generate before this answer arrives: it must take nothing back.
         if seen.memory != memory:
-            shown[self._shell.memory] = seen.memory.write()
+            shown[self._shell.memory] = seen.memory.told(memory)
         if seen.busy:
             shown[self._tab.clock] = gr.Timer(active=True)
-        given = dict(memory.request or {})
+        given = dict(memory.draft or {})
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
         return shown | self._history(words) | self._first_form(given, words)
@@ -170,6 +189,18 @@ class GenerateEvents:
         except ServiceError:
             busy = True
         return {self._tab.clock: gr.Timer(active=True)} if busy else {}
+
+    def pictures_of_others(self, values: Values, words: Words) -> Updates:
+        """History and stage, if pictures came or went since they were shown, through whatever door."""
+        memory = self._memory(values)
+        try:
+            newest = self._link.newest()
+        except ServiceError:
+            return {}
+        if memory.shown.get("history") == mark_of(newest):
+            return {}
+        seen = look(self._link, memory, words, fresh=True)
+        return {self._tab.history: history(newest, words), self._tab.stage: seen.stage}
 
     def fill_if_empty(self, values: Values, words: Words) -> Updates:
         """The model's line; and all defaults, when the page was opened without a service."""
@@ -205,11 +236,11 @@ class GenerateEvents:
     def submit_again(self, values: Values, job_id: str, words: Words) -> Updates:
         """The same request once more."""
         body = self._link.job(job_id).request.model_dump(exclude_none=True)
-        return self._submit(self._memory(values), body, words)
+        return self._submit(values, body, words)
 
     def show_job(self, values: Values, job_id: str, words: Words) -> Updates:
         """Look at any job."""
-        return self._look_now(look(self._link, self._memory(values).with_job(job_id), words, fresh=True))
+        return self._look_now(values, look(self._link, self._memory(values).with_job(job_id), words, fresh=True))
 
     def _memory(self, values: Values) -> Memory:
         return Memory.read(values.get(self._shell.memory))
@@ -220,17 +251,18 @@ class GenerateEvents:
     def _settings_of_job(self, job_id: str, words: Words) -> Updates:
         return self.settings_of_request(self._link.job(job_id).request.model_dump(), words)
 
-    def _submit(self, memory: Memory, body: Mapping[str, Any], words: Words) -> Updates:
+    def _submit(self, values: Values, body: Mapping[str, Any], words: Words) -> Updates:
         key = str(uuid.uuid4())
         job = self._link.ask(lambda: self._link.client.submit(body, idempotency_key=key, origin="ui"))
-        return self._look_now(look(self._link, memory.with_job(job.id, body), words, known=[job]))
+        seen = look(self._link, self._memory(values).with_job(job.id), words, known=[job])
+        return self._look_now(values, seen) | self._say(NO_TOAST)
 
     def _changed(self, memory: Memory, action: Action, words: Words) -> tuple[Memory, Updates]:
         link = self._link
         if action.act == "cancel":
             link.ask(lambda: link.client.cancel(action.id))
         elif action.act == "focus":
-            return memory.with_job(action.id), {}
+            return memory.with_focus(action.id), {}
         elif action.act == "favourite":
             link.set_favourite(action.id, action.data.get("value") == "1")
         elif action.act == "delete":
@@ -239,19 +271,18 @@ class GenerateEvents:
             return memory, self._say(toast(words("picture_deleted"), words))
         return memory, {}
 
-    def _look_now(self, seen: Look) -> Updates:
-        clock = gr.Timer(active=seen.busy)
-        return {self._shell.memory: seen.memory.write(), self._tab.stage: seen.stage, self._tab.clock: clock}
+    def _look_now(self, values: Values, seen: Look) -> Updates:
+        told, clock = seen.memory.told(self._memory(values)), gr.Timer(active=seen.busy)
+        return {self._shell.memory: told, self._tab.stage: seen.stage, self._tab.clock: clock}
 
     def _history(self, words: Words) -> Updates:
         try:
-            groups, _ = self._link.ask(lambda: self._link.client.groups(limit=HISTORY_GROUPS))
+            return {self._tab.history: history(self._link.newest(fresh=True), words)}
         except ServiceError:
             return {}
-        return {self._tab.history: history(groups, words)}
 
     def _first_form(self, given: Mapping[str, Any], words: Words) -> Updates:
-        """The fields of a fresh page: the last settings of this browser, else the default model's. And its line.
+        """The fields of a fresh page: what stood in the form last, else the default model's. And the model's line.
 
         An empty prompt is left out: somebody may have typed already.
         """

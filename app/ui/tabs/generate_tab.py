@@ -10,14 +10,7 @@ from app.ui.studio import Model, Studio
 from app.ui.tabs.fields import FormFields, create_fields, create_ratio
 
 # The example prompts of the documents that this page replaces, and one that the shipped model draws well.
-EXAMPLES = (
-    "a red apple on a white table",
-    "a blue bird flying in the sky",
-    "a futuristic cityscape at night with neon lights and flying cars",
-    "a peaceful garden with cherry blossoms and a traditional Japanese bridge",
-    "a watercolor painting of a sunset over the ocean",
-    "a digital art piece of a cyberpunk street scene",
-)
+EXAMPLES = ("example_apple", "example_bird", "example_city", "example_garden", "example_sunset", "example_street")
 ACTIVE_S = 0.4  # how often a page with open jobs asks
 
 
@@ -28,6 +21,8 @@ class GenerateTab:
     fields: FormFields
     model_line: gr.HTML
     examples: gr.HTML
+    advice: gr.HTML
+    defaults: gr.Button
     generate: gr.Button
     dice: gr.Button
     reuse_seed: gr.Button
@@ -43,31 +38,38 @@ def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
     with gr.Row(equal_height=False, elem_classes="at-columns"):
         with gr.Column(scale=5, min_width=320, elem_classes="at-form"):
             by_name = create_fields(Group.PROMPT, texts, models)
-            examples = html_part()
+            examples = html_part("at-examples")
             by_name |= create_fields(Group.NEGATIVE, texts, models)
             generate = gr.Button(
                 texts("generate"), variant="primary", size="lg", elem_id="at-generate", elem_classes="at-go"
             )
-            by_name |= create_fields(Group.MODEL, texts, models)
-            model_line = html_part("at-model-line")
-            with gr.Accordion(texts("settings"), open=True):
-                ratio = create_ratio(texts)
-                for group in (Group.SIZE, Group.EFFORT):
+            with gr.Column(elem_classes="at-after"):
+                by_name |= create_fields(Group.MODEL, texts, models)
+                model_line = html_part("at-model-line")
+                with gr.Accordion(texts("settings"), open=True, elem_id="at-settings"):
+                    ratio = create_ratio(texts)
+                    for group in (Group.SIZE, Group.EFFORT):
+                        with gr.Row(elem_classes="at-tight"):
+                            by_name |= create_fields(group, texts, models)
+                    advice = html_part("at-advice")
                     with gr.Row(elem_classes="at-tight"):
-                        by_name |= create_fields(group, texts, models)
-                with gr.Row(elem_classes="at-tight"):
-                    by_name |= create_fields(Group.SEED, texts, models)
-                    dice, reuse_seed = (
-                        gr.Button(texts(key), size="md", min_width=110, scale=0, elem_classes="at-beside")
-                        for key in ("seed_random", "seed_reuse")
+                        by_name |= create_fields(Group.SEED, texts, models)
+                        dice, reuse_seed = (
+                            gr.Button(texts(key), size="md", min_width=110, scale=0, elem_classes="at-beside")
+                            for key in ("seed_random", "seed_reuse")
+                        )
+                    with gr.Accordion(texts("settings_more"), open=False):
+                        by_name |= create_fields(Group.MORE, texts, models)
+                    defaults = gr.Button(
+                        texts("form_defaults"), size="sm", elem_id="at-defaults", elem_classes="at-beside"
                     )
-                with gr.Accordion(texts("settings_more"), open=False):
-                    by_name |= create_fields(Group.MORE, texts, models)
-        with gr.Column(scale=6, min_width=320):
+        with gr.Column(scale=6, min_width=320, elem_classes="at-result"):
             stage = html_part("at-stage")
             with gr.Accordion(texts("history"), open=True, elem_id="at-history"):
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
                 history = html_part()
     clock = gr.Timer(ACTIVE_S, active=False)
     fields = FormFields(by_name, ratio)
-    return GenerateTab(fields, model_line, examples, generate, dice, reuse_seed, stage, history, refresh, clock)
+    return GenerateTab(
+        fields, model_line, examples, advice, defaults, generate, dice, reuse_seed, stage, history, refresh, clock
+    )

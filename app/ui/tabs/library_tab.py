@@ -2,20 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from app.core.errors import ServiceError
-from app.ui.actions import Action, html_part
+from app.core.errors import ServiceError, ServiceUnreachable
+from app.ui.actions import Action, html_part, texts_of
+from app.ui.markup import Markup
+from app.ui.memory import Memory
+from app.ui.search import Search, parse
 from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
-from app.ui.views.library import library_page
+from app.ui.views.library import library_page, mark_of, mark_of_pictures
 from app.ui.views.toast import toast
+from app.ui.views.wall import wall_page
 
-GROUPS_ON_A_PAGE = 12
+GROUPS_ON_A_PAGE, PICTURES_ON_A_PAGE = 12, 60
+WALL, PROMPTS = "wall", "by-prompt"  # none a key of a text: Gradio would translate it
+MOST_AT_ONCE = 200
 MAX_SEARCH_CHARS = 1000
+EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,10 @@ class LibraryTab:
 
     search: gr.Textbox
     favourites: gr.Checkbox
+    view: gr.Radio
     refresh: gr.Button
     page: gr.HTML
+    clock: gr.Timer
 
 
 def create_library_tab(studio: Studio) -> LibraryTab:
@@ -34,13 +44,17 @@ def create_library_tab(studio: Studio) -> LibraryTab:
     with gr.Row(elem_classes="at-tight at-search-row"):
         search = gr.Textbox(
             label=texts("library_search"), placeholder=texts("library_search_placeholder"), scale=5,
-            max_length=MAX_SEARCH_CHARS, elem_id="at-search", type="text",
+            max_length=MAX_SEARCH_CHARS, elem_id="at-search", type="text", info=texts("library_hint"),
         )  # fmt: skip
+        choices = [(texts("library_pictures"), WALL), (texts("library_prompts"), PROMPTS)]
+        view = gr.Radio(
+            choices, value=WALL, label=texts("library_view"), elem_classes="at-aspect", scale=0, min_width=220
+        )
         with gr.Column(scale=0, min_width=190, elem_classes="at-line"):
             favourites = gr.Checkbox(label=texts("library_only_favourites"))
         refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
     page = html_part("at-library")
-    return LibraryTab(search, favourites, refresh, page)
+    return LibraryTab(search, favourites, view, refresh, page, gr.Timer(EVERY_S, active=False))
 
 
 class LibraryEvents:
@@ -55,6 +69,16 @@ class LibraryEvents:
         """The newest pictures that fit."""
         return self._page(self._studio.words(request), values, [])
 
+    def returned(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+        """The page where it was left."""
+        place = Memory.read(values.get(self._shell.memory)).place
+        return self._page(self._studio.words(request), values, list(place))
+
+    def again(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+        """The page that is shown, if its pictures are others by now: other doors make and delete some too."""
+        memory = Memory.read(values.get(self._shell.memory))
+        return self._page(self._studio.words(request), values, list(memory.place), unless=memory.shown.get("library"))
+
     def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
         """A button of a picture or of the pager."""
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
@@ -65,26 +89,56 @@ class LibraryEvents:
             elif action.act == "delete":
                 link.ask(lambda: link.client.delete_image(action.id))
                 said = {self._shell.toast: toast(words("picture_deleted"), words)}
+            elif action.act in ("favourite-many", "delete-many"):
+                said = self._act_on_many(action, words)
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._page(words, values, action.stack("stack" if action.act == "page" else "here")) | said
 
-    def _page(self, words: Words, values: Mapping[Any, Any], stack: list[str]) -> Updates:
-        """One page: `stack` are the cursors of the pages before and of this one."""
-        link = self._studio.link
-        wanted = (values.get(self._tab.search) or "").strip() or None
-        only_favourites = bool(values.get(self._tab.favourites))
+    def _page(self, words: Words, values: Mapping[Any, Any], stack: list[str], *, unless: str | None = None) -> Updates:
+        """One page: `stack` are the cursors of the pages before and of this one. Nothing if its mark is `unless`."""
+        wanted = parse(values.get(self._tab.search) or "")
+        filters = wanted.filters | ({"favourite": True} if values.get(self._tab.favourites) else {})
+        search = Search(wanted.words, filters)
         try:
-            groups, following = link.ask(
-                lambda: link.client.groups(
-                    q=wanted,
-                    favourite=True if only_favourites else None,
-                    cursor=stack[-1] if stack else None,
-                    limit=GROUPS_ON_A_PAGE,
-                )
-            )
-        except ServiceError:
-            return {}  # the header says that the service is away; what was shown stays
-        searched = wanted is not None or only_favourites
+            if values.get(self._tab.view) == PROMPTS:
+                mark, shown = self._groups(search, stack, words)
+            else:
+                mark, shown = self._pictures(search, stack, words)
+        except ServiceError as error:
+            away = isinstance(error, ServiceUnreachable)  # which the header says; what was shown stays
+            return {} if away else {self._shell.toast: self._studio.refusal(error, words)}
+        return {} if unless == mark else {self._tab.page: shown}
+
+    def _pictures(self, search: Search, stack: list[str], words: Words) -> tuple[str, Markup]:
+        link, cursor = self._studio.link, stack[-1] if stack else None
+        q = search.words or None
+        found, following = link.ask(
+            lambda: link.client.images(q=q, cursor=cursor, limit=PICTURES_ON_A_PAGE, **search.filters)
+        )
+        count = None if not found else link.ask(lambda: link.client.image_count(q=q, **search.filters))
+        searched = not search.is_empty
+        shown = wall_page(found, before=stack, following=following, count=count, searched=searched, words=words)
+        return mark_of_pictures(found), shown
+
+    def _groups(self, search: Search, stack: list[str], words: Words) -> tuple[str, Markup]:
+        link, cursor = self._studio.link, stack[-1] if stack else None
+        known = {name: value for name, value in search.filters.items() if name in ("favourite", "model")}
+        groups, following = link.ask(
+            lambda: link.client.groups(q=search.words or None, cursor=cursor, limit=GROUPS_ON_A_PAGE, **known)
+        )
+        searched = not search.is_empty
         shown = library_page(groups, before=stack, following=following, searched=searched, words=words)
-        return {self._tab.page: shown}
+        return mark_of(groups), shown
+
+    def _act_on_many(self, action: Action, words: Words) -> Updates:
+        """Mark or delete all ticked pictures. Raises ServiceError; those before it are done then."""
+        link, ids = self._studio.link, texts_of(action.data.get("ids"))[:MOST_AT_ONCE]
+        for id in ids:
+            if action.act == "favourite-many":
+                link.set_favourite(id, True)
+            else:
+                link.ask(partial(link.client.delete_image, id))
+        if action.act == "favourite-many":
+            return {}
+        return {self._shell.toast: toast(words.count("pictures_deleted", len(ids)), words)}

@@ -50,7 +50,9 @@ class QueueEvents:
             jobs = self._jobs(chosen == OPEN)
         except ServiceError:
             return gr.skip()
-        return queue_page(jobs, self._studio.words(request), only_open=chosen == OPEN)
+        status = self._studio.link.state().status
+        paused = status is not None and status.queue.paused
+        return queue_page(jobs, self._studio.words(request), only_open=chosen == OPEN, paused=paused)
 
     def _jobs(self, only_open: bool) -> list[Job]:
         link = self._studio.link

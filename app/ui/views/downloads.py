@@ -25,7 +25,7 @@ def download_line(model: Mapping[str, Any], words: Words) -> Markup:
     download = model.get("download") or {}
     if download.get("state") == "failed":
         error = download.get("error") or {}
-        reason = " ".join(str(part) for part in (error.get("message"), error.get("hint")) if part)
+        reason = " ".join(words.told(str(part)) for part in (error.get("message"), error.get("hint")) if part)
         return notice(words("download_failed"), "bad", reason or None)
     if not is_downloading(model):
         return Markup("")

@@ -1,5 +1,6 @@
 """The line on top of every page: is the service there, on what, with which model, how many wait."""
 
+import json
 from collections.abc import Sequence
 
 from app.core.answers import Status
@@ -7,8 +8,16 @@ from app.core.errors import ServiceError
 from app.core.schema import JobError
 from app.ui.form import named
 from app.ui.link import ServiceState
-from app.ui.markup import Markup, join, notice
+from app.ui.markup import Markup, action, join, notice
 from app.ui.strings import Words
+
+SCRIPT_TEXTS = {
+    "close": "close", "cut": "page_cut", "next": "lightbox_next", "previous": "lightbox_previous",
+    "zoom": "lightbox_zoom", "favourite": "lightbox_favourite", "download": "lightbox_download",
+    "delete": "lightbox_delete", "select": "lightbox_select", "question": "delete_question", "yes": "delete_yes",
+    "no": "keep", "use": "use_as_settings", "compare": "compare", "slider": "compare_slider",
+    "differs": "compare_differs", "same": "compare_same",
+}  # fmt: skip
 
 
 def header(state: ServiceState, url: str, words: Words) -> Markup:
@@ -21,9 +30,14 @@ def header(state: ServiceState, url: str, words: Words) -> Markup:
     else:
         line, below = _online(state.status, words), _trouble(state.status, words)
     return Markup(
-        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}</div>{}'
-        '<span id="at-words" hidden data-close="{}"></span>'
-    ).format(words("app_name"), line, below, words("close"))
+        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}</div>'
+        '{}<span id="at-words" hidden data-texts="{}"></span>'
+    ).format(words("app_name"), line, below, _texts_for_scripts(words))
+
+
+def _texts_for_scripts(words: Words) -> str:
+    """What `static/*.js` says by itself, as JSON."""
+    return json.dumps({name: words(key) for name, key in SCRIPT_TEXTS.items()}, ensure_ascii=False)
 
 
 def devices_line(status: Status) -> str:
@@ -40,11 +54,16 @@ def error_text(error: ServiceError, words: Words) -> str:
                 "problem_range",
                 field=named(str(wrong.get("field")), words),
                 value=str(wrong.get("value"))[:80],
-                allowed=wrong.get("allowed"),
+                allowed=words.told(str(wrong.get("allowed"))),
             )
             for wrong in error.errors
         )
-    return words.find(f"error_{error.code}") or error.message
+    return words.find(f"error_{error.code}") or words.told(error.message, words("error_service_error"))
+
+
+def hint_text(code: str, hint: str | None, words: Words) -> str | None:
+    """What would help, in the reader's language."""
+    return words.find(f"hint_{code}") or (words.told(hint) if hint else None)
 
 
 def _online(status: Status, words: Words) -> Markup:
@@ -67,14 +86,19 @@ def _instruction(state: ServiceState, url: str, words: Words) -> Markup:
     problem = state.problem
     if problem is None or not state.reached:
         return notice(words("service_start_it", url=url), "bad", words("service_comes_back"))
-    return notice(error_text(problem, words), "bad", words.find(f"hint_{problem.code}") or problem.hint)
+    return notice(error_text(problem, words), "bad", hint_text(problem.code, problem.hint, words))
 
 
 def _trouble(status: Status, words: Words) -> Markup:
     def told(found: Sequence[JobError]) -> list[str]:
-        said = [words.find(f"error_{each.code}") or each.message for each in found]
+        said = [words.find(f"error_{each.code}") or words.told(each.message) for each in found]
         return list(dict.fromkeys(said))
 
     notices = [notice(words("service_trouble", text=text), "bad") for text in told(status.problems)]
     notices += [notice(text) for text in told(status.warnings)]
+    if status.queue.paused:
+        resume = action("resume", words("queue_resume"), kind="primary")
+        notices.append(
+            Markup('<div class="at-notice at-notice-wait"><p>{}</p>{}</div>').format(words("queue_is_paused"), resume)
+        )
     return Markup('<div role="alert">{}</div>').format(join(notices)) if notices else Markup("")

@@ -20,6 +20,9 @@ from app.ui.views.pictures import (
     zoomable,
 )
 
+SAYS_MORE = ("generation_failed", "model_refused")  # codes whose message says what their text does not
+LEAST_SHOWN_S = 0.5  # less is over before it is read
+
 
 @dataclass(frozen=True)
 class JobNow:
@@ -44,6 +47,9 @@ def situation(job: Job, words: Words) -> str:
     """Where the job is, in one sentence."""
     if job.state is JobState.QUEUED:
         place = words("job_in_line", place=max(job.position or 1, 1))
+        if job.waiting is not None:
+            why = words.find(f"error_{job.waiting.code}") or job.waiting.message
+            return words("job_waits", text=place, why=why)
         return _with_time(place, job.eta_s, words)
     if job.state is JobState.RUNNING:
         return _with_time(_running(job, words), job.eta_s, words)
@@ -95,7 +101,9 @@ def job_chip(job: Job, words: Words) -> Markup:
 
 
 def _with_time(text: str, eta_s: float | None, words: Words) -> str:
-    return text if eta_s is None else words("job_with_time", text=text, time=duration(max(eta_s, 0.0), words))
+    if eta_s is None or eta_s < LEAST_SHOWN_S:
+        return text
+    return words("job_with_time", text=text, time=duration(eta_s, words))
 
 
 def _running(job: Job, words: Words) -> str:
@@ -163,7 +171,10 @@ def _pictures_body(now: JobNow, words: Words) -> Markup:
             ),
             _gallery(now, words) or notice(words("job_pictures_deleted")),
             _row([reuse, copy_button(parameters_text(job.request), words)]),
-            *(notice(note) for note in dict.fromkeys(note for image in job.images for note in image.notes)),
+            *(
+                notice(words.told(note, words("note_untold")))
+                for note in dict.fromkeys(note for image in job.images for note in image.notes)
+            ),
             facts_list(facts(request, job.seconds, words)),
         ]
     )
@@ -173,10 +184,10 @@ def _failed_body(now: JobNow, words: Words) -> Markup:
     error = now.job.error
     text = hint = None
     if error is not None:
-        text = words.find(f"error_{error.code}") or error.message
-        hint = words.find(f"hint_{error.code}") or error.hint
-        if words.find(f"error_{error.code}") and error.code == "generation_failed":
-            hint = error.message
+        text = words.find(f"error_{error.code}") or words.told(error.message, words("error_generation_failed"))
+        hint = words.find(f"hint_{error.code}") or (words.told(error.hint) if error.hint else None)
+        if error.code in SAYS_MORE and words.told(error.message) != text:
+            hint = " ".join(part for part in (words.told(error.message), hint) if part)
     again = action("again", words("try_again"), picture="reuse", data={"id": now.job.id})
     return notice(text or words("state_failed"), "bad", hint) + _gallery(now, words) + _row([again])
 

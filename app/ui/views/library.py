@@ -1,7 +1,8 @@
 """Groups of saved pictures: the library's page, and the short history of the generate tab."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.ui.markup import Markup, action, join, notice
@@ -11,6 +12,17 @@ from app.ui.views.pictures import delete_button, download_link, favourite_button
 
 SMALL, LARGE = 256, 512
 SHOWN_IN_HISTORY = 4
+
+
+def mark_of_pictures(images: Iterable[Any]) -> str:
+    """Tells whether the same pictures are shown: their ids and which are favourites, as a short text."""
+    ids = " ".join(f"{image.id}{image.favourite}" for image in images)
+    return hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+
+def mark_of(groups: Iterable[Any]) -> str:
+    """`mark_of_pictures` for groups."""
+    return mark_of_pictures(image for group in groups for image in group.images)
 
 
 def library_page(
@@ -23,15 +35,21 @@ def library_page(
     here = json.dumps(list(before))
     if not groups:
         text = words("library_nothing_found") if searched else words("library_empty")
-        return Markup('<div data-stack="{}">{}</div>').format(here, notice(text))
+        return Markup('<div data-stack="{}" data-shows="library" data-mark="{}">{}</div>').format(
+            here, mark_of(groups), notice(text)
+        )
     cards = join(_group(group, words) for group in groups)
-    return Markup('<div data-stack="{}">{}{}</div>').format(here, cards, _pager(before, following, words))
+    return Markup('<div data-stack="{}" data-shows="library" data-mark="{}">{}{}</div>').format(
+        here, mark_of(groups), cards, pager(before, following, words)
+    )
 
 
 def history(groups: Sequence[Any], words: Words) -> Markup:
     """The latest groups, each with one button that brings all its settings back."""
+    mark = mark_of(groups)
     if not groups:
-        return notice(words("history_empty"))
+        text = notice(words("history_empty"))
+        return Markup('<div data-shows="history" data-mark="{}">{}</div>').format(mark, text)
     rows = []
     for group in groups:
         data: dict[str, object] = {"id": group.images[0].id}
@@ -50,7 +68,7 @@ def history(groups: Sequence[Any], words: Words) -> Markup:
                 action("restore", words("restore_settings"), picture="reuse", data=data),
             )
         )
-    return Markup('<ul class="at-history">{}</ul>').format(join(rows))
+    return Markup('<ul class="at-history" data-shows="history" data-mark="{}">{}</ul>').format(mark, join(rows))
 
 
 def _group(group: Any, words: Words) -> Markup:
@@ -87,7 +105,8 @@ def _about(group: Any, words: Words) -> str:
     return " · ".join(parts)
 
 
-def _pager(before: Sequence[str], following: str | None, words: Words) -> Markup:
+def pager(before: Sequence[str], following: str | None, words: Words) -> Markup:
+    """First, newer, older. The cursors travel in the buttons."""
     newer: dict[str, object] = {"stack": json.dumps(list(before[:-1]))}
     older: dict[str, object] = {"stack": json.dumps([*before, following])}
     return Markup('<nav class="at-pager" aria-label="{}">{}{}<span class="at-quiet">{}</span>{}</nav>').format(

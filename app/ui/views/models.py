@@ -58,7 +58,11 @@ def _card(model: Mapping[str, Any], words: Words) -> Markup:
         (words("model_licence"), str(model.get("licence") or "–")),
         (words("model_defaults"), _defaults(model, words)),
     ]
-    failed = notice(words("model_load_failed"), "bad", _reason(model)) if model.get("state") == "failed" else Markup("")
+    failed = (
+        notice(words("model_load_failed"), "bad", _reason(model, words))
+        if model.get("state") == "failed"
+        else Markup("")
+    )
     if model.get("state") == "loaded":
         buttons = _button("unload", words("unload_model"), model)
     else:
@@ -149,6 +153,6 @@ def _button(act: str, text: str, model: Mapping[str, Any]) -> Markup:
     return action(act, text, data={"id": model["key"]})
 
 
-def _reason(model: Mapping[str, Any]) -> str | None:
+def _reason(model: Mapping[str, Any], words: Words) -> str | None:
     reason = (model.get("progress") or {}).get("message") or (model.get("error") or {}).get("message")
-    return str(reason) if reason else None
+    return words.told(str(reason)) if reason else None

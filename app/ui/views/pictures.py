@@ -6,7 +6,7 @@ from typing import Any
 from app.core.parameters import numbers_of_infotext
 from app.core.samplers import DEFAULT
 from app.core.schema import GenerationRequest
-from app.ui.markup import Markup, action, icon, join
+from app.ui.markup import Markup, action, attributes, icon, join
 from app.ui.strings import Words
 from app.ui.times import duration
 
@@ -26,16 +26,25 @@ def ratio_style(width: int, height: int) -> str:
     return f"--ratio:{width / height:.4f};aspect-ratio:{width} / {height}"
 
 
-def zoomable(image: Any, prompt: str, words: Words, *, source: str, eager: bool = False) -> Markup:
-    """The picture as a button that shows it large."""
+def zoomable(
+    image: Any,
+    prompt: str,
+    words: Words,
+    *,
+    source: str,
+    eager: bool = False,
+    known: Mapping[str, object] | None = None,
+) -> Markup:
+    """The picture as a button that shows it large. `known` is what the lightbox then says and can do."""
     return Markup(
         '<button type="button" class="at-picture" data-zoom="{full}" data-caption="{caption}" style="{ratio}" '
-        'aria-label="{label}">'
+        'aria-label="{label}"{known}>'
         '<img src="{source}" alt="" width="{width}" height="{height}" loading="{loading}" decoding="async"></button>'
     ).format(
         full=picture_url(image.id),
         caption=words("picture_caption", seed=image.seed, width=image.width, height=image.height),
         label=words("picture_show_large", prompt=prompt[:200]),
+        known=attributes({f"data-{name}": value for name, value in (known or {}).items()}),
         ratio=ratio_style(image.width, image.height),
         source=source,
         width=image.width,

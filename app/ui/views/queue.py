@@ -12,11 +12,14 @@ from app.ui.views.pictures import thumbnail_url
 SHOWN_PICTURES = 4
 
 
-def queue_page(jobs: Sequence[Job], words: Words, *, only_open: bool) -> Markup:
-    """The jobs as a list, or a sentence that there are none."""
+def queue_page(jobs: Sequence[Job], words: Words, *, only_open: bool, paused: bool) -> Markup:
+    """The jobs as a list, or a sentence that there are none; above them what can be done with all of them."""
+    # While it is paused the header offers to go on, on every tab.
+    above = Markup("") if paused else action("pause", words("queue_pause"), picture="pause")
+    buttons = Markup('<div class="at-row at-above">{}</div>').format(above)
     if not jobs:
-        return notice(words("queue_nothing_waits") if only_open else words("queue_empty"))
-    return Markup('<ul class="at-queue">{}</ul>').format(join(_row(job, words) for job in jobs))
+        return buttons + notice(words("queue_nothing_waits") if only_open else words("queue_empty"))
+    return buttons + Markup('<ul class="at-queue">{}</ul>').format(join(_row(job, words) for job in jobs))
 
 
 def _row(job: Job, words: Words) -> Markup:
@@ -36,7 +39,7 @@ def _row(job: Job, words: Words) -> Markup:
     )
     text = situation(job, words)
     if job.error is not None:
-        text = words.find(f"error_{job.error.code}") or job.error.message
+        text = words.find(f"error_{job.error.code}") or words.told(job.error.message)
     return Markup(
         '<li class="at-card at-queue-row" data-job="{}" data-state="{}"><div class="at-queue-text">'
         '<p class="at-prompt">{}</p><p class="at-quiet">{}</p></div><div class="at-queue-state">'

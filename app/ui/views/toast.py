@@ -1,4 +1,4 @@
-"""A passing message at the lower edge of the page. Mistakes stay until they are closed."""
+"""A passing message at the lower edge of the page. Mistakes stay until they are closed or something succeeds."""
 
 import secrets
 
@@ -12,9 +12,16 @@ RESTART = """watch("value", () => {
 });"""
 
 
-def toast(text: str, words: Words, kind: str = "good", hint: str | None = None) -> str:
-    """The message. Screen readers hear it. Each one differs, so that the same text twice is shown twice."""
-    stay = " at-toast-stay" if kind == "bad" else ""
+# Takes away what is shown: nobody reads an old mistake beside what went well since.
+NO_TOAST = ""
+
+
+def toast(text: str, words: Words, kind: str = "good", hint: str | None = None, *, passing: bool = False) -> str:
+    """The message. Screen readers hear it. Each one differs, so that the same text twice is shown twice.
+
+    A `passing` mistake goes by itself, for what the header says as long as it is true.
+    """
+    stay = " at-toast-stay" if kind == "bad" and not passing else ""
     close = Markup('<button type="button" class="at-button at-bare" data-close="1" aria-label="{}">{}</button>').format(
         words("close"), icon("close")
     )
