@@ -115,7 +115,7 @@ def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
     while not (progress := client.job(job.id).progress) or progress.phase != "denoising" or progress.step < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(client.status()["devices"][0]["pid"], signal.SIGKILL)
+    os.kill(client.status().devices[0].pid, signal.SIGKILL)
     done = client.wait(job.id)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
     assert drawn(client, done).tobytes() == wanted.tobytes()

@@ -66,13 +66,13 @@ def test_a_model_that_nobody_uses_gives_its_memory_back_and_the_next_job_brings_
     with Victim(tmp_path, ENGINE="local", DEVICE="cpu", UNLOAD_AFTER_S="2", PREVIEWS_PER_S="0") as service:
         request = GenerationRequest(prompt="a red apple", width=128, height=128, seed=7, num_inference_steps=2)
         first = service.client.wait(service.client.submit(request).id)
-        [device] = service.client.status()["devices"]
-        child = psutil.Process(device["pid"])
+        [device] = service.client.status().devices
+        child = psutil.Process(device.pid)
         assert child.memory_info().rss > 200 * MIB
-        assert device["loaded_models"] == ["pocket"]
+        assert device.loaded_models == ("pocket",)
         wait_until("the process is gone", lambda: not child.is_running(), 60)
-        [device] = service.client.status()["devices"]
-        assert (device["pid"], device["loaded_models"], device["restarts"]) == (None, [], 0)
+        [device] = service.client.status().devices
+        assert (device.pid, device.loaded_models, device.restarts) == (None, (), 0)
         again = service.client.wait(service.client.submit(request).id)
         assert pixels(service, again) == pixels(service, first)
-        assert service.client.status()["devices"][0]["pid"] not in (None, child.pid)
+        assert service.client.status().devices[0].pid not in (None, child.pid)

@@ -38,10 +38,10 @@ def test_the_queue_is_paused_from_its_tab(page: Page, client: ImageServiceClient
     open_tab(page, "Queue")
     page.get_by_role("button", name="Pause the queue").click()
     expect(page.locator("#at-header")).to_contain_text("The queue is paused")
-    assert client.status()["queue"]["paused"]
+    assert client.status().queue.paused
     page.locator("#at-header").get_by_role("button", name="Go on").click()
     expect(page.locator("#at-toast")).to_contain_text("The queue goes on.")
-    assert not client.status()["queue"]["paused"]
+    assert not client.status().queue.paused
 
 
 def test_a_page_whose_own_server_is_gone_says_so_until_it_is_back(page: Page, page_process: RunningPage) -> None:
