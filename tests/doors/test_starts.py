@@ -115,7 +115,9 @@ def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
     while not (progress := client.job(job.id).progress) or progress.phase != "denoising" or progress.step < 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(client.status().devices[0].pid, signal.SIGKILL)
+    pid = client.status().devices[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     done = client.wait(job.id)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
     assert drawn(client, done).tobytes() == wanted.tobytes()
@@ -190,24 +192,27 @@ def test_the_openai_sdk_edits_under_a_mask_streams_and_makes_variations(
     def opened(answer: Any) -> Image.Image:
         return Image.open(io.BytesIO(httpx.get(answer.data[0].url, trust_env=False).content))
 
+    def sent(name: str) -> tuple[str, bytes]:
+        return name, (tmp_path / name).read_bytes()
+
     def pictures() -> dict[str, Any]:
-        return {"image": (tmp_path / "start.png").open("rb"), "mask": (tmp_path / "mask.png").open("rb")}
+        return {"image": sent("start.png"), "mask": sent("mask.png")}
 
     edited = sdk.images.edit(**pictures(), prompt=PROMPT, n=1, size="128x128", extra_body={"seed": 3})
     assert untouched(opened(edited), start, mask)
-    own_hole = sdk.images.edit(image=(tmp_path / "mask.png").open("rb"), prompt=PROMPT, size="128x128")
+    own_hole = sdk.images.edit(image=sent("mask.png"), prompt=PROMPT, size="128x128")
     assert opened(own_hole).size == (SIDE, SIDE)
     events = list(sdk.images.edit(**pictures(), prompt=PROMPT, stream=True, partial_images=1))
     assert events[-1].type == "image_edit.completed"
     with pytest.warns(DeprecationWarning, match="deprecated"):
-        varied = sdk.images.create_variation(image=(tmp_path / "start.png").open("rb"), n=2, size="128x128")
+        varied = sdk.images.create_variation(image=sent("start.png"), n=2, size="128x128")
     assert len(varied.data or []) == 2
     for wrong, param in (
-        ({"mask": (tmp_path / "start.png").open("rb")}, "mask"),
+        ({"mask": sent("start.png")}, "mask"),
         ({"extra_body": {"seed": "x"}}, "seed"),
     ):
         with pytest.raises(openai.BadRequestError) as refused:
-            sdk.images.edit(**({"image": (tmp_path / "start.png").open("rb"), "prompt": PROMPT} | wrong))
+            sdk.images.edit(**({"image": sent("start.png"), "prompt": PROMPT} | wrong))
         assert refused.value.param == param
 
 
