@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 HEADER = "X-Request-Id"
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _logger = structlog.stdlib.get_logger(__name__)
 
 
@@ -34,15 +35,22 @@ def _begin() -> None:
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
+def _led_somewhere(response: Response) -> bool:
+    """True if the values in the path name something that there is, or can only be an id."""
+    if response.status_code == 204:
+        return all(_UUID.fullmatch(str(value)) for value in (request.view_args or {}).values())
+    return response.status_code < 400
+
+
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    # No query, and no path that led to nothing: either may hold a prompt or a key.
+    # No query, and no path that led to nothing: either may hold a prompt or a key. What is deleted twice led to nothing.
     known = request.url_rule.rule if request.url_rule is not None else "(no such address)"
     log = _logger.debug if known in ("/health", "/ready", "/metrics") else _logger.info
     log(
         "request",
         method=request.method if request.method in METHODS else "(other)",
-        path=request.path if response.status_code < 400 else known,
+        path=request.path if _led_somewhere(response) else known,
         status=response.status_code,
         ms=round((time.perf_counter() - g.started) * 1000, 1),
     )
