@@ -44,7 +44,7 @@ def _led_somewhere(response: Response) -> bool:
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
-    # No query, and no path that led to nothing: either may hold a prompt or a key. What is deleted twice led to nothing.
+    # No query, and no path that led to nothing: either may hold a prompt or a key. So did a second delete.
     known = request.url_rule.rule if request.url_rule is not None else "(no such address)"
     log = _logger.debug if known in ("/health", "/ready", "/metrics") else _logger.info
     log(
