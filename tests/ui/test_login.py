@@ -34,7 +34,7 @@ from app.ui.strings import Strings
 from app.ui.visitors import address_of
 from tests.loops import run_apart
 from tests.running import RunningPage, RunningService
-from tests.ui.calls import functions_of
+from tests.ui.calls import call_of
 
 # As real as the others, and checked in no time.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -321,9 +321,9 @@ def generated(page: RunningPage, name: str) -> str:
     with requests.Session() as http:
         http.trust_env = False
         http.post(page.url + "/login", data={"name": name, "password": "x"})
-        shapes = {(len(each["inputs"]), len(each["outputs"])): each["id"] for each in functions_of(http, page.url)}
-        form = [{}, "pocket", "a cat", "", "1:1", 128, 128, 2, 1.5, 1, -1, "default"]
-        return http.post(page.url + EVENTS_PATH, json={"data": form, "fn_index": shapes[12, 4]}).text
+        sizes = {"at-width": 128, "at-height": 128, "at-num_inference_steps": 2, "at-guidance_scale": 1.5}
+        values = {"at-memory": {}, "at-model": "pocket", "at-prompt": "a cat"} | sizes
+        return http.post(page.url + EVENTS_PATH, json=call_of(http, page.url, "generate", values)).text
 
 
 def test_a_proxy_is_believed_only_if_the_owner_named_it(tmp_path: Path, service: RunningService) -> None:
