@@ -170,7 +170,7 @@ from app.engine.local import LocalEngine
 from tests.engine.conftest import a_job
 from tests.engine.watching import Result, made_by, nobody
 folder = Path(sys.argv[1])
-settings = Settings(engine="test", models_folder=folder, data_folder=folder, denoise_timeout_s=1.0)
+settings = Settings(engine="test", models_folder=folder, data_folder=folder, denoise_timeout_s=2.0)
 engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
 engine.start()
 print(engine.status().pid, flush=True)
@@ -191,7 +191,7 @@ def test_a_machine_that_is_paused_three_times_costs_a_job_nothing(tmp_path: Path
                 service.stdout.readline()  # it is denoising
             for pid in (child, service.pid):
                 os.kill(pid, signal.SIGSTOP)
-            time.sleep(2.5)  # longer than silence is allowed to last
+            time.sleep(4.5)  # longer than silence is allowed to last
             for pid in (service.pid, child):  # the one that judges wakes first
                 os.kill(pid, signal.SIGCONT)
         *_, last = service.stdout.read().splitlines()
