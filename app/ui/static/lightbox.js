@@ -25,7 +25,8 @@
     const caption = make("p", { className: "at-large-caption" });
     const about = make("div", { className: "at-large-about" });
     const buttons = make("div", { className: "at-row at-large-buttons" });
-    const stage = make("div", { className: "at-large-stage" }, image);
+    // It has the focus, not the first button, which would take the space key for itself.
+    const stage = make("div", { className: "at-large-stage", tabIndex: -1, autofocus: true }, image);
     const button = (sign, label, act, kind = "") => {
       const made = make("button", { type: "button", className: `at-button ${kind}`, textContent: sign, title: label });
       made.setAttribute("aria-label", label);
