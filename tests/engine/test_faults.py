@@ -174,7 +174,7 @@ settings = Settings(engine="test", models_folder=folder, data_folder=folder, den
 engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
 engine.start()
 print(engine.status().pid, flush=True)
-job = a_job("!slow", num_inference_steps=60)
+job = a_job("!slow", num_inference_steps=100)
 [outcome] = made_by(engine, [job], lambda event: print(event.step, flush=True))
 print(len(outcome.pictures), "picture", engine.status().restarts, "restarts", flush=True)
 engine.close()

@@ -156,6 +156,8 @@ def test_the_library_is_where_it_was_left(page: Page, many: list[str], client: I
         client.generate({"prompt": f"wallflower of page two {number}", "num_images": 10})
     cells = wall(page)
     expect(cells).to_have_count(60)
+    newest = "Select: wallflower of page two 3"  # once it is shown, no look for new pictures is on its way any more
+    expect(cells.first.locator("[data-pick]")).to_have_attribute("aria-label", newest)
     page.locator("#at-library").get_by_role("button", name="Older").click()
     expect(page.locator("#at-library")).to_contain_text("Page 2")
     open_tab(page, "Image generation")
