@@ -18,10 +18,10 @@ from app.database import inputs, open_database, writing
 from app.inputs import InputStore
 from app.jobs.table import JobTable
 from app.library import Library
-from app.migrations import upgrade
-from tests.jobs.postgres import a_server, an_empty_database
 from tests.jobs.things import a_request
+from tests.schema import a_migrated_postgres, empty_file
 
+__all__ = ["empty_file"]  # the fixture
 HOUR = 3600.0
 
 
@@ -70,22 +70,9 @@ class Cellar:
 
 
 @pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the newest schema: copying it is quicker than migrating for each test."""
-    file = tmp_path_factory.mktemp("schema") / "empty.db"
-    database = open_database(f"sqlite:///{file}")
-    upgrade(database)
-    database.dispose()
-    return file
-
-
-@pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A migrated PostgreSQL database that the tests of this room share, one after the other."""
-    with a_server() as server, an_empty_database(server, "atelier_inputs") as url:
-        database = open_database(url)
-        upgrade(database)
-        database.dispose()
+    with a_migrated_postgres("atelier_inputs") as url:
         yield url
 
 

@@ -9,10 +9,12 @@ import sqlalchemy
 
 from app.database import open_database, writing
 from app.jobs.table import JobTable
-from app.migrations import upgrade
+from tests.schema import empty_file, migrate
 
 from .postgres import a_server, an_empty_database
 from .things import Clock
+
+__all__ = ["empty_file"]  # the fixture
 
 
 @pytest.fixture(scope="session")
@@ -25,20 +27,8 @@ def postgres_server() -> Iterator[str]:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A migrated PostgreSQL database that all tests share, one after the other."""
     with an_empty_database(postgres_server, "atelier_contract") as url:
-        engine = open_database(url)
-        upgrade(engine)
-        engine.dispose()
+        migrate(url)
         yield url
-
-
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the newest schema: copying it is quicker than migrating for each test."""
-    file = tmp_path_factory.mktemp("schema") / "empty.db"
-    engine = open_database(f"sqlite:///{file}")
-    upgrade(engine)
-    engine.dispose()
-    return file
 
 
 @pytest.fixture

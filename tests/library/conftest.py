@@ -16,8 +16,9 @@ from app.database import images, jobs, open_database, writing
 from app.engine.base import Picture
 from app.image_rows import image_row
 from app.library import Library
-from app.migrations import upgrade
-from tests.jobs.postgres import a_server, an_empty_database
+from tests.schema import a_migrated_postgres, empty_file
+
+__all__ = ["empty_file"]  # the fixture
 
 
 @dataclass
@@ -80,23 +81,13 @@ class Shelf:
             connection.execute(insert(jobs).values(**row, **values))
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the newest schema and no row: a copy is quicker than running the steps for each test."""
-    file = tmp_path_factory.mktemp("schema") / "empty.db"
-    database = open_database(f"sqlite:///{file}")
-    upgrade(database)
-    database.dispose()
-    return file
-
-
 @pytest.fixture
-def new_shelf(tmp_path: Path, empty_database: Path) -> Iterator[Callable[..., Shelf]]:
+def new_shelf(tmp_path: Path, empty_file: Path) -> Iterator[Callable[..., Shelf]]:
     """Makes a shelf on `tmp_path`; another `name` is another database on the same files."""
     opened: list[Engine] = []
 
     def make(name: str = "atelier.db") -> Shelf:
-        shutil.copyfile(empty_database, tmp_path / name)
+        shutil.copyfile(empty_file, tmp_path / name)
         database = open_database(f"sqlite:///{tmp_path / name}")
         opened.append(database)
         return Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
@@ -115,10 +106,7 @@ def shelf(new_shelf: Callable[..., Shelf]) -> Shelf:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A migrated PostgreSQL database that the tests of this room share, one after the other."""
-    with a_server() as server, an_empty_database(server, "atelier_library") as url:
-        database = open_database(url)
-        upgrade(database)
-        database.dispose()
+    with a_migrated_postgres("atelier_library") as url:
         yield url
 
 
