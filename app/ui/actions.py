@@ -7,8 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-# Run by Gradio when an HTML part appears and when it is drawn anew; the functions are in static/page.js, lightbox.js.
-LISTEN = 'window.atelierActions(element, trigger); watch("value", () => window.atelierDrawn(element))'
+# Run by Gradio when an HTML part appears and when it is drawn anew; the functions are in static/*.js.
+LISTEN = (
+    "window.atelierActions(element, trigger); "
+    'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); })'
+)
 MAX_PAGES_BACK = 2000
 PLAIN = (str, int, float, bool)
 # What `static/page.js` sends when a file has been handed in; `id` is the name it got.

@@ -102,14 +102,13 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     form = [shell.toast, shell.tabs, *fields.outputs]
     for name in (GENERATE, INSPECT):
         page.tab[name].select(events.clocks, None, clocks, **QUIET)
-    remembered = {shell.memory} | search
-    page.tab[LIBRARY].select(events.library_returned, remembered, [library.page, shell.toast, *clocks], **REMEMBERING)
+    remembered, shown = {shell.memory} | search, [library.page, shell.toast, *clocks]
+    page.tab[LIBRARY].select(events.library_returned, remembered, shown, **REMEMBERING)
+    searched = {**QUIET, "js": "(...values) => { window.atelierWent('[]'); return values; }"}
     looks = [library.search.change, library.search.submit, library.view.change]
     looks += [library.favourites.change, library.refresh.click]
     # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
-    gr.on(
-        looks, events.library_opened, search, [library.page, shell.toast, *clocks], trigger_mode="always_last", **QUIET
-    )
+    gr.on(looks, events.library_opened, search, shown, trigger_mode="always_last", **searched)
     page.tab[QUEUE].select(events.queue_opened, {queue.filter}, [queue.page, *clocks], **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
@@ -117,8 +116,8 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     page.inspect.page.click(events.act_in_inspect, None, form, **QUIET)
     jobs = [queue.page, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)
-    shown = [models.page, shell.toast, models.hub_id]
-    gr.on([models.fetch.click, models.hub_id.submit], events.download_any, {models.hub_id}, shown, **QUIET)
+    fetched = [models.page, shell.toast, models.hub_id]
+    gr.on([models.fetch.click, models.hub_id.submit], events.download_any, {models.hub_id}, fetched, **QUIET)
     models.page.click(events.act_in_models, fields.inputs, [models.page, *form, line], **QUIET)
 
 

@@ -51,7 +51,7 @@ class PageEvents:
     def pulse(self, request: gr.Request, values: Values) -> Updates:
         """How the service is: header, the jobs' clock, the model's line, and the form's fields if they were empty."""
         words = self._studio.words(request)
-        came = self._generate.fill_if_empty(values, words) | self._generate.pictures_of_others(values, words)
+        came = self._generate.fill_if_empty(values, words) | self._generate.others_did(values, words)
         return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | came
 
     def act_in_header(self, request: gr.Request, event: gr.EventData) -> Updates:

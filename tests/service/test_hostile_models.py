@@ -1,8 +1,10 @@
 """Whatever bytes lie in the models folder or in the hub's cache: every door answers, and only that entry is refused."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import struct
 import tempfile
 from collections.abc import Callable, Iterator
@@ -291,26 +293,30 @@ def test_a_broken_catalog_keeps_its_last_version_and_says_so(house: House, model
     assert house.client.get("/api/models").get_json()["problem"] is None
 
 
-def test_jobs_wait_for_a_catalog_that_is_broken_at_the_start(make_settings: Callable[..., Settings]) -> None:
+def test_a_catalog_that_is_broken_at_the_start_stops_no_job_that_knows_its_model_and_the_others_wait(
+    make_settings: Callable[..., Settings],
+) -> None:
     chosen = make_settings(start_paused=True)
     chosen.data_folder.mkdir(parents=True)
     first = build_service(chosen)
     first.start()
     before = House(first, _client(first))
-    job = before.submit("a cat")["id"]
+    known, waits = before.submit("a cat")["id"], before.submit("a bird")["id"]
     first.stop(drain_s=0)
+    with contextlib.closing(sqlite3.connect(chosen.data_folder / "atelier.db")) as database, database:
+        database.execute("UPDATE jobs SET entry = NULL WHERE id = ?", [waits])  # as versions left it that kept none
     (chosen.models_folder / "catalog.toml").write_text("[pocket")
     second = build_service(chosen.model_copy(update={"start_paused": False}))
     second.start()
     try:
         after = House(second, _client(second))
-        until = [after.client.get("/api/status").get_json() for _ in range(10)]
-        assert until[-1]["problems"][0]["code"] == "catalog_unreadable"
-        assert after.client.get(f"/api/jobs/{job}").get_json()["state"] in ("queued", "running")
+        assert after.client.get("/api/status").get_json()["problems"][0]["code"] == "catalog_unreadable"
+        assert after.finished(known, 60)["state"] == "succeeded"
+        assert after.client.get(f"/api/jobs/{waits}").get_json()["state"] in ("queued", "running")
         answer = after.client.post("/api/jobs", json={"prompt": "a dog"})
         assert (answer.status_code, answer.get_json()["code"]) == (503, "catalog_unreadable")
         (chosen.models_folder / "catalog.toml").write_text(CATALOG)
-        assert after.finished(job, 60)["state"] == "succeeded"
+        assert after.finished(waits, 60)["state"] == "succeeded"
         assert after.client.get("/api/status").get_json()["problems"] == []
     finally:
         second.stop(drain_s=0)

@@ -2,7 +2,9 @@
 (() => {
   const JOBS = "atelier-jobs", FOCUS = "atelier-focus", DRAFT = "atelier-draft", MOST_JOBS = 12;
   const TEXTS = ["prompt", "negative_prompt"];
+  const MOST_TRIES = 5;
   let open = false; // before the page is filled, its empty fields are no draft
+  let place = null, tries = 0; // in the library: where its pager and its search led, whatever a late answer has drawn
 
   function read(store, key, otherwise) {
     try {
@@ -32,8 +34,16 @@
     focus: read(sessionStorage, FOCUS, null),
     draft: draft(),
     shown: Object.fromEntries([...document.querySelectorAll("[data-shows]")].map((part) => [part.dataset.shows, part.dataset.mark])),
-    place: document.querySelector("#at-library [data-stack]")?.dataset.stack ?? null,
+    place,
   });
+
+  window.atelierWent = (stack) => { place = stack; tries = 0; };
+  window.atelierPlaced = (element) => {
+    const shown = element.querySelector("[data-stack]")?.dataset.stack;
+    if (place === null || shown === undefined || shown === place || tries >= MOST_TRIES) return;
+    tries += 1;
+    element.atelierTell({ act: "page", stack: place });
+  };
 
   // What Python answered: jobs that came and went. Other tabs may have changed the list meanwhile.
   window.atelierRemember = (element) => {

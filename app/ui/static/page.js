@@ -159,6 +159,7 @@
       if (!pressed || pressed.disabled || !element.contains(pressed)) return;
       const data = { here: pressed.closest("[data-stack]")?.dataset.stack, ...pressed.dataset };
       if (data.confirm && !(await confirmed(data, pressed))) return;
+      if (data.act === "page") window.atelierWent(data.stack);
       trigger("click", data);
     });
   };

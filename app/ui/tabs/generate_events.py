@@ -19,6 +19,7 @@ from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.models_tab import ModelsEvents
 from app.ui.views.generate import advice, examples
+from app.ui.views.job import mark_of_job
 from app.ui.views.library import history, mark_of
 from app.ui.views.models import model_line
 from app.ui.views.toast import NO_TOAST, toast
@@ -190,17 +191,20 @@ class GenerateEvents:
             busy = True
         return {self._tab.clock: gr.Timer(active=True)} if busy else {}
 
-    def pictures_of_others(self, values: Values, words: Words) -> Updates:
-        """History and stage, if pictures came or went since they were shown, through whatever door."""
+    def others_did(self, values: Values, words: Words) -> Updates:
+        """History and stage, if pictures came or went since they were shown, through whatever door.
+
+        Each is held against what the browser shows of it: answers overtake each other, so one may be newer.
+        """
         memory = self._memory(values)
         try:
             newest = self._link.newest()
+            past = {} if memory.shown.get("history") == mark_of(newest) else {self._tab.history: history(newest, words)}
+            if not past and not self._is_old(memory):
+                return {}
         except ServiceError:
             return {}
-        if memory.shown.get("history") == mark_of(newest):
-            return {}
-        seen = look(self._link, memory, words, fresh=True)
-        return {self._tab.history: history(newest, words), self._tab.stage: seen.stage}
+        return past | {self._tab.stage: look(self._link, memory, words, fresh=True).stage}
 
     def fill_if_empty(self, values: Values, words: Words) -> Updates:
         """The model's line; and all defaults, when the page was opened without a service."""
@@ -244,6 +248,13 @@ class GenerateEvents:
 
     def _memory(self, values: Values) -> Memory:
         return Memory.read(values.get(self._shell.memory))
+
+    def _is_old(self, memory: Memory) -> bool:
+        """True if the stage shows something else than the job that it is about, which has ended."""
+        if memory.focus is None or "stage" not in memory.shown:
+            return False
+        job = self._link.job(memory.focus, fresh=True)
+        return job.state.finished and memory.shown["stage"] != mark_of_job(job)
 
     def _say(self, message: str) -> Updates:
         return {self._shell.toast: message}

@@ -74,6 +74,11 @@ def progress_bar(job: Job, words: Words) -> Markup:
     ).format(words("job_progress"), share, share)
 
 
+def mark_of_job(job: Job) -> str:
+    """Tells whether the same is shown of a job that has ended: its state and its pictures, as a short text."""
+    return " ".join([job.id, job.state, *(image.id for image in job.images)])
+
+
 def job_card(now: JobNow, words: Words) -> Markup:
     """The big card of the job that the reader looks at."""
     job = now.job
@@ -85,9 +90,9 @@ def job_card(now: JobNow, words: Words) -> Markup:
         JobState.CANCELLED: _cancelled_body,
     }[job.state](now, words)
     return Markup(
-        '<section class="at-card at-job" data-job="{}" data-state="{}"><p class="at-prompt">{}</p>'
-        '<p class="at-hidden" aria-live="polite">{}</p>{}</section>'
-    ).format(job.id, job.state, job.request.prompt, announcement(job, words), body)
+        '<section class="at-card at-job" data-job="{}" data-state="{}" data-shows="stage" data-mark="{}">'
+        '<p class="at-prompt">{}</p><p class="at-hidden" aria-live="polite">{}</p>{}</section>'
+    ).format(job.id, job.state, mark_of_job(job), job.request.prompt, announcement(job, words), body)
 
 
 def job_chip(job: Job, words: Words) -> Markup:
