@@ -186,8 +186,8 @@ is_atelier() { case "$(get /health || true)" in "HTTP/1.1 200"*'"status":'*'"ver
 
 # keep NAME LOG COMMAND…: runs in the background and keeps that one program running; its pid is in NAME.pid. Once
 # NAME.ready is there, a program that ends is started again: jobs wait for the service, people for the page, files for
-# the watcher. Five ends are forgiven with a second's pause, then the pause doubles up to a minute; every minute that
-# the program ran well takes one end back. SIGTERM ends both.
+# the watcher. Three ends are forgiven at once and two with a second's pause, then the pause doubles up to a minute; every
+# minute that the program ran well takes one end back. SIGTERM ends both.
 keep() {
     local name="$1" log="$2" child='' code failures=0 pause started stopping=''
     shift 2
@@ -207,8 +207,12 @@ keep() {
         failures=$((failures - (SECONDS - started) / 60))
         [ "$failures" -ge 0 ] || failures=0
         failures=$((failures + 1))
-        pause=1 # its children need a moment to notice, and hold lock and port until then
-        if [ "$failures" -gt 11 ]; then pause=60; elif [ "$failures" -gt 5 ]; then pause=$((1 << (failures - 5))); fi
+        pause=0.2 # its children notice while the next one starts, and hold lock and port until then
+        if [ "$failures" -gt 11 ]; then
+            pause=60
+        elif [ "$failures" -gt 3 ]; then
+            pause=$((failures > 5 ? 1 << (failures - 5) : 1))
+        fi
         say "$name ended unexpectedly (exit status $code); starting it again. Its log is $log."
         sleep "$pause" &
         child=$!

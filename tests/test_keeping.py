@@ -55,12 +55,12 @@ def test_a_program_that_ends_at_once_again_and_again_is_started_more_and_more_se
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert kept(31, 0) == ["1"] * 5 + ["2", "4", "8", "16", "32", "64"] + ["60"] * 19
+    assert kept(31, 0) == ["0.2"] * 3 + ["1"] * 2 + ["2", "4", "8", "16", "32", "64"] + ["60"] * 19
 
 
 def test_ends_that_are_minutes_apart_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert kept(31, 61) == ["1"] * 30
+    assert kept(31, 61) == ["0.2"] * 30
 
 
 def test_the_log_of_the_last_run_is_kept_and_only_its_owner_reads_any(place: Place) -> None:
