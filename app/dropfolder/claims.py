@@ -42,11 +42,14 @@ class Claims:
         self._heartbeat.unlink(missing_ok=True)
 
     def waiting(self) -> list[PromptName]:
-        """The prompt files nobody has claimed, oldest first. Names only: files may vanish any moment."""
-        found = []
+        """The prompt files nobody has claimed, oldest first. Names only: files may vanish any moment.
+
+        A new file under the name of one that is being worked on waits for that one's end: both have one answer.
+        """
+        found, claimed = [], {name.stem for name, _, _ in self._claimed()}
         for entry in os.scandir(self._folder):
             name = parse_name(entry.name)
-            if name and not entry.is_dir(follow_symlinks=False):
+            if name and name.stem not in claimed and not entry.is_dir(follow_symlinks=False):
                 try:
                     found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, name))
                 except OSError:  # gone meanwhile, or unreadable: that one alone waits

@@ -1,6 +1,7 @@
 """What a prompt file may be called and may say. Pure: names and bytes in, values or a readable refusal out."""
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -104,6 +105,19 @@ def read_start(folder: Path, name: PromptName) -> tuple[Path, bytes] | None:
     if len(found) > 1:
         raise RefusedPrompt(f"There are {len(found)} pictures to start from beside the prompt; one is allowed.")
     return (found[0], _read(found[0], "start picture", MAX_START_BYTES)[0]) if found else None
+
+
+def key_of(name: PromptName, prompt: Prompt, start: bytes | None, model: str | None) -> str:
+    """The idempotency key of what is asked: the same for whoever works on this file, another for a new file.
+
+    A claim is a rename, so the time of writing is still the asker's: a new file of the same name and text has another.
+    """
+    seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode()
+    if start is not None:
+        seal += b"\0" + hashlib.sha256(start).digest()
+    if model is not None:
+        seal += f"\0model {model}".encode()
+    return f"drop-{hashlib.sha256(seal).hexdigest()}"
 
 
 def _read(file: Path, kind: str, most: int) -> tuple[bytes, int]:

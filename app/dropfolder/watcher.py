@@ -1,6 +1,5 @@
 """One watcher of one drop folder: claims prompt files, submits jobs, writes the answers."""
 
-import hashlib
 import os
 import secrets
 import threading
@@ -14,13 +13,14 @@ import structlog
 import watchfiles
 
 from app.client import ImageServiceClient
-from app.core.errors import ModelNotInstalled, ServiceError, ServiceUnreachable
+from app.core.errors import IdempotencyConflict, ModelNotInstalled, ServiceError, ServiceUnreachable
 from app.core.schema import Job, JobState
 from app.dropfolder.claims import TEMPORARY_PREFIX, Claims
-from app.dropfolder.prompt_file import PromptName, RefusedPrompt, read_prompt, read_start
+from app.dropfolder.prompt_file import PromptName, RefusedPrompt, key_of, read_prompt, read_start
 from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
+MOST_PAUSE_S = 60.0  # whatever the service says
 _RETRY_STATUS = (401, 403, 408, 409, 429)  # the owner or time can mend these; a 422 or 404 cannot be mended
 
 
@@ -99,7 +99,7 @@ class Watcher:
                     if changes or self._seen or now >= next_scan:
                         next_scan = now + self._scan_s
                         self._scan()
-            except OSError as error:  # a network disk hiccups, the folder is away for a moment, too many are watched
+            except (OSError, RuntimeError) as error:  # a network disk hiccups, the folder is away, too many are watched
                 log.warning("folder_unreadable", folder=str(self._folder), reason=str(error))
                 self._stop.wait(self._scan_s)
 
@@ -202,12 +202,8 @@ class Watcher:
     def _job(self, name: PromptName, path: Path) -> Job | None:
         prompt, start = read_prompt(path), read_start(self._folder, name)
         request = {"prompt": prompt.text, "model": self._model, "width": name.width, "height": name.height}
-        # The claim is a rename, so the time of change is still the writer's: the same file gives the same key,
-        # and a new file of the same name and text gives a new one.
-        seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode()
-        if start is not None:
-            seal += b"\0" + hashlib.sha256(start[1]).digest()
-        return self._insist(request, start[1] if start else None, f"drop-{hashlib.sha256(seal).hexdigest()}")
+        picture = start[1] if start else None
+        return self._insist(request, picture, key_of(name, prompt, picture, self._model))
 
     def _insist(self, request: dict[str, Any], start: bytes | None, key: str) -> Job | None:
         """The finished job, however often the service is restarted or full meanwhile. None when stopped."""
@@ -223,10 +219,14 @@ class Watcher:
             except ServiceUnreachable as error:
                 log.warning("service_unreachable", reason=error.message)
             except ServiceError as error:
+                if error.code == IdempotencyConflict.code:
+                    # The key made a job before, which another version of the service read in another way.
+                    key += "-again"
+                    continue
                 if not _can_be_mended(error):
                     raise RefusedPrompt(" ".join(filter(None, (error.message, error.hint)))) from error
                 log.warning("service_busy", status=error.http_status, reason=error.message)
-                pause_s = max(pause_s, error.retry_after_s or 0)
+                pause_s = max(pause_s, min(error.retry_after_s or 0, MOST_PAUSE_S))
             self._stop.wait(pause_s)
             pause_s = min(pause_s * 2, 10.0)
         return None

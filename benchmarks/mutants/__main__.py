@@ -1,10 +1,10 @@
 """Mutation testing: `python -m benchmarks.mutants [GROUP…] [--sample 40] [--minutes 30] [--json FILE]`.
 
 Changes one place of a module at a time in a temporary copy and runs the tests of that module (targets.toml). A change
-that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance.
-`--near` runs only the nearest tests, `--again FILE` all of them for those that survived in an earlier run, `--fixed`
-those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such JSON files to what is kept and writes
-docs/mutations.md. Status 1 if a change of fixed.toml survives.
+that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance,
+those first that were never tried. `--near` runs only the nearest tests, `--again FILE` all of them for those that
+survived in an earlier run, `--fixed` those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such JSON
+files to what is kept and writes docs/mutations.md. Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT, Place
-from benchmarks.mutants.results import PAGE, Result, keep, load, page, read_earlier, save
+from benchmarks.mutants.results import PAGE, TRIED, Result, keep, load, page, read_earlier, save
 from benchmarks.mutants.targets import Group, Part, read_fixed, read_groups
 
 PATIENCE = 5.0  # a run may take so many times as long as the undisturbed one, and a quarter of a minute
@@ -98,11 +98,14 @@ def _all(group: Group) -> Iterator[Wanted]:
 
 
 def _sampled(group: Group, sample: int, seed: int) -> list[Wanted]:
-    """So many of all, each as likely as any other; in an order of chance, for time may be short."""
+    """So many by chance, those that were never tried first; in an order of chance, for time may be short."""
     found = list(_all(group))
-    if not sample or sample >= len(found):
+    if not sample:
         return found
-    return random.Random(f"{seed} {group.name}").sample(found, sample)
+    random.Random(f"{seed} {group.name}").shuffle(found)
+    known = {(result.file, result.kind, result.change) for result in (load(TRIED) if TRIED.exists() else [])}
+    found.sort(key=lambda wanted: (wanted.file, wanted.kind, _result(group, wanted, "").change) in known)
+    return found[:sample]
 
 
 def _survived(group: Group, before: list[Result]) -> Iterator[Wanted]:

@@ -61,6 +61,8 @@ def _figures(outcome: Outcome, minutes: float, engine: str) -> str:
         "most, from finding something to break until all took work again (a full disk is full for 6 s).",
         f"- Calls: {sum(outcome.done.values())} done, {sum(outcome.put_off.values())} put off by a service that was "
         f"away, full or busy, {len(outcome.wrong)} wrong.",
+        "- Prompt files whose picture was deleted in the library before it was delivered, which their error files "
+        f"say: {outcome.undelivered}.",
         f"- Files that crashed attempts had left and the janitor removed: {outcome.orphans}.\n",
         "While nothing was broken, the middle value of the first quarter against that of the last:\n",
         "| | at first | at last | flat |\n|---|---|---|---|",

@@ -23,13 +23,15 @@ PATIENCE_S = 300.0
 
 @dataclass
 class Studio:
-    """What the callers share. Counts and `wrong` are written by many threads: single appends only."""
+    """What the callers share. All of it is written by many threads: single appends only."""
 
     url: str
     drop_folder: Path
     models: tuple[str, ...]
     stop: threading.Event
     promises: Promises = field(default_factory=Promises)
+    deleted: set[str] = field(default_factory=set)  # prompts of pictures in the library
+    undelivered: list[str] = field(default_factory=list)  # prompt files whose picture was deleted too soon
     done: Counter[str] = field(default_factory=Counter)
     put_off: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -86,6 +88,7 @@ def looking(studio: Studio, dice: random.Random) -> None:
             client.set_favourite(image.id, dice.random() < 0.5)
             if dice.random() < 0.3:
                 studio.promises.deleted.add(image.id)
+                studio.deleted.add(image.prompt)
                 client.delete_image(image.id)
 
 
@@ -128,18 +131,26 @@ def environment(studio: Studio, dice: random.Random) -> None:
 
 
 def dropping(studio: Studio, dice: random.Random) -> None:
-    """A prompt file, and its answer. The prompt file must go in the end, whatever was killed."""
+    """A prompt file, and its answer: a picture, unless somebody deleted it in the library before it was delivered."""
     stem = f"{uuid.uuid4()}-soak-64x64"
+    prompt = studio.request(dice).prompt.strip()
     part = studio.drop_folder / f"{stem}.part"
-    part.write_text(studio.request(dice).prompt)
+    part.write_text(prompt)
     part.rename(studio.drop_folder / f"{stem}.txt")
-    answer = studio.drop_folder / f"{stem}.png"
+    answer, error = (studio.drop_folder / f"{stem}{ending}" for ending in (".png", "-error.txt"))
     deadline = time.monotonic() + PATIENCE_S
-    while not answer.exists() and time.monotonic() < deadline and not studio.stop.is_set():
+    while not (answer.exists() or error.exists()) and time.monotonic() < deadline and not studio.stop.is_set():
         time.sleep(0.2)
-    if not answer.exists() and not studio.stop.is_set():
-        studio.wrong.append(f"drop folder: no answer to {stem}")
+    if error.exists():
+        if "has been deleted" in error.read_text() and prompt in studio.deleted:
+            studio.undelivered.append(stem)
+        else:
+            studio.wrong.append(f"drop folder: {stem}: {error.read_text()}")
+    elif not answer.exists() and not studio.stop.is_set():
+        left = sorted(path.name for path in studio.drop_folder.iterdir())
+        studio.wrong.append(f"drop folder: no answer to {stem}; there are {left}")
     answer.unlink(missing_ok=True)
+    error.unlink(missing_ok=True)
 
 
 CALLERS: tuple[Caller, ...] = (

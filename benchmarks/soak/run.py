@@ -44,6 +44,7 @@ class Outcome:
     back_s: list[float]
     states: Counter[str]
     browser_pictures: int
+    undelivered: int
     orphans: int
     drifts: list[Drift]
     rows: list[dict[str, float | str]]
@@ -129,8 +130,8 @@ def _judge(
     orphans = check_files(service.database_url, service.output_folder, thumbnails)
     found = drifts(sampler.rows, QUIET)
     return Outcome(
-        studio.done, studio.put_off, breaker.done, breaker.back_s, states, len(made), orphans, found, sampler.rows,
-        full_disk, studio.wrong,
+        studio.done, studio.put_off, breaker.done, breaker.back_s, states, len(made), len(studio.undelivered), orphans,
+        found, sampler.rows, full_disk, studio.wrong,
     )  # fmt: skip
 
 

@@ -29,6 +29,19 @@ def test_of_two_watchers_one_gets_the_file(tmp_path: Path) -> None:
     assert two.waiting() == []
 
 
+def test_a_new_file_under_the_name_of_one_in_work_waits_for_its_end(tmp_path: Path) -> None:
+    one, two = Claims(tmp_path, dead_after_s=30), Claims(tmp_path, dead_after_s=30)
+    drop(tmp_path, "1").write_text("the first")
+    claimed = one.take(one.waiting()[0])
+    drop(tmp_path, "1").write_text("the second")
+    other = drop(tmp_path, "2")
+    assert [name.prompt for name in one.waiting()] == [name.prompt for name in two.waiting()] == [other.name]
+    assert claimed is not None
+    assert claimed.read_text() == "the first"
+    claimed.unlink()
+    assert len(one.waiting()) == 2
+
+
 def test_the_oldest_file_comes_first(tmp_path: Path) -> None:
     for age, message in ((1, "young"), (9, "old"), (5, "middle")):
         os.utime(drop(tmp_path, message), (time.time() - age,) * 2)

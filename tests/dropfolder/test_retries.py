@@ -5,14 +5,17 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 
-from app.dropfolder.prompt_file import parse_name
+from app.client import ImageServiceClient
+from app.dropfolder import Watcher
+from app.dropfolder.prompt_file import key_of, parse_name, read_prompt
 from app.dropfolder.retries import Retries
 from tests.dropfolder.test_watcher import WatcherProcess, answer_of, drop
 from tests.running import RunningService
@@ -38,11 +41,29 @@ def until_it_said(folder: Path, words: str) -> None:
         time.sleep(0.02)
 
 
-class Relay(ThreadingHTTPServer):
-    """Passes every call on to the real service, but for the first pictures, which it loses on the way."""
+@contextmanager
+def a_watcher(folder: Path, url: str, model: str | None = None) -> Iterator[None]:
+    """One in this process."""
+    watcher = Watcher(folder, ImageServiceClient(url), model=model, settle_s=0.02, scan_s=0.1, dead_after_s=3)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        watcher.stop()
+        thread.join(60)
+        assert not thread.is_alive()
 
-    def __init__(self, url: str, losses: int) -> None:
+
+class Relay(ThreadingHTTPServer):
+    """Passes every call on to the real service, but for the first pictures, which it loses on the way.
+
+    `before_pictures` is called before each of the others, with the address of the picture.
+    """
+
+    def __init__(self, url: str, losses: int = 0, before_pictures: Callable[[str], None] = lambda _: None) -> None:
         self.target, self.losses, self.lost = url, losses, 0
+        self.before_pictures = before_pictures
         super().__init__(("127.0.0.1", 0), _RelayedCall)
 
 
@@ -63,6 +84,8 @@ class _RelayedCall(BaseHTTPRequestHandler):
             self.server.lost += 1
             self.send_error(500)
             return
+        if self.path.startswith("/images/"):
+            self.server.before_pictures(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
         with requests.Session() as session:
@@ -78,18 +101,56 @@ class _RelayedCall(BaseHTTPRequestHandler):
 
 
 def test_a_picture_that_could_not_be_fetched_is_fetched_later(folder: Path, service: RunningService) -> None:
-    relay = Relay(service.url, losses=6)  # more than the client tries at once
+    relay = Relay(service.url, losses=2)
     thread = threading.Thread(target=relay.serve_forever)
     thread.start()
     watcher = WatcherProcess(folder, f"http://127.0.0.1:{relay.server_port}")
     try:
         assert answer_of(drop(folder, b"a cat"), 90) is None
-        assert relay.lost == 6
+        assert relay.lost == 2
     finally:
         assert watcher.stop() == 0
         relay.shutdown()
         relay.server_close()
         thread.join()
+
+
+def test_a_picture_that_was_deleted_before_it_was_delivered_is_told(folder: Path, service: RunningService) -> None:
+    client = ImageServiceClient(service.url)
+    with Relay(service.url, before_pictures=lambda path: client.delete_image(Path(path).stem)) as relay:
+        thread = threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            with a_watcher(folder, f"http://127.0.0.1:{relay.server_port}"):
+                told = answer_of(drop(folder, b"a cat"), 90)
+        finally:
+            relay.shutdown()
+            thread.join(10)
+    assert told == "The picture was made and has been deleted from the library since.\n"
+
+
+def test_a_key_that_another_request_has_used_holds_no_file_up(folder: Path, service: RunningService) -> None:
+    client, mark = ImageServiceClient(service.url), str(uuid.uuid4())
+    file = drop(folder, mark.encode())
+    name = parse_name(file.name)
+    assert name is not None
+    for ending in ("", "-again"):  # as another version of the service may have understood the same file
+        key = key_of(name, read_prompt(file), None, None) + ending
+        client.submit({"prompt": "a dog", "width": 64, "height": 64}, idempotency_key=key)
+    with a_watcher(folder, service.url):
+        assert answer_of(file, 90) is None
+    assert [image.prompt for image in client.images(q=mark)[0]] == [mark]
+
+
+def test_a_file_is_asked_anew_for_another_model_and_for_another_picture_to_start_from(folder: Path) -> None:
+    file = drop(folder, b"a cat")
+    name = parse_name(file.name)
+    assert name is not None
+    prompt = read_prompt(file)
+    keys = [key_of(name, prompt, start, model) for start in (None, b"1", b"2") for model in (None, "one", "two")]
+    assert len(set(keys)) == len(keys)
+    os.utime(file, ns=(0, prompt.written_ns + 1))
+    assert key_of(name, read_prompt(file), None, None) not in keys
 
 
 def test_an_answer_that_could_not_be_written_is_written_later(folder: Path, service: RunningService) -> None:

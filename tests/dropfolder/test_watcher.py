@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.client import ImageServiceClient
+from tests.dropfolder.killed_watcher import STEPS
 from tests.running import ROOT, RunningService
 
 
@@ -171,6 +172,24 @@ def test_two_watchers_that_are_killed_answer_every_file_once(folder: Path, servi
     assert sorted(image.prompt for image in images) == sorted(f"cat {number} {mark}" for number in range(60))
     leftovers = [path.name for path in folder.iterdir() if path.suffix != ".png"]
     assert [name for name in leftovers if not name.startswith((".watcher-", ".atelier-"))] == []
+
+
+def test_a_watcher_that_is_killed_at_each_step_of_its_way_answers_the_file_once(
+    folder: Path, service: RunningService, tmp_path: Path
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    mark = str(uuid.uuid4())
+    file = drop(folder, f"a cat {mark}".encode())
+    command = [sys.executable, "-m", "tests.dropfolder.killed_watcher", str(folder), service.url, str(marks)]
+    assert subprocess.run(command, cwd=ROOT, timeout=300).returncode == 0
+    assert {path.name for path in marks.iterdir()} == {f"{owner.__name__}.{name}" for owner, name in STEPS}
+    assert answer_of(file) is None
+    [image] = ImageServiceClient(service.url).images(q=mark)[0]
+    assert image.prompt == f"a cat {mark}"
+    assert [path.name for path in folder.iterdir() if not path.name.startswith((".watcher-", ".atelier-"))] == [
+        f"{file.stem}.png"
+    ]
 
 
 def test_a_service_that_comes_back_is_waited_for(tmp_path: Path) -> None:
