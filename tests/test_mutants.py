@@ -1,9 +1,13 @@
 """The tool that changes the code and looks whether a test notices."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT
+from benchmarks.mutants.reach import Reach
 from benchmarks.mutants.results import Result, load, page, read_explained, save
 from benchmarks.mutants.targets import read_fixed, read_groups
 from tests.reliability.ledger import exists
@@ -34,6 +38,50 @@ def test_every_change_says_something_else_and_nothing_else_is_touched() -> None:
         "return (used != 1)",
         "return used == 2",
     }
+
+
+CODE = """def used(x):
+    return x + 1
+def unused(x):
+    return x
+"""
+TESTS = """import threading, pytest
+from code_of_ours import used
+@pytest.fixture(scope="module")
+def two():
+    return used(1)
+def test_that_takes_what_another_made(two): assert two == 2
+@pytest.mark.parametrize("x", [1, 2])
+def test_in_a_thread(x):
+    thread = threading.Thread(target=used, args=(x,))
+    thread.start()
+    thread.join()
+def test_of_nothing(): pass
+"""
+
+
+def test_only_the_tests_that_run_a_line_are_chosen_for_it(tmp_path: Path) -> None:
+    (tmp_path / "code_of_ours.py").write_text(CODE)
+    (tmp_path / "test_a.py").write_text(TESTS)
+    (tmp_path / "test_b.py").write_text(TESTS.replace("(two)", "()").replace("two == 2", "True"))
+    script = (
+        "import pytest, sys; from pathlib import Path; from benchmarks.mutants.reach import Recorder;"
+        "seen = Recorder(Path.cwd(), ['code_of_ours.py']); pytest.main(['-q'], plugins=[seen]); seen.save(Path('seen'))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=120,
+    )
+    reach = Reach.load(tmp_path / "seen")
+    chosen, seconds = reach.choose(["test_a.py", "test_b.py", "-x"], "code_of_ours.py", 2)
+    of_a = [f"test_a.py::{name}" for name in ("test_in_a_thread[1]", "test_in_a_thread[2]", "test_of_nothing",
+                                              "test_that_takes_what_another_made")]  # fmt: skip
+    assert sorted(chosen) == ["-x", *of_a, "test_b.py::test_in_a_thread[1]", "test_b.py::test_in_a_thread[2]"]
+    assert seconds >= 0
+    assert reach.choose(["test_a.py", "-x"], "code_of_ours.py", 4)[0] == ["test_a.py", "-x"]
 
 
 def test_texts_with_other_letters_before_them_are_cut_at_the_right_bytes() -> None:

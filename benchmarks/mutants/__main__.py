@@ -1,10 +1,11 @@
 """Mutation testing: `python -m benchmarks.mutants [GROUP…] [--sample 40] [--minutes 30] [--json FILE]`.
 
-Changes one place of a module at a time in a temporary copy and runs the tests of that module (targets.toml). A change
-that no test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance,
-those first that were never tried. `--near` runs only the nearest tests, `--again FILE` all of them for those that
-survived in an earlier run, `--fixed` those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such JSON
-files to what is kept and writes docs/mutations.md. Status 1 if a change of fixed.toml survives.
+Changes one place of a module at a time in a temporary copy and runs those tests of that module (targets.toml) that were
+seen to run the changed line; all of them where none was. A change that no test notices has survived; it is printed as a
+diff. `--sample` takes so many of each group's changes by chance, those first that were never tried. `--near` runs only
+the nearest tests, `--again FILE` all of them for those that survived in an earlier run, `--fixed` those of fixed.toml,
+which each once went unnoticed. `--page FILE…` adds such JSON files to what is kept and writes docs/mutations.md.
+Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from pathlib import Path
 
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.place import ROOT, Place
+from benchmarks.mutants.reach import Reach
 from benchmarks.mutants.results import PAGE, TRIED, Result, keep, load, page, read_earlier, save
 from benchmarks.mutants.targets import Group, Part, read_fixed, read_groups
 
-PATIENCE = 5.0  # a run may take so many times as long as the undisturbed one, and a quarter of a minute
+PATIENCE = 3.0  # a run may take so many times as long as the undisturbed one, and half a minute
 SHORT_S = 1200  # for the undisturbed one
 
 
@@ -126,7 +128,7 @@ def _fixed(group: Group) -> Iterator[Wanted]:
 
 
 def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, near: bool) -> Iterator[Result]:
-    usual: dict[tuple[str, ...], float] = {}
+    reached: dict[tuple[str, ...], Reach] = {}
     for change in wanted:
         if time.monotonic() > end:
             print(f"out of time in {group.name}")
@@ -134,13 +136,15 @@ def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, 
         outcome, by, seconds = "passed", "", 0.0
         place.warm(change.part.heavy)
         for tests in change.tests[:1] if near else change.tests:
-            if tests not in usual:
+            if tests not in reached:
                 place.write(change.file, change.unchanged)
-                outcome, by, usual[tests] = place.run(tests, SHORT_S)
+                outcome, by, _ = place.run(tests, SHORT_S, group.files)
                 if outcome != "passed":
                     raise SystemExit(f"{group.name}: the tests fail without any change: {by or outcome}")
+                reached[tests] = place.reach()
             place.write(change.file, change.source)
-            outcome, by, seconds = place.run(tests, PATIENCE * usual[tests] + 15)
+            chosen, usual_s = reached[tests].choose(tests, change.file, change.line)
+            outcome, by, seconds = place.run(chosen, PATIENCE * usual_s + 30)
             if outcome != "passed":
                 break
         place.write(change.file, change.unchanged)

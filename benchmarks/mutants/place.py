@@ -15,6 +15,8 @@ from typing import Self
 import psutil
 import pytest
 
+from benchmarks.mutants.reach import Reach, Recorder
+
 ROOT = Path(__file__).resolve().parents[2]
 # Loaded once before the tests' processes are forked: each run would load them again.
 _HEAVY = ("sqlalchemy", "alembic", "flask", "flask_openapi3", "pydantic", "structlog", "PIL.Image",
@@ -27,6 +29,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._reach = folder / "mutant.reach"
         self.warm(_HEAVY)
 
     def __enter__(self) -> Self:
@@ -54,13 +57,16 @@ class Place:
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
             compiled.unlink()
 
-    def run(self, tests: Sequence[str], timeout_s: float) -> tuple[str, str, float]:
-        """`passed`, `failed` or `timeout`; what failed first; the seconds it took."""
+    def run(self, tests: Sequence[str], timeout_s: float, watch: Sequence[str] = ()) -> tuple[str, str, float]:
+        """`passed`, `failed` or `timeout`; what failed first; the seconds it took.
+
+        `reach` tells afterwards which tests ran which lines of the files to `watch`.
+        """
         output = self.folder / "mutant.out"
         began = time.monotonic()
         child = os.fork()
         if child == 0:
-            self._be_the_tests(tests, output)
+            self._be_the_tests(tests, output, watch)
         status = None
         while status is None and time.monotonic() - began < timeout_s:
             time.sleep(0.05)
@@ -75,9 +81,14 @@ class Place:
             return "timeout", "", seconds
         return ("passed", "", seconds) if status == 0 else ("failed", _first_failure(output), seconds)
 
-    def _be_the_tests(self, tests: Sequence[str], output: Path) -> None:
+    def reach(self) -> Reach:
+        """What the last run saw of the files that it watched."""
+        return Reach.load(self._reach)
+
+    def _be_the_tests(self, tests: Sequence[str], output: Path, watch: Sequence[str]) -> None:
         """In the forked process: become a run of pytest in the copy. Never returns."""
         code = 99
+        recorder = Recorder(self.folder, watch) if watch else None
         try:
             os.setsid()
             stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -88,7 +99,9 @@ class Place:
             for name in [name for name in sys.modules if name.partition(".")[0] in ("app", "tests", "benchmarks")]:
                 del sys.modules[name]
             os.environ["PYTHONPATH"] = str(self.folder)
-            code = pytest.main([*_OPTIONS, *tests])
+            code = pytest.main([*_OPTIONS, *tests], plugins=[recorder] if recorder else [])
+            if recorder:
+                recorder.save(self._reach)
             sys.stdout.flush()
         finally:
             if sys.exc_info()[0]:
