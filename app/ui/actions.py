@@ -10,7 +10,7 @@ import gradio as gr
 # Run by Gradio when an HTML part appears and when it is drawn anew; the functions are in static/*.js.
 LISTEN = (
     "window.atelierActions(element, trigger); "
-    'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); })'
+    'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); window.atelierLook(); })'
 )
 MAX_PAGES_BACK = 2000
 PLAIN = (str, int, float, bool)

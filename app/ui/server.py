@@ -14,6 +14,7 @@ from app.core.errors import AtelierError
 from app.core.settings import Settings
 from app.ui.accounts import Accounts
 from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
+from app.ui.language import ChosenLanguage
 from app.ui.link import ServiceLink
 from app.ui.login import login_routes
 from app.ui.page import create_page
@@ -28,6 +29,7 @@ from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
 
 STATIC = Path(__file__).parent / "static"
+SCRIPTS = ("memory", "page", "lightbox", "prompts", "notice")
 CACHE_FOLDER = "ui-cache"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
@@ -92,6 +94,7 @@ def build_app(settings: Settings) -> FastAPI:
         sessions = Sessions()
         app.include_router(login_routes(accounts, sessions, strings))
         app.add_middleware(LoginGate, sessions=sessions, role_of=accounts.role)
+    app.add_middleware(ChosenLanguage)
     app.add_middleware(
         Doorkeeper,
         names=host_names(settings),
@@ -102,7 +105,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
-    script = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("memory", "page", "lightbox"))
+    script = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     style = (STATIC / "style.css").read_text("utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,

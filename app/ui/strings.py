@@ -16,6 +16,7 @@ from app.ui.said import Said
 LOCALES_FOLDER = Path(__file__).resolve().parents[1] / "locales"
 ENGLISH = "en"
 CHINESE = "zh-CN"
+LANGUAGE_COOKIE = "atelier-language"
 # Gradio looks a browser's language up by its exact name, so each way to say "Chinese" is listed.
 CHINESE_NAMES = ("zh", "zh-CN", "zh-TW", "zh-HK", "zh-SG", "zh-Hans", "zh-Hant", "zh-Hans-CN", "zh-Hant-TW")
 
@@ -62,13 +63,23 @@ class Strings:
         return Words(language, self._tables[language], self._said.get(language))
 
     def for_request(self, request: gr.Request | HTTPConnection) -> Words:
-        """The words for the browser that sent this request."""
-        return self.words(language_of(request.headers.get("accept-language", "")))
+        """The words for the browser that sent this request: in the language chosen in the page, else the browser's."""
+        chosen = chosen_language(request.headers.get("cookie", ""))
+        return self.words(chosen or language_of(request.headers.get("accept-language", "")))
 
     def for_gradio(self) -> gr.I18n:
         """What Gradio's own components look their labels up in."""
         chinese = dict.fromkeys(CHINESE_NAMES, self._tables[CHINESE])
         return gr.I18n(**{ENGLISH: self._tables[ENGLISH]}, **chinese)
+
+
+def chosen_language(cookies: str) -> str | None:
+    """The language that `static/page.js` noted in a cookie, if it is one of ours."""
+    for part in cookies.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == LANGUAGE_COOKIE and value in (ENGLISH, CHINESE):
+            return value
+    return None
 
 
 def language_of(accept_language: str) -> str:

@@ -21,6 +21,11 @@
 
   document.addEventListener("click", async (event) => {
     const target = event.target instanceof Element ? event.target : null;
+    const language = target?.closest("[data-language]")?.dataset.language;
+    if (language) {
+      document.cookie = `atelier-language=${language}; path=/; max-age=31536000; samesite=strict`;
+      return location.reload();
+    }
     const copy = target?.closest("[data-copy]");
     if (copy) await copyText(copy);
     const example = target?.closest("[data-words]");
@@ -32,6 +37,8 @@
       setTimeout(() => document.querySelector("#at-stage")?.scrollIntoView({ behavior: "smooth", block: "start" }), 350);
     }
   });
+
+  window.atelierType = type;
 
   // As if it were typed, so that undo takes it back.
   function type(field, text) {

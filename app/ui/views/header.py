@@ -9,7 +9,7 @@ from app.core.schema import JobError
 from app.ui.form import named
 from app.ui.link import ServiceState
 from app.ui.markup import Markup, action, join, notice
-from app.ui.strings import Words
+from app.ui.strings import CHINESE, ENGLISH, Words
 
 SCRIPT_TEXTS = {
     "close": "close", "cut": "page_cut", "next": "lightbox_next", "previous": "lightbox_previous",
@@ -30,9 +30,17 @@ def header(state: ServiceState, url: str, words: Words) -> Markup:
     else:
         line, below = _online(state.status, words), _trouble(state.status, words)
     return Markup(
-        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}</div>'
+        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}{}</div>'
         '{}<span id="at-words" hidden data-texts="{}"></span>'
-    ).format(words("app_name"), line, below, _texts_for_scripts(words))
+    ).format(words("app_name"), line, _other_language(words), below, _texts_for_scripts(words))
+
+
+def _other_language(words: Words) -> Markup:
+    """A button to the other language, named in that one."""
+    other = ENGLISH if words.language == CHINESE else CHINESE
+    return Markup('<button type="button" class="at-language" lang="{0}" data-language="{0}">{1}</button>').format(
+        other, words("other_language")
+    )
 
 
 def _texts_for_scripts(words: Words) -> str:

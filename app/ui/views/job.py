@@ -137,8 +137,15 @@ def _open_body(now: JobNow, words: Words) -> Markup:
             progress_bar(job, words),
             picture,
             _gallery(now, words),
-            _row([action("cancel", words("cancel"), picture="stop", kind="stop", data={"id": job.id})]),
+            _row([action("cancel", words("cancel"), picture="stop", kind="stop", data={"id": job.id}), _notify(words)]),
         ]
+    )
+
+
+def _notify(words: Words) -> Markup:
+    """Asks the browser to tell when the job has ended; `static/notice.js` shows it where that can be done."""
+    return Markup('<button type="button" class="at-button at-plain" data-notify hidden>{}</button>').format(
+        words("notify_me")
     )
 
 
