@@ -89,6 +89,9 @@ class Service:
         removed = self.parts.library.collect_orphans()
         if removed:
             _logger.info("Removed %d files that a crash had left", removed)
+        emptied = self.parts.library.empty_trash()
+        if emptied:
+            _logger.info("Removed %d pictures whose time in the trash was over", emptied)
         freed = self.parts.inputs.free_unused()
         if freed:
             _logger.info("Removed %d uploaded pictures that nothing names any more", freed)
@@ -119,7 +122,13 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         forecast=forecast,
     )
     thumbnails = settings.data_folder / "thumbnails"
-    library = Library(database, settings.output_folder, thumbnails, max_bytes=settings.library_max_bytes)
+    library = Library(
+        database,
+        settings.output_folder,
+        thumbnails,
+        max_bytes=settings.library_max_bytes,
+        trash_days=settings.trash_days,
+    )
     inputs = InputStore(database, settings.output_folder, settings)
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)

@@ -1,20 +1,20 @@
-"""ImageServiceClient: the one file that knows the image service's addresses."""
+"""ImageServiceClient: with client_library.py the one place that knows the image service's addresses."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, Self
-from urllib.parse import quote
+from typing import Any, Self
 
 import requests
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from app import __version__
-from app.client_http import refusal, session
+from app.client_http import part, refusal, session
+from app.client_library import LibraryCalls
 from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.schema import GenerationRequest, InputRef, Job, SavedImage
+from app.core.schema import GenerationRequest, InputRef, Job
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
 
@@ -24,7 +24,7 @@ STREAM_SILENCE_S = 45  # the service sends a comment every 15 s; three missing o
 PASSING_STATUS = (502, 503, 504)
 
 
-class ImageServiceClient:
+class ImageServiceClient(LibraryCalls):
     """Calls one image service. May be used by many threads at once.
 
     No proxy, `.netrc` or other environment setting is ever used for these calls. GET and DELETE, and submits
@@ -107,27 +107,27 @@ class ImageServiceClient:
 
     def model(self, key: str) -> dict[str, Any]:
         """One catalog entry with its state."""
-        return self._json("GET", f"/api/models/{_part(key)}")
+        return self._json("GET", f"/api/models/{part(key)}")
 
     def load_model(self, key: str) -> dict[str, Any]:
         """Ask for a model to be loaded; answers at once, `model(key)` tells how far it is."""
-        return self._json("POST", f"/api/models/{_part(key)}/load", repeat=True)
+        return self._json("POST", f"/api/models/{part(key)}/load", repeat=True)
 
     def unload_model(self, key: str) -> dict[str, Any]:
         """Free a model's memory."""
-        return self._json("POST", f"/api/models/{_part(key)}/unload", repeat=True)
+        return self._json("POST", f"/api/models/{part(key)}/unload", repeat=True)
 
     def download_model(self, key: str) -> dict[str, Any]:
         """Ask for a download (catalog key or hub id); answers at once, `model(key)["download"]` tells how far it is."""
-        return self._json("POST", f"/api/models/{_part(key)}/download", repeat=True)
+        return self._json("POST", f"/api/models/{part(key)}/download", repeat=True)
 
     def cancel_download(self, key: str) -> dict[str, Any]:
         """Stop a download; what arrived is kept."""
-        return self._json("DELETE", f"/api/models/{_part(key)}/download")
+        return self._json("DELETE", f"/api/models/{part(key)}/download")
 
     def clean_model(self, key: str) -> int:
         """Remove what interrupted downloads of a model left; the bytes freed."""
-        return int(self._json("POST", f"/api/models/{_part(key)}/clean", repeat=True)["freed_bytes"])
+        return int(self._json("POST", f"/api/models/{part(key)}/clean", repeat=True)["freed_bytes"])
 
     # Jobs
 
@@ -147,7 +147,7 @@ class ImageServiceClient:
 
     def job(self, id: str) -> Job:
         """One job as it is now."""
-        return _job(self._json("GET", f"/api/jobs/{_part(id)}"))
+        return _job(self._json("GET", f"/api/jobs/{part(id)}"))
 
     def jobs(
         self, state: str | None = None, cursor: str | None = None, limit: int = 50
@@ -158,7 +158,7 @@ class ImageServiceClient:
 
     def cancel(self, id: str) -> Job:
         """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""
-        return _job(self._json("POST", f"/api/jobs/{_part(id)}/cancel", repeat=True))
+        return _job(self._json("POST", f"/api/jobs/{part(id)}/cancel", repeat=True))
 
     def set_paused(self, paused: bool) -> None:
         """Start no further job (running ones go on), or start jobs again."""
@@ -217,58 +217,13 @@ class ImageServiceClient:
 
     def input(self, sha256: str) -> InputRef:
         """What is known of an uploaded picture."""
-        return _input(self._json("GET", f"/api/inputs/{_part(sha256)}"))
+        return _input(self._json("GET", f"/api/inputs/{part(sha256)}"))
 
     def input_bytes(self, sha256: str) -> bytes:
         """The PNG of an uploaded picture."""
-        return self._call("GET", f"/api/inputs/{_part(sha256)}.png").content
+        return self._call("GET", f"/api/inputs/{part(sha256)}.png").content
 
-    # The library
-
-    def images(
-        self,
-        q: str | None = None,
-        favourite: bool | None = None,
-        model: str | None = None,
-        seed: int | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-        **more: Any,
-    ) -> tuple[list[SavedImage], str | None]:
-        """A page of saved images, newest first, and the next cursor. `more`: `width`, `height`, `after` (a day)."""
-        page = self._library(q, favourite, cursor, limit, model=model, seed=seed, **more)
-        return [_image(item) for item in page["items"]], page["next"]
-
-    def image_count(self, q: str | None = None, favourite: bool | None = None, **more: Any) -> int:
-        """How many saved images fit; `more` as for `images`, and `model` and `seed`."""
-        return int(self._library(q, favourite, None, 1, count="true", **more)["count"])
-
-    def groups(
-        self, q: str | None = None, cursor: str | None = None, limit: int = 20, **more: Any
-    ) -> tuple[list[ImageGroup], str | None]:
-        """A page of images, those of one prompt together, and the next cursor. `more`: `favourite`, `model`."""
-        page = self._library(q, more.pop("favourite", None), cursor, limit, group="prompt", **more)
-        return [ImageGroup.model_validate(item, extra="ignore") for item in page["items"]], page["next"]
-
-    def image(self, id: str) -> SavedImage:
-        """One saved image with its recipe."""
-        return _image(self._json("GET", f"/api/images/{_part(id)}"))
-
-    def image_bytes(self, id: str) -> bytes:
-        """The PNG exactly as it was saved."""
-        return self._call("GET", f"/images/{_part(id)}.png").content
-
-    def thumbnail(self, id: str, width: Literal[256, 512] = 256) -> bytes:
-        """A WebP of the image, `width` pixels wide."""
-        return self._call("GET", f"/images/{_part(id)}/thumbnail.webp", params={"w": width}).content
-
-    def set_favourite(self, id: str, favourite: bool) -> SavedImage:
-        """Mark or unmark an image."""
-        return _image(self._json("PATCH", f"/api/images/{_part(id)}", json={"favourite": favourite}, repeat=True))
-
-    def delete_image(self, id: str) -> None:
-        """Delete the file, its thumbnails and its row. Deleting twice is fine."""
-        self._call("DELETE", f"/api/images/{_part(id)}")
+    # Pictures of others
 
     def inspect(self, data: bytes) -> dict[str, Any]:
         """What a picture file (PNG, JPEG or WebP bytes) says about how it was made."""
@@ -277,15 +232,10 @@ class ImageServiceClient:
 
     # One call
 
-    def _library(self, q: Any, favourite: bool | None, cursor: Any, limit: int, **more: Any) -> Any:
-        chosen = None if favourite is None else str(favourite).lower()
-        params = {"q": q, "favourite": chosen, "cursor": cursor, "limit": limit, **more}
-        return self._json("GET", "/api/images", params=params)
-
     def _stream(self, id: str, after: int | None) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
         timeout = (CONNECT_TIMEOUT_S, STREAM_SILENCE_S)
-        path = f"/api/jobs/{_part(id)}/events"
+        path = f"/api/jobs/{part(id)}/events"
         try:
             answer = self._call("GET", path, headers=headers, stream=True, timeout=timeout, repeat=False)
         except ServiceUnreachable:
@@ -330,10 +280,6 @@ class ImageServiceClient:
         return answer
 
 
-def _part(text: str) -> str:
-    return quote(text, safe="")  # whatever an id or key holds, it stays one part of the path
-
-
 # `extra="ignore"`: a newer service may say more than this client knows.
 def _job(data: Any) -> Job:
     return Job.model_validate(data, extra="ignore")
@@ -341,7 +287,3 @@ def _job(data: Any) -> Job:
 
 def _input(data: Any) -> InputRef:
     return InputRef.model_validate(data, extra="ignore")
-
-
-def _image(data: Any) -> SavedImage:
-    return SavedImage.model_validate(data, extra="ignore")

@@ -1,6 +1,7 @@
 """How the client speaks HTTP: sessions without a proxy, and an answer that says no as an error."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,6 +19,11 @@ def session(headers: Mapping[str, str], retry: Retry) -> requests.Session:
     opened.mount("http://", adapter)
     opened.mount("https://", adapter)
     return opened
+
+
+def part(text: str) -> str:
+    """One part of an address's path, whatever an id or key holds."""
+    return quote(text, safe="")
 
 
 def refusal(answer: requests.Response) -> ServiceError:

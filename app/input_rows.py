@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 
 from app.core.errors import FieldError, InvalidRequest
 from app.core.schema import GenerationRequest, InputRole, JobState
-from app.database import images, inputs, job_inputs, jobs
+from app.database import images, inputs, job_inputs, jobs, trash
 
 OPEN = [state for state in JobState if not state.finished]
 
@@ -50,6 +50,7 @@ def let_go(connection: Connection, job_id: str | None = None) -> None:
     idle: list[ColumnElement[bool]] = [
         ~exists().where(jobs.c.id == job_inputs.c.job_id, jobs.c.state.in_(OPEN)),
         ~exists().where(images.c.job_id == job_inputs.c.job_id),
+        ~exists().where(trash.c.job_id == job_inputs.c.job_id),
     ]
     if job_id is not None:
         idle.append(job_inputs.c.job_id == job_id)

@@ -23,7 +23,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "models clean": ("models clean", "models clean sdxl-turbo"),
     "library search": ("library search apple", "library search --model pocket --favourites --limit 100"),
     "library favourite": ("library favourite 0193-image-id", "library favourite --off 0193-image-id"),
-    "library delete": ("library delete 0193-image-id",),
+    "library delete": ("library delete 0193-image-id", "library delete --forever 0193-image-id"),
+    "library trash": ("library trash", "library trash --empty"),
+    "library restore": ("library restore 0193-image-id",),
     "library rebuild": ("library rebuild",),
 }
 

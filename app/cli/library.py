@@ -15,6 +15,8 @@ def build() -> typer.Typer:
     app.command("search", epilog=examples("library search"))(search)
     app.command("favourite", epilog=examples("library favourite"))(favourite)
     app.command("delete", epilog=examples("library delete"))(delete)
+    app.command("trash", epilog=examples("library trash"))(trash)
+    app.command("restore", epilog=examples("library restore"))(restore)
     app.command("rebuild", epilog=examples("library rebuild"))(rebuild)
     return app
 
@@ -58,18 +60,54 @@ def favourite(
 
 def delete(
     ids: Annotated[list[str], typer.Argument(help="The pictures' ids.")],
+    forever: Annotated[bool, typer.Option("--forever", help="Not into the trash: they cannot be had back.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
-    """Delete pictures: file, thumbnail and entry. This cannot be undone."""
-    if not yes:
-        typer.confirm(f"Delete {len(ids)} picture(s) for good?", abort=True)
+    """Delete pictures. They are in the trash for some days (ATELIER_TRASH_DAYS) if not deleted --forever."""
     with connect(url, key) as client:
+        days = client.status().trash_days
+        gone = forever or not days
+        if not yes:
+            typer.confirm(f"Delete {len(ids)} picture(s)" + (" for good?" if gone else "?"), abort=True)
         for id in ids:
             client.image(id)  # deleting twice is fine for programs; a person mistyped
-            client.delete_image(id)
-            typer.echo(f"{id}: deleted")
+            client.delete_image(id, forever=forever)
+            typer.echo(f"{id}: deleted" if gone else f"{id}: in the trash for {days:g} days")
+
+
+def trash(
+    empty: Annotated[bool, typer.Option("--empty", help="Remove all of it for good.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """List deleted pictures that can still be had back, the latest first, or empty the trash."""
+    with connect(url, key) as client:
+        if empty:
+            if not yes:
+                typer.confirm("Remove for good what is in the trash?", abort=True)
+            typer.echo(f"{client.empty_trash()} picture(s) removed")
+            return
+        found, _ = client.trash()
+    if as_json:
+        print_json(found)
+        return
+    print_table(("id", "deleted", "model", "prompt"), ((i.id, i.deleted_at, i.model, i.prompt) for i in found))
+
+
+def restore(
+    ids: Annotated[list[str], typer.Argument(help="The pictures' ids.")],
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Have deleted pictures back from the trash."""
+    with connect(url, key) as client:
+        for id in ids:
+            client.restore_image(id)
+            typer.echo(f"{id}: back in the library")
 
 
 def rebuild() -> None:

@@ -80,4 +80,5 @@ class Status(Value):
     waiting_calls: int = Field(description="Open event streams and waiting calls.")
     keys: tuple[KeyStatus, ...] | None = Field(None, description="The API keys, for a caller whose key is an admin's.")
     problems: tuple[JobError, ...] = Field(description="What keeps engines from taking jobs, such as a full disk.")
+    trash_days: float = Field(0, description="How long deleted pictures can be had back; 0 = not at all.")
     warnings: tuple[JobError, ...] = Field((), description="What will soon keep new jobs out, such as little room.")

@@ -234,3 +234,9 @@ class SavedImage(Value):
 def notes_of(recipe: dict[str, Any]) -> tuple[str, ...]:
     """The notes of a recipe: see ImageRef."""
     return tuple((recipe.get("how") or {}).get("notes") or ())
+
+
+class TrashedImage(SavedImage):
+    """A deleted image that can still be had back."""
+
+    deleted_at: datetime

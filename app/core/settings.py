@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Days that finished jobs are kept after their end; for ever if absent. Pictures stay in any case.",
     )
+    trash_days: float = Field(
+        7,
+        ge=0,
+        le=3650,
+        description="Days that a deleted picture can be had back; file and words are kept so long. 0: gone at once.",
+    )
     library_max_bytes: int | None = Field(
         None,
         ge=2**20,

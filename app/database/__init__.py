@@ -2,7 +2,7 @@
 
 from app.database.opening import check_whole, clock, open_database, reading, writing
 from app.database.sqlite_file import file_of
-from app.database.tables import events, images, inputs, job_inputs, jobs, metadata
+from app.database.tables import events, images, inputs, job_inputs, jobs, metadata, trash
 
 __all__ = [
     "check_whole",
@@ -16,5 +16,6 @@ __all__ = [
     "metadata",
     "open_database",
     "reading",
+    "trash",
     "writing",
 ]

@@ -93,6 +93,18 @@ events = Table(
     Column("at", Float, nullable=False),
 )
 
+# Deleted pictures that can still come back: what their rows held. Their files stay where they are.
+trash = Table(
+    "trash",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("job_id", String(36), nullable=False, index=True),
+    Column("path", Text, nullable=False, unique=True),
+    Column("bytes", Integer, nullable=False),
+    Column("image", JSON, nullable=False),  # every column of `images` but its number
+    Column("deleted_at", Float, nullable=False, index=True),
+)
+
 # Pictures that jobs start from. Their files are named by `sha256`.
 inputs = Table(
     "inputs",

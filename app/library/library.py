@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, select, update
 
 from app import storage
 from app.core.errors import DatabaseBusy, StorageUnavailable, UnknownImage
 from app.core.pages import ListPage
-from app.core.schema import Job, SavedImage
+from app.core.schema import Job, SavedImage, TrashedImage
 from app.database import images, reading, writing
 from app.engine.base import Picture
 from app.image_rows import image_of
 from app.input_rows import made_by_machines
 from app.inputs.upkeep import free_of_job
-from app.library import files, upkeep
+from app.library import files, trash, upkeep
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
 from app.library.room import LibraryRoom
@@ -26,6 +26,7 @@ from app.library.words import forget_words
 from app.picture import png
 from app.picture import thumbnail as small
 
+DAY_S = 86_400.0
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +34,8 @@ class Library:
     """All saved images. Every method may be called by any thread; no path ever comes from a caller.
 
     Files are `folder/<day>/<job id>-<index>.png`, UTC days; `thumbnails` is a cache that may be deleted at any time.
-    `room` knows how much of `max_bytes` is used.
+    `room` knows how much of `max_bytes` is used. Deleted images can be had back
+    for `trash_days`; 0 = there is no trash.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Library:
         thumbnails: Path,
         *,
         max_bytes: int | None = None,
+        trash_days: float = 0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._folder = folder
         self._thumbnails = thumbnails
+        self._trash_s = trash_days * DAY_S
         self._now = now
         self.room = LibraryRoom(database, folder, max_bytes)
 
@@ -164,32 +168,56 @@ class Library:
             connection.execute(update(images).where(images.c.id == id).values(favourite=value))
         return self.get(id)
 
-    def delete(self, id: str) -> None:
-        """Remove row, file, thumbnails, the words in the job, and with its last picture what the job started from.
+    def delete(self, id: str, *, forever: bool = False) -> None:
+        """Put an image into the trash; or, `forever` or where there is no trash, remove it for good.
 
+        For good go row, file, thumbnails, the words in the job, and with its last picture what the job started from.
         Idempotent: an unknown id is no error.
 
         The row goes first: after a crash in between there is a file without a row, which `collect_orphans` removes,
         and never a row without a file. Raises StorageUnavailable if the file cannot be removed; the row is back then.
         """
+        if self._trash_s and not forever:
+            with writing(self._database) as connection:
+                trash.throw_away(connection, id, self._now())
+            return
         with writing(self._database) as connection:
-            removed = delete(images).where(images.c.id == id).returning(images)
-            row = connection.execute(removed).mappings().first()
-            if row is None:
+            taken = trash.take_out(connection, id)
+            if taken is None:
                 return
+            row, back = taken
             undo = forget_words(connection, row["job_id"], id)
         try:
             storage.remove(self._folder, row["path"])
         except StorageUnavailable:
             with writing(self._database) as connection:
-                connection.execute(insert(images).values(**row))
-                for statement in undo:
+                for statement in (back, *undo):
                     connection.execute(statement)
             raise
         self.room.count_again()
         free_of_job(self._database, self._folder, row["job_id"])
         for width in small.WIDTHS:
             storage.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
+
+    def trashed(self) -> list[TrashedImage]:
+        """The deleted images that can still be had back, the latest first, at most 500."""
+        return trash.listed(self._database)
+
+    def restore(self, id: str) -> SavedImage:
+        """A deleted image, back in the library. Raises UnknownImage if it is not in the trash."""
+        return trash.restore(self._database, id)
+
+    def empty_trash(self, *, all: bool = False) -> int:
+        """Remove for good what has been in the trash for as long as it may, or `all`; how many images.
+
+        Each image is its own commit. Raises StorageUnavailable as `delete` does.
+        """
+        before, removed = self._now() - (0 if all else self._trash_s), 0
+        while ids := trash.deleted_before(self._database, before):
+            for id in ids:
+                self.delete(id, forever=True)
+            removed += len(ids)
+        return removed
 
     def rebuild(self) -> upkeep.RebuildReport:
         """Give every picture file without a row its row back. See `upkeep.rebuild`."""

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, func, select
 
 from app.core.errors import LibraryFull
 from app.core.schema import JobError
-from app.database import images, reading
+from app.database import images, reading, trash
 
 COUNTED_EVERY_S = 10.0
 WARN_FROM = 0.9  # of what the owner allows
@@ -29,11 +29,12 @@ class LibraryRoom:
         self._counted_at = float("-inf")
 
     def used_bytes(self) -> int:
-        """What all pictures take, as it was at most 10 s ago."""
+        """What all pictures take, those in the trash too, as it was at most 10 s ago."""
         with self._lock:
             if time.monotonic() - self._counted_at > COUNTED_EVERY_S:
                 with reading(self._database) as connection:
-                    self._used = int(connection.scalar(select(func.sum(images.c.bytes))) or 0)
+                    sums = [connection.scalar(select(func.sum(table.c.bytes))) for table in (images, trash)]
+                self._used = sum(int(each or 0) for each in sums)
                 self._counted_at = time.monotonic()
             return self._used
 
@@ -53,7 +54,7 @@ class LibraryRoom:
         if self._max_bytes is not None and self.used_bytes() >= WARN_FROM * self._max_bytes:
             used = f"{_gib(self.used_bytes())} of the {_gib(self._max_bytes)} that their owner allows them"
             message = f"The pictures take {used}. From there on new jobs are refused."
-            hint = "Delete pictures, or raise ATELIER_LIBRARY_MAX_BYTES."
+            hint = "Delete pictures and empty the trash, or raise ATELIER_LIBRARY_MAX_BYTES."
             found.append(JobError(code="library_almost_full", message=message, hint=hint))
         free = self._free_bytes()
         if free is not None and free < SCARCE_BYTES:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from app import storage
 from app.core.errors import StorageUnavailable, UnreadablePicture
 from app.core.schema import GenerationRequest, JobState, SavedImage
-from app.database import images, jobs, reading, writing
+from app.database import images, jobs, reading, trash, writing
 from app.image_rows import image_row
 from app.inputs.upkeep import restore as restore_inputs
 from app.library import files
@@ -44,10 +44,11 @@ def rebuild(database: Engine, root: Path) -> RebuildReport:
     """Give every picture file without a row its row back, from the recipe in the file alone.
 
     Rows that are there are not touched, so favourites stay; a favourite whose row is lost is lost, because files
-    are never written again. Safe to run at any time and to run again after a crash: each row is its own commit.
+    are never written again. What is in the trash stays there. Safe to run at any time and to run again after a crash:
+    each row is its own commit.
     """
     with reading(database) as connection:
-        known = set(connection.execute(select(images.c.path)).scalars())
+        known = {path for table in (images, trash) for path in connection.execute(select(table.c.path)).scalars()}
     counts = {"files": 0, "restored": 0, "kept": 0, "doubled": 0}
     unreadable: list[str] = []
     # The last attempt of an image first: it is the one whose row was committed.
@@ -87,7 +88,8 @@ def _without_row(database: Engine, batch: list[files.Found]) -> Iterator[str]:
     with reading(database) as connection:
         ended = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.state != JobState.RUNNING)
         ours = set(connection.execute(ended).scalars())
-        known = set(connection.execute(select(images.c.path).where(images.c.path.in_(paths))).scalars())
+        named = [select(table.c.path).where(table.c.path.in_(paths)) for table in (images, trash)]
+        known = {path for wanted in named for path in connection.execute(wanted).scalars()}
     return (found.path for found in batch if found.path not in known and found.job_id in ours)
 
 

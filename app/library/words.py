@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, func, select, update
 
 from app.core.schema import JobState
-from app.database import events, images, jobs
+from app.database import events, images, jobs, trash
 
 FINISHED = [state for state in JobState if state.finished]
 EMPTY = {"prompt": "", "negative_prompt": "", "extra": {}, "inputs": []}
@@ -14,7 +14,8 @@ EMPTY = {"prompt": "", "negative_prompt": "", "extra": {}, "inputs": []}
 def forget_words(connection: Connection, job_id: str, image_id: str) -> list[Update]:
     """Take what an image says out of its job, whose row is gone already; the statements that would put it back.
 
-    The image's event keeps its number and loses its notes. With its last picture a finished job loses its prompt.
+    The image's event keeps its number and loses its notes. With its last picture, those in the trash
+    counted too, a finished job loses its prompt.
     """
     undo: list[Update] = []
     told = select(events.c.seq, events.c.data).where(events.c.job_id == job_id, events.c.kind == "image")
@@ -23,7 +24,10 @@ def forget_words(connection: Connection, job_id: str, image_id: str) -> list[Upd
             event = update(events).where(events.c.job_id == job_id, events.c.seq == row.seq)
             connection.execute(event.values(data=row.data | {"notes": []}))
             undo.append(event.values(data=row.data))
-    left = connection.scalar(select(func.count()).select_from(images).where(images.c.job_id == job_id))
+    left = sum(
+        connection.scalar(select(func.count()).select_from(table).where(table.c.job_id == job_id)) or 0
+        for table in (images, trash)
+    )
     job = select(jobs.c.request).where(jobs.c.id == job_id, jobs.c.state.in_(FINISHED))
     request: dict[str, Any] | None = connection.scalar(job) if not left else None
     if request is not None:

@@ -18,9 +18,12 @@ PLAIN = (str, int, float, bool)
 HANDED_IN = "handed-in"
 
 
-def html_part(elem_id: str | None = None) -> gr.HTML:
-    """An HTML part of the page whose buttons reach Python. It looks as `static/style.css` says, not as prose."""
-    return gr.HTML(js_on_load=LISTEN, apply_default_css=False, elem_id=elem_id)
+def html_part(elem_id: str | None = None, script: str = "") -> gr.HTML:
+    """An HTML part of the page whose buttons reach Python. It looks as `static/style.css` says, not as prose.
+
+    `script` is run too when it appears.
+    """
+    return gr.HTML(js_on_load=f"{LISTEN}; {script}", apply_default_css=False, elem_id=elem_id)
 
 
 def plain_values(values: Mapping[Any, Any]) -> dict[str, Any]:

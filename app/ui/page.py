@@ -47,7 +47,7 @@ def create_page(studio: Studio) -> gr.Blocks:
     with FilelessBlocks(title=title, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         memory = gr.HTML(js_on_load=REMEMBER, apply_default_css=False, elem_id="at-memory")
         head = html_part("at-header")
-        message = gr.HTML(js_on_load=RESTART, apply_default_css=False, elem_id="at-toast")
+        message = html_part("at-toast", RESTART)
         tab: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_classes="at-outer"), gr.Tab(texts("tab_multimodal")):  # noqa: SIM117
             with gr.Tabs(selected=GENERATE, overflow_behavior="wrap", elem_id="at-tabs") as tabs:
@@ -136,4 +136,5 @@ def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     seen = [tab.stage, tab.history]
     pulse = shell.pulse.tick(events.pulse, asked, [shell.header, tab.clock, *seen, *form], **{**QUIET, "js": PULSE})
     pulse.success(None, js="() => window.atelierAnswered()", **QUIET)
+    shell.toast.click(events.act_in_toast, None, [shell.toast], **QUIET)
     shell.header.click(events.act_in_header, None, [shell.header, shell.toast], **QUIET)

@@ -1,11 +1,12 @@
 """What happens between the tabs: each method is one event that concerns more than one of them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import gradio as gr
 
 from app.core.errors import ServiceError
-from app.ui.actions import Action
+from app.ui.actions import Action, texts_of
 from app.ui.shell import Shell, Updates
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
 from app.ui.tabs.generate_events import GenerateEvents, Values
@@ -64,6 +65,19 @@ class PageEvents:
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return {self._shell.header: self._header(request), self._shell.toast: toast(words("queue_goes_on"), words)}
+
+    def act_in_toast(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """The button that has deleted pictures back; the parts that show them see to themselves."""
+        words, action, link = self._studio.words(request), Action.of(event), self._studio.link
+        if action.act != "undo":
+            return {}
+        ids = texts_of(action.data.get("ids"))
+        try:
+            for id in ids:
+                link.ask(partial(link.client.restore_image, id))
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return {self._shell.toast: toast(words.count("pictures_restored", len(ids)), words)}
 
     def clocks(self, running: str | None = None) -> Updates:
         """The clocks of the library, the queue and the models tab: only the chosen tab's runs."""

@@ -13,7 +13,7 @@ from app.ui.link import ServiceLink
 from app.ui.strings import Strings, Words
 from app.ui.uploads import Uploads
 from app.ui.views.header import error_text, hint_text
-from app.ui.views.toast import toast
+from app.ui.views.toast import toast, undoable
 
 Model = Mapping[str, Any]
 # A tab's own events: small calls that answer at once, not part of any API, and no spinner over the page.
@@ -47,6 +47,11 @@ class Studio:
     def model(self, key: str | None) -> dict[str, Any] | None:
         """One model of the catalog."""
         return find_model(self.models(), key)
+
+    def deleted(self, ids: Sequence[str], words: Words) -> str:
+        """Pictures were deleted, as a passing message; with a way back where there is a trash."""
+        text, status = words.count("pictures_deleted", len(ids)), self.link.state().status
+        return undoable(text, words, ids) if status is not None and status.trash_days else toast(text, words)
 
     def refusal(self, error: ServiceError, words: Words) -> str:
         """A failed call as a passing message."""

@@ -20,6 +20,10 @@ SAVED = IMAGE | {
     "model": "pocket", "origin": "cli", "favourite": True, "created_at": "2026-11-20T12:00:00Z", "recipe": {},
 }  # fmt: skip
 DONE = JOB | {"state": "succeeded", "images": [IMAGE], "seconds": 1.5}
+STATUS = {
+    "version": "0", "uptime_s": 1, "stopping": False, "queue": {"paused": False, "queued": 0, "running": 0},
+    "running": [], "devices": [], "loaded_models": [], "waiting_calls": 0, "problems": [], "trash_days": 7,
+}  # fmt: skip
 STREAM = (
     'id: 1\nevent: queued\ndata: {"position": 1}\n\n'
     'event: loading\ndata: {"step": 1, "of": 2}\n\n'
@@ -34,6 +38,10 @@ def answer_well(call: Call, handler: BaseHTTPRequestHandler) -> None:
     answers = {
         ("GET", "/health"): {"status": "ok"},
         ("POST", "/api/jobs"): JOB | {"request": json.loads(call.body or b"{}")},
+        ("GET", "/api/status"): STATUS,
+        ("GET", "/api/trash"): {"items": [SAVED | {"deleted_at": SAVED["created_at"]}], "days": 7},
+        ("DELETE", "/api/trash"): {"removed": 3},
+        ("POST", f"/api/trash/{IMAGE['id']}/restore"): SAVED,
         ("GET", "/api/jobs"): {"items": [DONE], "next": None},
         ("GET", "/api/jobs/j1"): DONE,
         ("POST", "/api/jobs/j1/cancel"): JOB | {"state": "cancelled"},

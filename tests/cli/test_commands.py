@@ -91,6 +91,21 @@ def test_pictures_are_found_marked_and_deleted(service: FakeService, capsys: pyt
     assert (service.calls[-1].method, service.calls[-1].path) == ("DELETE", f"/api/images/{IMAGE['id']}")
 
 
+def test_deleted_pictures_are_in_the_trash_and_come_back(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["library", "delete", IMAGE["id"], "--yes"]) == 0
+    assert capsys.readouterr().out == f"{IMAGE['id']}: in the trash for 7 days\n"
+    assert main(["library", "trash"]) == 0
+    assert IMAGE["id"] in capsys.readouterr().out
+    assert main(["library", "restore", IMAGE["id"]]) == 0
+    assert (service.calls[-1].method, service.calls[-1].path) == ("POST", f"/api/trash/{IMAGE['id']}/restore")
+    assert main(["library", "delete", IMAGE["id"], "--forever", "--yes"]) == 0
+    assert service.calls[-1].path == f"/api/images/{IMAGE['id']}?forever=true"
+    assert main(["library", "trash", "--empty", "--yes"]) == 0
+    assert capsys.readouterr().out.endswith("3 picture(s) removed\n")
+
+
 def test_loading_waits_until_the_model_is_there(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     service.answer = with_models("loading", "loading", "loaded")
     assert main(["models", "load", "pocket"]) == 0

@@ -127,6 +127,21 @@ def test_many_ticked_pictures_are_marked_downloaded_and_deleted_at_once(page: Pa
 
 
 @pytest.mark.browser
+def test_deleted_pictures_come_back_with_one_click(page: Page, client: ImageServiceClient) -> None:
+    client.generate({"prompt": "missed at once", "num_images": 2})
+    cells = wall(page, "missed at once")
+    expect(cells).to_have_count(2)
+    for number in range(2):
+        cells.nth(number).locator("[data-pick]").check()
+    page.locator("#at-library .at-picked").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(cells).to_have_count(0)
+    page.locator("#at-toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#at-toast")).to_contain_text("2 pictures are back.")
+    expect(cells).to_have_count(2)
+
+
+@pytest.mark.browser
 def test_two_pictures_are_compared_with_what_differs(page: Page, client: ImageServiceClient) -> None:
     client.generate({"prompt": "held side by side", "num_images": 2, "seed": 41})
     cells = wall(page, "held side by side")

@@ -23,7 +23,7 @@ class Act(Enum):
     MAKE = ("submit jobs, upload pictures to start from, resize pictures", Scope.GENERATE)
     CANCEL = ("cancel one's own jobs (of everybody with `admin`)", Scope.GENERATE)
     MARK = ("mark one's own pictures as favourites (of everybody with `admin`)", Scope.GENERATE)
-    DELETE = ("delete pictures", Scope.ADMIN)
+    DELETE = ("delete pictures, and have them back from the trash", Scope.ADMIN)
     MODELS = ("load, unload, download and clean models", Scope.ADMIN)
     OPERATE = ("pause the queue, read metrics", Scope.ADMIN)
 
@@ -120,6 +120,9 @@ TABLE: Mapping[Act, str] = {
     """,
     Act.DELETE: """
         DELETE /api/images/<image_id>
+        GET /api/trash
+        DELETE /api/trash
+        POST /api/trash/<image_id>/restore
         DELETE /library/<queue_id>/<image_id>.png
     """,
     Act.MODELS: """

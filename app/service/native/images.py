@@ -72,6 +72,12 @@ class ThumbnailQuery(Query):
     w: ThumbnailWidth = Field(ThumbnailWidth.SMALL, description="Pixels wide.")
 
 
+class DeleteQuery(Query):
+    """How thoroughly."""
+
+    forever: bool = Field(False, description="Not into the trash: nothing of it can be had back.")
+
+
 class Inspected(BaseModel):
     """What a picture file says about how it was made. All of it is text to show, never to run."""
 
@@ -131,13 +137,13 @@ def change_image(path: ImagePath, body: ImageChange) -> Response:
     return reply(_shown(parts.library.favourite(path.image_id, body.favourite)))
 
 
-def delete_image(path: ImagePath) -> Response:
-    """Delete an image: its file, its thumbnails and its row
+def delete_image(path: ImagePath, query: DeleteQuery) -> Response:
+    """Delete an image: into the trash, or for good
 
-    Repeatable: an image that is not there is as good as deleted.
+    For good go its file, its thumbnails and its words. Repeatable: an image that is not there is as good as deleted.
     """
     no_unknown_id("image", path.image_id)
-    current_parts().library.delete(path.image_id)
+    current_parts().library.delete(path.image_id, forever=query.forever)
     return Response(status=204)
 
 

@@ -80,6 +80,7 @@ def status() -> Response:
             waiting_calls=parts.seats.taken,
             keys=_keys(),
             problems=problems_of(parts),
+            trash_days=parts.settings.trash_days,
             warnings=tuple(parts.library.room.warnings()),
         )
     )

@@ -279,7 +279,7 @@ class GenerateEvents:
         elif action.act == "delete":
             link.ask(lambda: link.client.delete_image(action.id))
             link.forget_job(memory.focus or "")
-            return memory, self._say(toast(words("picture_deleted"), words))
+            return memory, self._say(self._studio.deleted([action.id], words))
         return memory, {}
 
     def _look_now(self, values: Values, seen: Look) -> Updates:

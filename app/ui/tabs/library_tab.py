@@ -16,7 +16,6 @@ from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.views.library import library_page, mark_of, mark_of_pictures
-from app.ui.views.toast import toast
 from app.ui.views.wall import wall_page
 
 GROUPS_ON_A_PAGE, PICTURES_ON_A_PAGE = 12, 60
@@ -88,7 +87,7 @@ class LibraryEvents:
                 link.set_favourite(action.id, action.data.get("value") == "1")
             elif action.act == "delete":
                 link.ask(lambda: link.client.delete_image(action.id))
-                said = {self._shell.toast: toast(words("picture_deleted"), words)}
+                said = {self._shell.toast: self._studio.deleted([action.id], words)}
             elif action.act in ("favourite-many", "delete-many"):
                 said = self._act_on_many(action, words)
         except ServiceError as error:
@@ -141,4 +140,4 @@ class LibraryEvents:
                 link.ask(partial(link.client.delete_image, id))
         if action.act == "favourite-many":
             return {}
-        return {self._shell.toast: toast(words.count("pictures_deleted", len(ids)), words)}
+        return {self._shell.toast: self._studio.deleted(ids, words)}

@@ -1,8 +1,10 @@
 """A passing message at the lower edge of the page. Mistakes stay until they are closed or something succeeds."""
 
+import json
 import secrets
+from collections.abc import Sequence
 
-from app.ui.markup import Markup, icon, notice
+from app.ui.markup import Markup, action, icon, notice
 from app.ui.strings import Words
 
 # Run when the message changes: its time starts again.
@@ -16,8 +18,23 @@ RESTART = """watch("value", () => {
 NO_TOAST = ""
 
 
-def toast(text: str, words: Words, kind: str = "good", hint: str | None = None, *, passing: bool = False) -> str:
-    """The message. Screen readers hear it. Each one differs, so that the same text twice is shown twice.
+def undoable(text: str, words: Words, ids: Sequence[str]) -> str:
+    """The message that pictures were deleted, with a button that has them back from the trash."""
+    return toast(text, words, more=action("undo", words("undo"), data={"ids": json.dumps(list(ids))}))
+
+
+def toast(
+    text: str,
+    words: Words,
+    kind: str = "good",
+    hint: str | None = None,
+    *,
+    passing: bool = False,
+    more: Markup | None = None,
+) -> str:
+    """The message, with a button as `more`. Screen readers hear it.
+
+    Each one differs, so that the same text twice is shown twice.
 
     A `passing` mistake goes by itself, for what the header says as long as it is true.
     """
@@ -25,6 +42,6 @@ def toast(text: str, words: Words, kind: str = "good", hint: str | None = None, 
     close = Markup('<button type="button" class="at-button at-bare" data-close="1" aria-label="{}">{}</button>').format(
         words("close"), icon("close")
     )
-    return Markup('<div class="at-toast{}" role="{}" data-turn="{}">{}{}</div>').format(
-        stay, "alert" if kind == "bad" else "status", secrets.token_hex(3), notice(text, kind, hint), close
+    return Markup('<div class="at-toast{}" role="{}" data-turn="{}">{}{}{}</div>').format(
+        stay, "alert" if kind == "bad" else "status", secrets.token_hex(3), notice(text, kind, hint), more or "", close
     )
