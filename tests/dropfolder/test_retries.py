@@ -42,9 +42,9 @@ def until_it_said(folder: Path, words: str) -> None:
 
 
 @contextmanager
-def a_watcher(folder: Path, url: str, model: str | None = None) -> Iterator[None]:
+def a_watcher(folder: Path, url: str, parallel: int = 4) -> Iterator[None]:
     """One in this process."""
-    watcher = Watcher(folder, ImageServiceClient(url), model=model, settle_s=0.02, scan_s=0.1, dead_after_s=3)
+    watcher = Watcher(folder, ImageServiceClient(url), parallel=parallel, settle_s=0.02, scan_s=0.1, dead_after_s=3)
     thread = threading.Thread(target=watcher.run)
     thread.start()
     try:
@@ -140,6 +140,25 @@ def test_a_key_that_another_request_has_used_holds_no_file_up(folder: Path, serv
     with a_watcher(folder, service.url):
         assert answer_of(file, 90) is None
     assert [image.prompt for image in client.images(q=mark)[0]] == [mark]
+
+
+def test_a_claim_that_was_taken_over_leaves_room_for_other_files(folder: Path, service: RunningService) -> None:
+    client = ImageServiceClient(service.url)
+    left = drop(folder, b"left by a dead watcher")
+    left.rename(folder / f"{left.name}.claimed-by-gone-1")
+    before = client.status().queue.queued
+    client.set_paused(True)
+    try:
+        with a_watcher(folder, service.url, parallel=2):
+            new = drop(folder, b"new")
+            deadline = time.monotonic() + 60
+            while client.status().queue.queued < before + 2:
+                assert time.monotonic() < deadline, "the second was not asked for while the first was waiting"
+                time.sleep(0.02)
+            client.set_paused(False)
+            assert [answer_of(left, 90), answer_of(new, 90)] == [None, None]
+    finally:
+        client.set_paused(False)
 
 
 def test_a_file_is_asked_anew_for_another_model_and_for_another_picture_to_start_from(folder: Path) -> None:
