@@ -16,9 +16,10 @@ EXPLAINED, EARLIER, TRIED = (Path(__file__).parent / name for name in ("explaine
 HEAD = """# Mutations
 
 `python -m benchmarks.mutants` changes one place of a module at a time (a comparison, a condition, a constant, a return
-value, a statement) and runs the module's tests. A change that no test notices has survived; here each survivor is
-listed, with why it does not matter or that a test is still missing. Texts, log lines, annotations and the numbers that
-tune (sizes, pauses) are not changed. This page is made by `python -m benchmarks.mutants --page FILE…`.
+value, a statement) and runs those tests of the module that run the changed line. A change that no test notices has
+survived; here each survivor is listed, with why it does not matter or that a test is still missing. Texts, log lines,
+annotations and the numbers that tune (sizes, pauses) are not changed. This page is made by `python -m
+benchmarks.mutants --page FILE…`.
 
 `changes` are all that can be made; of these samples by chance were tried, and what each came to is kept in
 `benchmarks/mutants/tried.json`. The whole of a group is tried by naming it without `--sample`.
