@@ -23,7 +23,7 @@ from benchmarks.mutants.reach import Reach
 from benchmarks.mutants.results import PAGE, TRIED, Result, keep, load, page, read_earlier, save
 from benchmarks.mutants.targets import Group, Part, read_fixed, read_groups
 
-PATIENCE = 3.0  # a run may take so many times as long as the undisturbed one, and half a minute
+PATIENCE, SLACK_S = 3.0, 150.0  # a run may take so many times as long as the undisturbed one, and so many seconds
 SHORT_S = 1200  # for the undisturbed one
 
 
@@ -144,7 +144,7 @@ def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, 
                 reached[tests] = place.reach()
             place.write(change.file, change.source)
             chosen, usual_s = reached[tests].choose(tests, change.file, change.line)
-            outcome, by, seconds = place.run(chosen, PATIENCE * usual_s + 30)
+            outcome, by, seconds = place.run(chosen, PATIENCE * usual_s + SLACK_S)
             if outcome != "passed":
                 break
         place.write(change.file, change.unchanged)

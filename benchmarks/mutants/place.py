@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +32,8 @@ class Place:
         self.folder = folder
         self._reach = folder / "mutant.reach"
         self.warm(_HEAVY)
+        for plugin in entry_points(group="pytest11"):  # most of what a short run of pytest takes is to read these
+            plugin.load()
 
     def __enter__(self) -> Self:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
