@@ -104,3 +104,10 @@ def test_a_device_is_looked_for_before_anything_starts(monkeypatch: pytest.Monke
         with pytest.raises(WrongSettings, match=f"ATELIER_DEVICE is '{wanted}'; this machine has cuda:0, .*cpu"):
             check_device(Settings(device=wanted))
     check_device(Settings(device="cuda:9", engine="test"))
+    for system, processor in (("linux", "x86_64"), ("linux", "arm64"), ("darwin", "x86_64")):
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr("platform.machine", lambda processor=processor: processor)
+        with pytest.raises(WrongSettings, match=r"this machine has cuda:0, cpu"):
+            check_device(Settings(device="mps"))
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    check_device(Settings(device="mps"))

@@ -161,6 +161,24 @@ def test_a_claim_that_was_taken_over_leaves_room_for_other_files(folder: Path, s
         client.set_paused(False)
 
 
+def test_no_more_files_are_claimed_than_are_worked_on(folder: Path, service: RunningService) -> None:
+    client = ImageServiceClient(service.url)
+    before = client.status().queue.queued
+    client.set_paused(True)
+    try:
+        files = [drop(folder, b"one of three") for _ in range(3)]
+        with a_watcher(folder, service.url, parallel=1):
+            deadline = time.monotonic() + 60
+            while client.status().queue.queued == before:
+                assert time.monotonic() < deadline, "none was asked for"
+                time.sleep(0.02)
+            assert len(list(folder.glob("*.claimed-by-*"))) == 1  # the others are free for other watchers
+            client.set_paused(False)
+            assert [answer_of(file, 90) for file in files] == [None] * 3
+    finally:
+        client.set_paused(False)
+
+
 def test_a_file_is_asked_anew_for_another_model_and_for_another_picture_to_start_from(folder: Path) -> None:
     file = drop(folder, b"a cat")
     name = parse_name(file.name)
