@@ -87,7 +87,7 @@ def test_a_dead_service_is_known_at_once_by_health_and_named() -> None:
         began = time.monotonic()
         with pytest.raises(ServiceUnreachable, match=r"127\.0\.0\.1:\d+ does not answer") as caught:
             client.health()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3  # trying again would take 4 s
     assert "quick_start.sh" in caught.value.hint
 
 

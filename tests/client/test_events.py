@@ -108,7 +108,7 @@ def test_waiting_for_a_service_that_stays_away_ends(service: FakeService) -> Non
         pytest.raises(ServiceUnreachable, match=r"Gave up after 0\.5 s"),
     ):
         client.wait("j1")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_an_unknown_job_is_an_error_at_once(service: FakeService, client: ImageServiceClient) -> None:

