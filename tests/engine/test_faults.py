@@ -251,7 +251,7 @@ def test_a_job_that_hears_no_cancel_is_ended_with_its_child(make_engine: MakeEng
     job = a_job("!hang")
     [outcome], seconds = run_and_cancel(engine, [job], job, step=1)
     assert outcome.cancelled
-    assert 0.3 < seconds < 1.5
+    assert 0.3 < seconds < 10
     assert works(engine)
 
 
