@@ -12,8 +12,9 @@ from app import __version__
 from app.client_http import part, refusal, session
 from app.client_library import LibraryCalls
 from app.client_stream import Backoff, Event, read_events, read_lines
-from app.core.answers import ImageGroup, Status
+from app.core.answers import ImageGroup, Inspection, Status
 from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.models import ModelInfo
 from app.core.schema import GenerationRequest, InputRef, Job
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
@@ -101,29 +102,29 @@ class ImageServiceClient(LibraryCalls):
 
     # Models
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[ModelInfo]:
         """The catalog, each with its defaults, ranges, size (bytes) and state."""
-        return list(self._json("GET", "/api/models")["items"])
+        return [_model(item) for item in self._json("GET", "/api/models")["items"]]
 
-    def model(self, key: str) -> dict[str, Any]:
+    def model(self, key: str) -> ModelInfo:
         """One catalog entry with its state."""
-        return self._json("GET", f"/api/models/{part(key)}")
+        return _model(self._json("GET", f"/api/models/{part(key)}"))
 
-    def load_model(self, key: str) -> dict[str, Any]:
+    def load_model(self, key: str) -> ModelInfo:
         """Ask for a model to be loaded; answers at once, `model(key)` tells how far it is."""
-        return self._json("POST", f"/api/models/{part(key)}/load", repeat=True)
+        return _model(self._json("POST", f"/api/models/{part(key)}/load", repeat=True))
 
-    def unload_model(self, key: str) -> dict[str, Any]:
+    def unload_model(self, key: str) -> ModelInfo:
         """Free a model's memory."""
-        return self._json("POST", f"/api/models/{part(key)}/unload", repeat=True)
+        return _model(self._json("POST", f"/api/models/{part(key)}/unload", repeat=True))
 
-    def download_model(self, key: str) -> dict[str, Any]:
-        """Ask for a download (catalog key or hub id); answers at once, `model(key)["download"]` tells how far it is."""
-        return self._json("POST", f"/api/models/{part(key)}/download", repeat=True)
+    def download_model(self, key: str) -> ModelInfo:
+        """Ask for a download (catalog key or hub id); answers at once, `model(key).download` tells how far it is."""
+        return _model(self._json("POST", f"/api/models/{part(key)}/download", repeat=True))
 
-    def cancel_download(self, key: str) -> dict[str, Any]:
+    def cancel_download(self, key: str) -> ModelInfo:
         """Stop a download; what arrived is kept."""
-        return self._json("DELETE", f"/api/models/{part(key)}/download")
+        return _model(self._json("DELETE", f"/api/models/{part(key)}/download"))
 
     def clean_model(self, key: str) -> int:
         """Remove what interrupted downloads of a model left; the bytes freed."""
@@ -225,10 +226,11 @@ class ImageServiceClient(LibraryCalls):
 
     # Pictures of others
 
-    def inspect(self, data: bytes) -> dict[str, Any]:
+    def inspect(self, data: bytes) -> Inspection:
         """What a picture file (PNG, JPEG or WebP bytes) says about how it was made."""
         headers = {"Content-Type": "application/octet-stream"}
-        return self._json("POST", "/api/inspect", data=data, headers=headers, repeat=True)
+        found = self._json("POST", "/api/inspect", data=data, headers=headers, repeat=True)
+        return Inspection.model_validate(found, extra="ignore")
 
     # One call
 
@@ -283,6 +285,10 @@ class ImageServiceClient(LibraryCalls):
 # `extra="ignore"`: a newer service may say more than this client knows.
 def _job(data: Any) -> Job:
     return Job.model_validate(data, extra="ignore")
+
+
+def _model(data: Any) -> ModelInfo:
+    return ModelInfo.model_validate(data, extra="ignore")
 
 
 def _input(data: Any) -> InputRef:

@@ -33,7 +33,7 @@ ROOMS = {
         "alone import huggingface_hub"
     ),
     "catalog": _room("which models there are", "families weights hub"),
-    "tiers": _room("how a model is laid out in the memory there is", "catalog families"),
+    "tiers": _room("how a model is laid out in the memory there is", "families"),
     "confine": _room("walls around the process with the models: no network, no other files, no programs"),
     "shipped": _room("the models that come along, unpacked where Atelier was installed as a package"),
     "picture": _room("what a PNG carries, thumbnails"),

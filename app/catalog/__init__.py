@@ -4,12 +4,12 @@ Never loads weights and never asks the network: it reads a table and looks at fi
 """
 
 from app.catalog.catalog import Catalog
-from app.catalog.entry import ModelEntry, Span, allowed_schedulers
+from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import Skipped, file_entry, folder_entry, hub_entry, is_hub_id
 from app.catalog.tasks import tasks_of
 from app.weights.loras import LoraFile
 
 __all__ = [
-    "Catalog", "LoraFile", "ModelEntry", "Skipped", "Span",
+    "Catalog", "LoraFile", "ModelEntry", "Skipped",
     "allowed_schedulers", "file_entry", "folder_entry", "hub_entry", "is_hub_id", "tasks_of",
 ]  # fmt: skip

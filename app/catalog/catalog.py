@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.catalog.entry import ModelEntry, Span, allowed_schedulers
+from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
 from app.catalog.table import Table
 from app.catalog.tasks import strength_of, task_errors
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
+from app.core.models import Span
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from app.catalog.entry import ModelEntry
 from app.core.errors import ModelRefused
+from app.core.models import Presence
 from app.core.names import is_clean, shown_name
 from app.families import STABLE_DIFFUSION, family_of, is_known
-from app.hub.disk import Presence, on_disk, repositories, storage_folder
+from app.hub.disk import on_disk, repositories, storage_folder
 from app.hub.download_plan import read_plan
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of

@@ -1,6 +1,7 @@
 """What is allowed for each number of a request, with one model."""
 
-from app.catalog.entry import ModelEntry, Span
+from app.catalog.entry import ModelEntry
+from app.core.models import Span
 from app.core.parameters import bounds
 from app.core.schema import GenerationRequest
 

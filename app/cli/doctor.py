@@ -14,6 +14,7 @@ from app.cli.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of
 from app.client import ImageServiceClient
 from app.confine import missing
 from app.core.errors import ServiceError
+from app.core.models import ModelInfo
 from app.core.settings import Confine, Settings
 from app.tiers.choose import Room
 
@@ -48,7 +49,7 @@ def doctor(
     ports = [_port(name, port) for name, port in (("service", _port_of(client.url)), ("page", settings.ui_port))]
     if as_json:
         found = [
-            {"key": m["key"], "state": state_of(m), "verdict": plan_row(plan)[-1], "plan": plan_json(plan)}
+            {"key": m.key, "state": state_of(m), "verdict": plan_row(plan)[-1], "plan": plan_json(plan)}
             for m, plan in plans
         ]
         walls = {"confine": settings.confine, "missing": missing()}
@@ -60,13 +61,13 @@ def doctor(
         _print_machine(machine, service, ports, settings.confine)
         typer.echo("")
     where = f"on a machine with {_words(room)}" if elsewhere else "on this machine"
-    rows = [(m["key"], state_of(m), *plan_row(plan)) for m, plan in plans]
+    rows = [(m.key, state_of(m), *plan_row(plan)) for m, plan in plans]
     typer.echo(f"Models {where}:")
     print_table(("model", "state", "VRAM", "RAM", "memory tier"), rows)
     typer.echo("\nVRAM and RAM are expected peaks for one picture of the model's own size. Why:")
     for model, plan in plans:
         if plan is not None:
-            typer.echo(f"  {model['key']}: {why(plan)}")
+            typer.echo(f"  {model.key}: {why(plan)}")
     if troubles and not elsewhere:
         typer.echo("\nIn the models folder, and not usable:")
         for name, reason in troubles:
@@ -118,18 +119,18 @@ def _service(client: ImageServiceClient) -> dict[str, Any]:
     return {"url": client.url, "up": True, "ready": ready, "words": words}
 
 
-def _models(client: ImageServiceClient) -> list[dict[str, Any]]:
+def _models(client: ImageServiceClient) -> list[ModelInfo]:
     try:
         return client.models()
     except ServiceError:
         return []  # an API key is missing, say: the rest of the report still helps
 
 
-def _listed(settings: Settings) -> list[dict[str, Any]]:
+def _listed(settings: Settings) -> list[ModelInfo]:
     """What the catalog says, while no service can be asked."""
     catalog = Catalog(settings)
     listed = [entry for entry in catalog.entries() if not entry.own]
-    return [entry.model_dump(mode="json") | {"state": _on_disk(catalog, entry)} for entry in listed]
+    return [ModelInfo(**dict(entry), state=_on_disk(catalog, entry)) for entry in listed]
 
 
 def _on_disk(catalog: Catalog, entry: ModelEntry) -> str:

@@ -1,7 +1,7 @@
 """`models`: which there are, which are on this machine, and which are in memory."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,7 @@ from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connec
 from app.cli.examples import examples
 from app.cli.progress import DownloadProgress
 from app.core.errors import ServiceError
+from app.core.models import ModelInfo, Presence
 
 POLL_S = 0.3
 
@@ -32,10 +33,7 @@ def list_models(as_json: JsonOption = False, url: UrlOption = None, key: KeyOpti
     if as_json:
         print_json(found)
         return
-    rows = (
-        (item["key"], state_of(item), shown_size(item.get("size_bytes")), item.get("licence"), item.get("best_for"))
-        for item in found
-    )
+    rows = ((item.key, state_of(item), shown_size(item.size_bytes), item.licence, item.best_for) for item in found)
     print_table(("key", "state", "size", "licence", "best for"), rows, cut=2)
 
 
@@ -53,8 +51,9 @@ def load_model(
             model = client.model(key_of_model)
             line.update(f"{state_of(model)} …")
     if state_of(model) == "failed":
-        error = model.get("error") or {}
-        raise ServiceError(error.get("message") or "The model could not be loaded.", hint=error.get("hint"))
+        error = model.error
+        message = error.message if error else "The model could not be loaded."
+        raise ServiceError(message, hint=error.hint if error else None)
     typer.echo(f"{key_of_model} is loaded.")
 
 
@@ -88,15 +87,15 @@ def download_model(
                     model = client.model(key_of_model)
         except KeyboardInterrupt:
             client.cancel_download(key_of_model)
-            there = shown_size(client.model(key_of_model).get("bytes_on_disk"))
+            there = shown_size(client.model(key_of_model).bytes_on_disk)
             typer.echo(f"Stopped; {there} are kept. Go on with: python -m app models download {key_of_model}", err=True)
             raise typer.Exit(INTERRUPTED) from None
-    error = (model.get("download") or {}).get("error")
+    error = model.download.error if model.download else None
     if error:
-        raise ServiceError(error["message"], code=error["code"], hint=error.get("hint"))
-    if model.get("files") != "complete":
+        raise ServiceError(error.message, code=error.code, hint=error.hint)
+    if model.files is not Presence.COMPLETE:
         raise ServiceError("The download was cancelled.", hint="The same command goes on with it.")
-    typer.echo(f"{key_of_model} is downloaded ({shown_size(model.get('bytes_on_disk'))}).")
+    typer.echo(f"{key_of_model} is downloaded ({shown_size(model.bytes_on_disk)}).")
 
 
 def clean_models(
@@ -116,32 +115,27 @@ def clean_models(
         typer.echo("There is nothing to clean.")
 
 
-def _partial(models: list[dict[str, Any]]) -> list[str]:
+def _partial(models: list[ModelInfo]) -> list[str]:
     """Those that are there in part and not being downloaded right now."""
-    running = ("waiting", "downloading")
-    found = (item for item in models if item.get("files") == "partial")
-    return [str(item["key"]) for item in found if (item.get("download") or {}).get("state") not in running]
+    return [item.key for item in models if item.files is Presence.PARTIAL and not item.downloading]
 
 
-def _is_over(model: dict[str, Any]) -> bool:
-    download = model.get("download")
-    return not download or download["state"] == "failed"
+def _is_over(model: ModelInfo) -> bool:
+    return model.download is None or model.download.state == "failed"
 
 
-def state_of(model: dict[str, Any]) -> str:
+def state_of(model: ModelInfo) -> str:
     """How a model is, in a word or two."""
-    download = model.get("download") or {}
-    if download.get("state") in ("waiting", "downloading"):
-        return f"{download['state']} {_amount(model)}"
-    if model.get("files") == "partial":
+    if model.download and model.download.running:
+        return f"{model.download.state} {_amount(model)}"
+    if model.files is Presence.PARTIAL:
         return f"partial {_amount(model)}"
-    if model.get("installed") is False and model.get("state") == "unloaded":
+    if not model.installed and model.state == "unloaded":
         return "not installed"
-    return str(model.get("state") or "unknown")
+    return model.state
 
 
-def _amount(model: dict[str, Any]) -> str:
+def _amount(model: ModelInfo) -> str:
     """`1.2 GiB of 6.5 GiB`, as far as it is known."""
-    download = model.get("download") or {}
-    done, of = model.get("bytes_on_disk"), download.get("of") or model.get("size_bytes")
+    done, of = model.bytes_on_disk, (model.download and model.download.of) or model.size_bytes
     return f"{shown_size(done)} of {shown_size(of)}" if of else shown_size(done)

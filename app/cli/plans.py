@@ -1,19 +1,17 @@
 """How the catalog's models would run on a machine, in words: for `doctor`."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
 
-from app.catalog import ModelEntry
 from app.cli.machine import Machine
+from app.core.models import ModelFacts
 from app.core.settings import MachineSize, Tier
 from app.tiers.choose import Room, choose, gigabytes
 from app.tiers.model_parts import parts_of_entry
 from app.tiers.plan import PACKAGES, WORDS, Plan
 
 GIB = 2**30
-_FIELDS = ("pipeline", "components", "parameters", "size_bytes", "width", "height")
 
 
 def room_of(machine: Machine) -> Room:
@@ -28,17 +26,13 @@ def other_room(here: Room, vram_gb: float | None, ram_gb: float | None) -> Room:
     return Room(int(ram_gb * GIB) if ram_gb else here.ram, vram)
 
 
-def plan_of(
-    model: Mapping[str, Any], room: Room, *, size: MachineSize | None = None, tier: Tier | None = None
-) -> Plan | None:
+def plan_of(model: ModelFacts, room: Room, *, size: MachineSize | None = None, tier: Tier | None = None) -> Plan | None:
     """The plan for a model as the catalog or the service describes it; None if nothing is known of its size."""
-    known = {name: model[name] for name in _FIELDS if model.get(name)}
-    entry = ModelEntry(key=str(model.get("key", "")), title="", **known)
-    parts = parts_of_entry(entry)
+    parts = parts_of_entry(model)
     if parts is None:
         return None
     installed = [name for name in PACKAGES.values() if find_spec(name) is not None]
-    return choose(parts, room, entry.width * entry.height, size=size, tier=tier, packages=installed)
+    return choose(parts, room, model.width * model.height, size=size, tier=tier, packages=installed)
 
 
 def plan_row(plan: Plan | None) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.cli.common import shown_seconds, shown_size
 from app.client import Event
+from app.core.models import Download, ModelInfo
 from app.core.schema import Job
 
 LINE_EVERY_S = 60.0
@@ -95,25 +96,25 @@ class DownloadProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, model: dict[str, Any]) -> None:
+    def show(self, model: ModelInfo) -> None:
         """Draw how a model's download is."""
-        download = model.get("download") or {}
+        download = model.download or Download(state="", done=0, of=0)
         words = download_words(download)
-        self._bar.update(self._task, completed=download.get("done") or 0, total=download.get("of") or None, words=words)
+        self._bar.update(self._task, completed=download.done, total=download.of or None, words=words)
         if not self._console.is_terminal and time.monotonic() - self._said >= LINE_EVERY_S:
             self._said = time.monotonic()
             self._console.print(f"{self._key}: {words}", highlight=False)
 
 
-def download_words(download: dict[str, Any]) -> str:
+def download_words(download: Download) -> str:
     """`1.2 GiB of 6.5 GiB · 40.1 MiB/s · 2 min 10 s left`, as far as it is known."""
-    if download.get("state") == "waiting" or not download.get("of"):
-        return "waiting" if download.get("state") == "waiting" else "asking the hub"
-    words = [f"{shown_size(download.get('done'))} of {shown_size(download['of'])}"]
-    if download.get("bytes_per_s"):
-        words.append(f"{shown_size(download['bytes_per_s'])}/s")
-    if download.get("eta_s") is not None:
-        words.append(f"{shown_seconds(download['eta_s'])} left")
+    if download.state == "waiting" or not download.of:
+        return "waiting" if download.state == "waiting" else "asking the hub"
+    words = [f"{shown_size(download.done)} of {shown_size(download.of)}"]
+    if download.bytes_per_s:
+        words.append(f"{shown_size(download.bytes_per_s)}/s")
+    if download.eta_s is not None:
+        words.append(f"{shown_seconds(download.eta_s)} left")
     return " · ".join(words)
 
 

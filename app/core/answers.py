@@ -1,6 +1,7 @@
 """What the image service answers about itself and its library: once, for the service that says it and who reads it."""
 
 from datetime import date, datetime
+from typing import Any
 
 from pydantic import Field, computed_field
 
@@ -33,6 +34,21 @@ class ImageGroup(Value):
     job_id: str
     images: tuple[Image, ...]
     count: int = 0
+
+
+class Inspection(Value):
+    """What a picture file says about how it was made. All of it is text to show, never to run."""
+
+    kind: str = Field(description="Which program wrote it: atelier, a1111, comfyui, invokeai, …; or none.")
+    made_by: str = Field("", description="That program's name for people.")
+    width: int
+    height: int
+    recipe: dict[str, Any] | None = Field(None, description="Our own exact recipe.")
+    request: dict[str, Any] | None = Field(None, description="The fields of a request that could be read.")
+    parameters: str | None = Field(None, description="The text under `parameters`, as A1111 writes it.")
+    labels: dict[str, Any] = Field({}, description="What its XMP packet says: made by a machine, by which, when.")
+    texts: dict[str, str] = Field({}, description="Further texts of the file: at most 64, of at most 16 KiB.")
+    cut: tuple[str, ...] = Field((), description="Names of the texts that were too long to show in full.")
 
 
 class Queue(Value):

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from app.catalog import ModelEntry
 from app.core.errors import ModelNotInstalled, ModelRefused, OutOfMemory
+from app.core.models import Presence
 from app.core.settings import Tier
 from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class, read_index, weight_files
 from app.diffusion.kinds import Pipeline
@@ -28,7 +29,7 @@ from app.diffusion.quantized import TRANSFORMER, read_transformer, with_transfor
 from app.diffusion.released import ReadAgain
 from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
-from app.hub.disk import Presence, on_disk
+from app.hub.disk import on_disk
 from app.hub.fetch import fetch
 from app.tiers.model_parts import ModelParts, guessed_parts, parts_of, role_of
 from app.tiers.plan import PACKAGES, Plan

@@ -7,10 +7,10 @@ Beside them lies the plan of our download, which tells a part from the whole. No
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.core.models import Presence
 from app.hub.alone import alone
 from app.hub.download_plan import (
     PLAN_FILE,
@@ -44,14 +44,6 @@ class HubModel(Protocol):
     def transformer(self) -> str | None: ...
     @property
     def size_bytes(self) -> int: ...
-
-
-class Presence(StrEnum):
-    """How much of a model is on this machine."""
-
-    ABSENT = "absent"
-    PARTIAL = "partial"
-    COMPLETE = "complete"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 from app.core.environment import handed_on
 from app.core.errors import ModelBusy, NotDownloadable
+from app.core.models import Presence
 from app.core.schema import JobError
 from app.core.settings import PROJECT_FOLDER
-from app.hub.disk import HubModel, Presence, clean, on_disk
+from app.hub.disk import HubModel, clean, on_disk
 
 RATE_SPAN_S = 10.0  # the speed shown is that of the last seconds
 FOR_THE_HUB = {

@@ -1,7 +1,6 @@
 """Picture files: writing a PNG with its recipe and labels, and reading what any PNG, JPEG or WebP says about itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from PIL import Image, PngImagePlugin
 
 from app import __version__
+from app.core.answers import Inspection
 from app.core.errors import UnreadablePicture
 from app.core.schema import GenerationRequest
 from app.picture import foreign, infotext, labels, outside, recipe
@@ -21,29 +21,6 @@ MAX_SHOWN_BYTES = 16 * 1024  # of one field of a picture from outside
 # 6 is zlib's own default; 9 costs five times the time for 1 % of the size.
 COMPRESS_LEVEL = 6
 INFOTEXT = "parameters"
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What a picture file says about itself.
-
-    `kind` is `atelier`, `a1111`, `comfyui`, `invokeai`, `swarmui`, `fooocus`, `novelai`, `easydiffusion`,
-    `drawthings` or `none`, `made_by` the program's name for people. `recipe` is ours only; `request` are the fields
-    of a GenerationRequest that could be read (ours: all, a1111: the valid ones). `parameters` is the infotext,
-    `labels` what the XMP packet says, `texts` at most 64 fields of at most 16 KiB: text to show, never to run.
-    `cut` names the fields that were longer.
-    """
-
-    kind: str
-    width: int
-    height: int
-    made_by: str = ""
-    recipe: dict[str, Any] | None = None
-    request: dict[str, Any] | None = None
-    parameters: str | None = None
-    labels: dict[str, Any] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    cut: tuple[str, ...] = ()
 
 
 def encode(
@@ -76,7 +53,7 @@ def encode(
 
 
 def inspect(data: bytes) -> Inspection:
-    """What the file `data` says about itself; no pixel is decoded.
+    """What the file `data` says about itself; no pixel is decoded. `recipe` is ours only.
 
     Raises UnreadablePicture if it is no PNG, JPEG or WebP, is damaged, or has more than 33 million pixels.
     """
@@ -89,14 +66,23 @@ def inspect(data: bytes) -> Inspection:
     if made is not None:
         request = recipe.request_of(made).model_dump(mode="json")
         parameters = texts.get(INFOTEXT)
-        return Inspection("atelier", width, height, "Atelier", made, request, parameters, said)
+        return Inspection(
+            kind="atelier",
+            made_by="Atelier",
+            width=width,
+            height=height,
+            recipe=made,
+            request=request,
+            parameters=parameters,
+            labels=said,
+        )
     kind, made_by = foreign.recognise(texts, comment, said)
     text = foreign.infotext_of(texts, comment)
     return Inspection(
-        kind,
-        width,
-        height,
-        made_by,
+        kind=kind,
+        made_by=made_by,
+        width=width,
+        height=height,
         request=infotext.request_fields(infotext.parse(text)) if kind == "a1111" else None,
         parameters=_cut(text) if kind == "a1111" else None,
         labels=_cut_all(said),

@@ -4,7 +4,8 @@ import os
 
 from app.catalog import ModelEntry
 from app.core.errors import ModelNotInstalled, ModelRefused
-from app.hub.disk import OnDisk, Presence, on_disk
+from app.core.models import Presence
+from app.hub.disk import OnDisk, on_disk
 from app.service.parts import Parts
 
 

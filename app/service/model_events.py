@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, Field
-
 from app.catalog import ModelEntry, hub_entry, is_hub_id
 from app.core.errors import UnknownModel
 from app.core.schema import JobError
@@ -16,14 +14,6 @@ from app.service.parts import Parts
 
 UNLOADED = ModelState("unloaded")
 SETTLED = frozenset({"loaded", "unloaded", "failed", "downloaded", "download_failed", "download_cancelled"})
-
-
-class ModelProgress(BaseModel):
-    """How far a load is. Units are bytes; 0 = not known."""
-
-    phase: str = Field(description="downloading, loading or loaded; empty while it waits for its turn.")
-    done: int
-    of: int
 
 
 def entry_of(parts: Parts, key: str, *, any_hub_id: bool = False) -> ModelEntry:

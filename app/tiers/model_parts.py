@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.catalog import ModelEntry
+from app.core.models import ModelFacts
 from app.families import family_of
 
 MIB = 2**20
@@ -68,8 +68,8 @@ def guessed_parts(parameters: int, pipeline: str) -> ModelParts:
     return _parts(encoders, encoders, parameters - encoders - vae, vae, pipeline)
 
 
-def parts_of_entry(entry: ModelEntry) -> ModelParts | None:
-    """The parts of a catalog entry; None if nothing is known of its size."""
+def parts_of_entry(entry: ModelFacts) -> ModelParts | None:
+    """The parts of a model as it is described; None if nothing is known of its size."""
     if entry.components:
         return parts_of(entry.components, entry.pipeline)
     # Most files hold two bytes for each number; only the catalog's own entries say how many numbers there are.

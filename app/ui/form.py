@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from app.core.models import ModelInfo, Span
 from app.core.samplers import DEFAULT
 from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
 from app.ui.sizes import RATIOS, size_for
@@ -111,7 +112,7 @@ class Form:
             body[field.name] = int(value) if field.is_number and field.whole else value
         return body
 
-    def problems(self, model: Mapping[str, Any] | None, words: Words) -> list[str]:
+    def problems(self, model: ModelInfo | None, words: Words) -> list[str]:
         """What is wrong, a sentence for each field, in the reader's language. Empty = ready to send."""
         if not (self["prompt"] or "").strip():
             return [words("problem_no_prompt")]
@@ -124,7 +125,7 @@ class Form:
         ]
         return found + [
             words("problem_range", field=named(name, words), value=_shown(value), allowed=allowed(span, words))
-            for name, span in model["ranges"].items()
+            for name, span in model.ranges.items()
             if name in _BY_NAME and not _fits(value := self[name], span, _BY_NAME[name])
         ]
 
@@ -134,32 +135,33 @@ def named(name: str, words: Words) -> str:
     return words.find(f"field_{name}") or name
 
 
-def allowed(span: Mapping[str, Any], words: Words) -> str:
+def allowed(span: Span, words: Words) -> str:
     """A range as a person reads it."""
-    values = {"low": f"{span['low']:.0f}", "high": f"{span['high']:.0f}", "multiple": span.get("multiple", 1)}
-    return words("range_in_steps" if values["multiple"] > 1 else "range", **values)
+    values = {"low": f"{span.low:.0f}", "high": f"{span.high:.0f}", "multiple": span.multiple}
+    return words("range_in_steps" if span.multiple > 1 else "range", **values)
 
 
-def form_of(request: Mapping[str, Any], model: Mapping[str, Any]) -> Form:
+def form_of(request: Mapping[str, Any], model: ModelInfo) -> Form:
     """The form that would send this request with this model; a number that it leaves open is the model's default.
 
     Raises ValueError for a number that is none and a text that is none: a request may come from a file.
     """
     values = {field.name: field.default for field in FIELDS}
-    values |= {field.name: model[field.name] for field in FIELDS if field.is_number and field.name in model}
+    numbers = [field.name for field in FIELDS if field.is_number and field.name in ModelInfo.model_fields]
+    values |= {name: getattr(model, name) for name in numbers}
     given = {name: value for name, value in request.items() if name in _BY_NAME and value is not None}
     for name, value in given.items():
         if not isinstance(value, int | float if _BY_NAME[name].is_number else str):
             raise ValueError(f"{name} is {value!r}")
-    return Form({**values, **given, "model": model["key"]})
+    return Form({**values, **given, "model": model.key})
 
 
-def fresh(model: Mapping[str, Any]) -> Form:
+def fresh(model: ModelInfo) -> Form:
     """The form of somebody who has just chosen this model: its defaults, its negative prompt among them."""
-    return form_of({"negative_prompt": model.get("negative_prompt") or ""}, model)
+    return form_of({"negative_prompt": model.negative_prompt}, model)
 
 
-def changed_model(old: Form, model: Mapping[str, Any], ratio: str | None = None) -> Form:
+def changed_model(old: Form, model: ModelInfo, ratio: str | None = None) -> Form:
     """The form after another model was chosen: what a person means stays, the numbers are the new model's.
 
     `ratio` is the size preset that was chosen: it stays too.
@@ -172,22 +174,21 @@ def changed_model(old: Form, model: Mapping[str, Any], ratio: str | None = None)
     return Form({**new.values, **kept})
 
 
-def beyond_good(form: Form, model: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def beyond_good(form: Form, model: ModelInfo) -> dict[str, Span]:
     """Field → where the model draws well, for the fields that are not there."""
     return {
         name: span
-        for name, span in (model.get("good") or {}).items()
-        if isinstance(value := form[name], int | float) and not span["low"] <= value <= span["high"]
+        for name, span in model.good.items()
+        if isinstance(value := form[name], int | float) and not span.low <= value <= span.high
     }
 
 
-def _fits(value: Any, span: Mapping[str, Any], field: Field) -> bool:
-    if not isinstance(value, int | float) or not span["low"] <= value <= span["high"]:
+def _fits(value: Any, span: Span, field: Field) -> bool:
+    if not isinstance(value, int | float) or not span.low <= value <= span.high:
         return False
     if field.whole and value != int(value):
         return False
-    multiple = span.get("multiple", 1)
-    return bool(multiple == 1 or value % multiple == 0)
+    return bool(span.multiple == 1 or value % span.multiple == 0)
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from app.client import ImageServiceClient
 from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.models import ModelInfo
 from app.core.schema import Job
 from app.ui.previews import Previews
 
@@ -91,10 +92,10 @@ class ServiceLink:
         except ServiceError as error:
             return ServiceState(None, error)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[ModelInfo]:
         """The catalog."""
         self._health()  # a dead service is known at once, without the client's patience
-        models: list[dict[str, Any]] = self._models()
+        models: list[ModelInfo] = self._models()
         return models
 
     def newest(self, *, fresh: bool = False) -> list[ImageGroup]:

@@ -1,29 +1,29 @@
 """Width and height for an aspect ratio, inside what a model allows."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from app.core.models import ModelInfo, Span
 
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 OWN_SIZE = "custom"
 
 
-def size_for(ratio: str, model: Mapping[str, Any]) -> tuple[int, int]:
+def size_for(ratio: str, model: ModelInfo) -> tuple[int, int]:
     """Pixels of a picture with `ratio` ("16:9") and about as many pixels as the model's default size.
 
     Both sides keep the model's multiple and stay in its range, so the shape is as near as these allow.
     """
     wide, high = (int(part) for part in ratio.split(":"))
-    span = model["size_range"]
-    area = model["width"] * model["height"]
+    span = model.size_range
+    area = model.width * model.height
     # A ratio must not push one side over the model's limit: then the whole picture is made smaller.
-    shrink = min(1.0, span["high"] / math.sqrt(area * max(wide, high) / min(wide, high)))
+    shrink = min(1.0, span.high / math.sqrt(area * max(wide, high) / min(wide, high)))
     width = math.sqrt(area * wide / high) * shrink
     height = math.sqrt(area * high / wide) * shrink
     return _fit(width, span), _fit(height, span)
 
 
-def ratio_of(width: int, height: int, model: Mapping[str, Any]) -> str:
+def ratio_of(width: int, height: int, model: ModelInfo) -> str:
     """The preset that gives exactly this size, or `custom`."""
     for ratio in RATIOS:
         if size_for(ratio, model) == (width, height):
@@ -31,8 +31,8 @@ def ratio_of(width: int, height: int, model: Mapping[str, Any]) -> str:
     return OWN_SIZE
 
 
-def _fit(value: float, span: Mapping[str, Any]) -> int:
-    multiple = int(span.get("multiple", 1))
-    low = math.ceil(span["low"] / multiple) * multiple
-    high = math.floor(span["high"] / multiple) * multiple
+def _fit(value: float, span: Span) -> int:
+    multiple = span.multiple
+    low = math.ceil(span.low / multiple) * multiple
+    high = math.floor(span.high / multiple) * multiple
     return int(min(max(round(value / multiple) * multiple, low), high))

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.models import ModelInfo
 from app.core.settings import Settings
 from app.ui.form import Form, form_of
 from app.ui.link import ServiceLink
@@ -15,7 +16,6 @@ from app.ui.uploads import Uploads
 from app.ui.views.header import error_text, hint_text
 from app.ui.views.toast import toast, undoable
 
-Model = Mapping[str, Any]
 # A tab's own events: small calls that answer at once, not part of any API, and no spinner over the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # The names of the tabs, as `?tab=` and the code call them.
@@ -37,14 +37,14 @@ class Studio:
         """The words for this visitor."""
         return self.strings.for_request(request)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[ModelInfo]:
         """The catalog, or nothing while the service is away."""
         try:
             return self.link.models()
         except ServiceError:
             return []
 
-    def model(self, key: str | None) -> dict[str, Any] | None:
+    def model(self, key: str | None) -> ModelInfo | None:
         """One model of the catalog."""
         return find_model(self.models(), key)
 
@@ -60,18 +60,18 @@ class Studio:
         return toast(error_text(error, words), words, "bad", hint, passing=away)
 
 
-def find_model(models: Sequence[Model], key: str | None) -> dict[str, Any] | None:
+def find_model(models: Sequence[ModelInfo], key: str | None) -> ModelInfo | None:
     """The model with this key."""
-    return next((dict(model) for model in models if model["key"] == key), None)
+    return next((model for model in models if model.key == key), None)
 
 
-def default_model(models: Sequence[Model]) -> dict[str, Any] | None:
+def default_model(models: Sequence[ModelInfo]) -> ModelInfo | None:
     """The model that a new page offers."""
-    marked = (dict(model) for model in models if model.get("default"))
-    return next(marked, dict(models[0]) if models else None)
+    marked = (model for model in models if model.default)
+    return next(marked, models[0] if models else None)
 
 
-def settings_of(request: Mapping[str, Any], models: Sequence[Model], words: Words) -> tuple[Form | None, str]:
+def settings_of(request: Mapping[str, Any], models: Sequence[ModelInfo], words: Words) -> tuple[Form | None, str]:
     """A stored request as the form's fields, with a sentence about it. None if there is no model to draw it."""
     model = find_model(models, request.get("model"))
     if model is not None:
@@ -80,7 +80,5 @@ def settings_of(request: Mapping[str, Any], models: Sequence[Model], words: Word
     if other is None:
         return None, words("problem_no_model")
     named = str(request.get("model") or "")[:80]
-    text = (
-        words("settings_applied_other_model", model=named, other=other["key"]) if named else words("settings_applied")
-    )
+    text = words("settings_applied_other_model", model=named, other=other.key) if named else words("settings_applied")
     return form_of(request, other), text

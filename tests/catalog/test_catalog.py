@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.catalog import Catalog, Span, folder_entry
+from app.catalog import Catalog, folder_entry
 from app.core.errors import InvalidRequest, UnknownModel
+from app.core.models import Span
 from app.core.parameters import bounds
 from app.core.schema import MAX_SEED, GenerationRequest
 from app.core.settings import PROJECT_FOLDER, Settings

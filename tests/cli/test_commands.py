@@ -20,6 +20,7 @@ from app.cli.examples import EXAMPLES
 from app.cli.machine import Gpu, Machine
 from app.cli.main import build, main
 from app.cli.plans import plan_of, plan_row, room_of
+from app.core.models import ModelFacts
 from app.core.settings import PROJECT_FOLDER
 from tests.cli.conftest import IMAGE, answer_well
 from tests.client.fake_service import JOB, Call, FakeService, send_json
@@ -29,6 +30,8 @@ ERROR = {"code": "model_not_installed", "message": "Not here.", "hint": "Fetch i
 MODEL = {
     "error": ERROR,
     "key": "pocket",
+    "title": "Pocket",
+    "pipeline": "StableDiffusionPipeline",
     "size_bytes": 40_000_000,
     "licence": "Apache-2.0",
     "best_for": "a first picture",
@@ -158,7 +161,7 @@ def test_the_owner_of_a_port_is_named(capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_the_doctor_plans_a_model_by_its_size(size_gib: int, here: Machine, words: str) -> None:
-    model = {"key": "m", "size_bytes": size_gib * GIB, "pipeline": "StableDiffusionXLPipeline"}
+    model = ModelFacts(key="m", title="M", size_bytes=size_gib * GIB, pipeline="StableDiffusionXLPipeline")
     assert words in plan_row(plan_of(model, room_of(here)))[-1]
 
 

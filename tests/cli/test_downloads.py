@@ -8,10 +8,19 @@ import pytest
 
 from app.cli.main import main
 from app.cli.progress import download_words
+from app.core.models import Download
 from tests.client.fake_service import Call, FakeService, send_json
 
 GIB = 2**30
-MODEL = {"key": "big/one", "files": "partial", "bytes_on_disk": GIB, "size_bytes": 4 * GIB, "state": "unloaded"}
+MODEL = {
+    "key": "big/one",
+    "title": "Big",
+    "pipeline": "FluxPipeline",
+    "files": "partial",
+    "bytes_on_disk": GIB,
+    "size_bytes": 4 * GIB,
+    "state": "unloaded",
+}
 RUNNING = {"state": "downloading", "done": GIB, "of": 4 * GIB, "bytes_per_s": 64 * 2**20, "eta_s": 48.0, "error": None}
 COMPLETE = MODEL | {"files": "complete", "bytes_on_disk": 4 * GIB, "installed": True, "download": None}
 FAILED = RUNNING | {
@@ -33,7 +42,13 @@ def answering(service: FakeService, *states: dict[str, Any]) -> None:
         if call.path == "/health":
             send_json(handler, {"status": "ok"})
         elif call.path == "/api/models":
-            done = {"key": "done", "files": "complete", "size_bytes": GIB, "installed": True, "state": "unloaded"}
+            done = MODEL | {
+                "key": "done",
+                "files": "complete",
+                "size_bytes": GIB,
+                "installed": True,
+                "state": "unloaded",
+            }
             busy = MODEL | {"key": "busy", "download": RUNNING}
             send_json(handler, {"items": [left[0], done, busy], "next": None})
         elif call.path.endswith("/clean"):
@@ -101,7 +116,7 @@ def test_what_is_there_in_part_is_listed_and_cleaned(service: FakeService, capsy
 
 
 def test_a_downloads_words_grow_with_what_is_known() -> None:
-    assert download_words({}) == "asking the hub"
-    assert download_words({"state": "waiting", "of": 4}) == "waiting"
-    assert download_words({"state": "downloading", "done": 0, "of": GIB}) == "– of 1.0 GiB"
-    assert download_words(RUNNING) == "1.0 GiB of 4.0 GiB · 64 MiB/s · 48.0 s left"
+    assert download_words(Download(state="downloading", done=0, of=0)) == "asking the hub"
+    assert download_words(Download(state="waiting", done=0, of=4)) == "waiting"
+    assert download_words(Download(state="downloading", done=0, of=GIB)) == "– of 1.0 GiB"
+    assert download_words(Download.model_validate(RUNNING)) == "1.0 GiB of 4.0 GiB · 64 MiB/s · 48.0 s left"

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from app.core.models import Presence
 from app.hub.child import Wanted
-from app.hub.disk import Presence, on_disk
+from app.hub.disk import on_disk
 from app.hub.downloads import Speed, child_environment
 from tests.hub.conftest import REPOSITORY
 from tests.hub_server import Hub

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import ModelNotInstalled, ModelRefused
+from app.core.models import Presence
 from app.hub.child import Wanted
 from app.hub.choose import wanted_files
-from app.hub.disk import Presence, on_disk, storage_folder
+from app.hub.disk import on_disk, storage_folder
 from app.hub.fetch import fetch
 from tests.hub_server import COMMIT, Hub
 

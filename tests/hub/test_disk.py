@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
+from app.core.models import Presence
 from app.hub.child import Wanted
-from app.hub.disk import INCOMPLETE, OnDisk, Presence, clean, on_disk, repositories, storage_folder
+from app.hub.disk import INCOMPLETE, OnDisk, clean, on_disk, repositories, storage_folder
 from app.hub.download_plan import PLAN_FILE, read_plan
 from app.hub.fetch import fetch
 from tests.hub.conftest import assert_same_files, error_of

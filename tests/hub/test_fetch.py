@@ -14,8 +14,9 @@ from huggingface_hub import snapshot_download
 
 import app.hub.transfer as transfer
 from app.core.errors import AtelierError, DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
+from app.core.models import Presence
 from app.hub.child import Wanted
-from app.hub.disk import INCOMPLETE, OnDisk, Presence, hub_cache, on_disk, storage_folder
+from app.hub.disk import INCOMPLETE, OnDisk, hub_cache, on_disk, storage_folder
 from app.hub.fetch import SPARE_BYTES, fetch, make_plan
 from tests.hub.conftest import assert_same_files, error_of
 from tests.hub_server import COMMIT, Hub

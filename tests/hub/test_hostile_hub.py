@@ -14,9 +14,10 @@ import pytest
 
 import tests.hub_server as hub_server
 from app.core.errors import AtelierError, DownloadFailed
+from app.core.models import Presence
 from app.hub import transfer
 from app.hub.child import Wanted
-from app.hub.disk import Presence, on_disk, storage_folder
+from app.hub.disk import on_disk, storage_folder
 from app.hub.download_plan import PLAN_FILE, DownloadPlan, PlannedFile, is_inside, is_revision, read_plan
 from app.hub.fetch import fetch
 from tests.hub_server import COMMIT, Hub

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.models import ModelInfo, Span
 from app.core.schema import GenerationRequest, Job
 from app.core.settings import PROJECT_FOLDER
 from app.ui.form import FIELDS, Form, changed_model, form_of
@@ -25,20 +26,23 @@ from app.ui.views.job import JobNow, job_card
 from app.ui.views.pictures import parameters_text
 
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
-MODEL: dict[str, Any] = {
-    "key": "pocket", "width": 128, "height": 128, "num_inference_steps": 10, "guidance_scale": 4.0,
-    "size_range": {"low": 64, "high": 512, "multiple": 8}, "negative_prompt": "blurry",
-    "ranges": {
-        "num_inference_steps": {"low": 1, "high": 100}, "guidance_scale": {"low": 0, "high": 20},
-        "width": {"low": 64, "high": 512, "multiple": 8}, "height": {"low": 64, "high": 512, "multiple": 8},
-        "seed": {"low": -1, "high": 2**32 + 63}, "num_images": {"low": 1, "high": 10},
+SIDES = Span(low=64, high=512, multiple=8)
+MODEL = ModelInfo(
+    key="pocket", title="Pocket", pipeline="StableDiffusionPipeline", width=128, height=128, num_inference_steps=10,
+    guidance_scale=4.0, size_range=SIDES, negative_prompt="blurry", ranges={
+        "num_inference_steps": Span(low=1, high=100), "guidance_scale": Span(low=0, high=20), "width": SIDES,
+        "height": SIDES, "seed": Span(low=-1, high=2**32 + 63), "num_images": Span(low=1, high=10),
     },
-}  # fmt: skip
+)  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["jobs", "focus", "draft"]), inner),
     max_leaves=10,
 )
+
+
+def like(**other: Any) -> ModelInfo:
+    return MODEL.model_copy(update=other)
 
 
 def locale(name: str) -> dict[str, str]:
@@ -108,14 +112,14 @@ def test_the_first_language_of_a_browser_decides(header: str, language: str) -> 
 )
 def test_every_preset_is_a_size_that_the_model_allows(ratio: str, width: int, multiple: int, high: int) -> None:
     side = min(width, high)
-    model = MODEL | {"width": side, "height": side, "size_range": {"low": 64, "high": high, "multiple": multiple}}
+    model = like(width=side, height=side, size_range=Span(low=64, high=high, multiple=multiple))
     for value in size_for(ratio, model):
         assert 64 <= value <= high
         assert value % multiple == 0
 
 
 def test_presets_keep_the_models_pixels_and_are_recognised_again() -> None:
-    sdxl = MODEL | {"width": 1024, "height": 1024, "size_range": {"low": 256, "high": 2048, "multiple": 8}}
+    sdxl = like(width=1024, height=1024, size_range=Span(low=256, high=2048, multiple=8))
     for ratio in RATIOS:
         width, height = size_for(ratio, sdxl)
         assert width * height == pytest.approx(1024 * 1024, rel=0.02)
@@ -169,7 +173,7 @@ def test_each_field_of_the_form_is_one_of_a_request_and_has_its_words() -> None:
 
 def test_another_model_leaves_what_a_person_means_and_brings_its_own_numbers() -> None:
     old = form_of({"prompt": "p", "num_images": 3, "seed": 7, "num_inference_steps": 50, "width": 96}, MODEL)
-    new = changed_model(old, MODEL | {"key": "other", "num_inference_steps": 4})
+    new = changed_model(old, like(key="other", num_inference_steps=4))
     kept = {name: new[name] for name in ("prompt", "num_images", "seed", "num_inference_steps", "negative_prompt")}
     assert kept == {
         "prompt": "p", "num_images": 3, "seed": 7, "num_inference_steps": 4, "negative_prompt": "blurry",
@@ -177,7 +181,7 @@ def test_another_model_leaves_what_a_person_means_and_brings_its_own_numbers() -
 
 
 def test_another_model_keeps_the_ratio_that_was_chosen() -> None:
-    larger = MODEL | {"width": 512, "height": 512}
+    larger = like(width=512, height=512)
     new = changed_model(form_of({"prompt": "p"}, MODEL), larger, "16:9")
     assert (new["width"], new["height"]) == size_for("16:9", larger)
     assert ratio_of(new["width"], new["height"], larger) == "16:9"

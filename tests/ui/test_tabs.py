@@ -128,7 +128,7 @@ def test_a_model_of_the_hub_is_downloaded_stopped_gone_on_with_and_cleaned(
     half.get_by_role("button", name="Remove the part").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
     expect(half).to_have_count(0)
-    assert "somebody/half" not in {model["key"] for model in client.models()}
+    assert "somebody/half" not in {model.key for model in client.models()}
 
 
 def test_the_form_offers_the_download_of_a_model_that_is_not_here(page: Page) -> None:

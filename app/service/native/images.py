@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.core.answers import Image, ImageGroup
+from app.core.answers import Image, ImageGroup, Inspection
 from app.core.errors import FieldError, InvalidRequest, UnknownJob
 from app.core.schema import SavedImage
 from app.library import Filter
@@ -76,21 +76,6 @@ class DeleteQuery(Query):
     """How thoroughly."""
 
     forever: bool = Field(False, description="Not into the trash: nothing of it can be had back.")
-
-
-class Inspected(BaseModel):
-    """What a picture file says about how it was made. All of it is text to show, never to run."""
-
-    kind: str = Field(description="Which program wrote it: atelier, a1111, comfyui, invokeai, …; or none.")
-    made_by: str = Field(description="That program's name for people.")
-    width: int
-    height: int
-    recipe: dict[str, Any] | None = Field(description="Our own exact recipe.")
-    request: dict[str, Any] | None = Field(description="The fields of a request that could be read.")
-    parameters: str | None = Field(description="The text under `parameters`, as A1111 writes it.")
-    labels: dict[str, Any] = Field(description="What its XMP packet says: made by a machine, by which, when.")
-    texts: dict[str, str] = Field(description="Further texts of the file.")
-    cut: tuple[str, ...] = Field(description="Names of the texts that were too long to show in full.")
 
 
 def list_images(query: ImagesQuery) -> Response:
@@ -175,7 +160,7 @@ def inspect_picture() -> Response:
     """
     if request.mimetype not in PICTURE_TYPES:
         raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(PICTURE_TYPES)}.")
-    return reply(Inspected(**vars(png.inspect(request.get_data(cache=False)))))
+    return reply(png.inspect(request.get_data(cache=False)))
 
 
 def _owner(parts: Parts, job_id: str) -> str:
@@ -217,7 +202,7 @@ def blueprint() -> APIBlueprint:
     content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES}
     api.post(
         "/api/inspect",
-        responses=documented({200: Inspected}, 413, 415, 422),
+        responses=documented({200: Inspection}, 413, 415, 422),
         openapi_extensions={"requestBody": {"required": True, "content": content}},
     )(inspect_picture)
     return api

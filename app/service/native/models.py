@@ -1,6 +1,5 @@
 """Models: the catalog, what is installed and loaded; load and unload, download and clean."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -8,30 +7,18 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry, Span, allowed_schedulers, hub_entry, tasks_of
+from app.catalog import ModelEntry, allowed_schedulers, hub_entry, tasks_of
 from app.core.errors import ModelRefused
+from app.core.models import Download, ModelInfo, ModelProgress, Presence
 from app.core.schema import JobError
-from app.core.task import Task
-from app.hub.disk import Presence
 from app.service.http.documented import documented
 from app.service.http.json_reply import reply
 from app.service.http.parameters import ModelPath
 from app.service.installed import check_installed, files_of
-from app.service.model_events import ModelProgress, entry_of, state_of
+from app.service.model_events import entry_of, state_of
 from app.service.parts import Parts, current_parts
 
 TAG = Tag(name="models", description="What can draw.")
-
-
-class Download(BaseModel):
-    """How a download is. `done` of `of` are bytes, 0 = not known yet."""
-
-    state: str = Field(description="waiting, downloading or failed.")
-    done: int
-    of: int
-    bytes_per_s: float | None = Field(None, description="Of the last seconds.")
-    eta_s: float | None = Field(None, description="Seconds left at that speed.")
-    error: JobError | None = Field(None, description="Why it failed.")
 
 
 class Cleaned(BaseModel):
@@ -39,21 +26,6 @@ class Cleaned(BaseModel):
 
     key: str
     freed_bytes: int
-
-
-class Model(ModelEntry):
-    """A catalog entry and how the model is right now."""
-
-    default: bool = Field(False, description="True for the model that is used when a request names none.")
-    installed: bool = Field(False, description="True if all its files are on this machine.")
-    files: Presence = Field(Presence.ABSENT, description="absent, partial (an interrupted download) or complete.")
-    bytes_on_disk: int = Field(0, description="How much of it is on this machine.")
-    download: Download | None = Field(None, description="Set while it is downloaded, and when that failed.")
-    state: str = Field("unloaded", description="unloaded, waiting, loading, loaded, unloading or failed.")
-    progress: ModelProgress | None = Field(None, description="Set while it is loading.")
-    error: JobError | None = Field(None, description="Why loading it failed.")
-    ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
-    tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
 
 
 class SkippedFile(BaseModel):
@@ -66,7 +38,7 @@ class SkippedFile(BaseModel):
 class ModelList(BaseModel):
     """All models."""
 
-    items: tuple[Model, ...]
+    items: tuple[ModelInfo, ...]
     next: str | None = None
     skipped: tuple[SkippedFile, ...] = Field((), description="What in the models folder could not be looked at.")
     problem: JobError | None = Field(
@@ -144,13 +116,13 @@ def clean_model(path: ModelPath) -> Response:
     return reply(Cleaned(key=entry.key, freed_bytes=freed))
 
 
-def _shown(parts: Parts, entry: ModelEntry) -> Model:
+def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
     state = state_of(parts, entry.key)
     files = files_of(parts, entry)
     download = parts.downloads.states().get(entry.key)
     refused = JobError(code=ModelRefused.code, message=entry.refused) if entry.refused else None
     values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
-    return Model.model_construct(
+    return ModelInfo.model_construct(
         **values,
         default=entry.key == parts.catalog.default_key,
         installed=files.presence is Presence.COMPLETE,
@@ -169,10 +141,10 @@ def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("models", __name__, abp_tags=[TAG])
     api.get("/api/models", responses=documented({200: ModelList}))(list_models)
-    api.get("/api/models/<model:key>", responses=documented({200: Model}, 404, 422))(get_model)
-    api.post("/api/models/<model:key>/load", responses=documented({202: Model}, 404, 409, 422))(load_model)
-    api.post("/api/models/<model:key>/unload", responses=documented({200: Model}, 404, 409, 422))(unload_model)
-    api.post("/api/models/<model:key>/download", responses=documented({202: Model}, 404, 409, 422))(download_model)
-    api.delete("/api/models/<model:key>/download", responses=documented({200: Model}, 404, 422))(cancel_download)
+    api.get("/api/models/<model:key>", responses=documented({200: ModelInfo}, 404, 422))(get_model)
+    api.post("/api/models/<model:key>/load", responses=documented({202: ModelInfo}, 404, 409, 422))(load_model)
+    api.post("/api/models/<model:key>/unload", responses=documented({200: ModelInfo}, 404, 409, 422))(unload_model)
+    api.post("/api/models/<model:key>/download", responses=documented({202: ModelInfo}, 404, 409, 422))(download_model)
+    api.delete("/api/models/<model:key>/download", responses=documented({200: ModelInfo}, 404, 422))(cancel_download)
     api.post("/api/models/<model:key>/clean", responses=documented({200: Cleaned}, 404, 409, 422))(clean_model)
     return api

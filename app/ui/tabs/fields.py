@@ -6,18 +6,18 @@ from typing import Any
 
 import gradio as gr
 
+from app.core.models import ModelInfo
 from app.core.parameters import bounds
 from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of
-from app.ui.studio import Model
 
 WIDEST = 1000  # a slider's end where a request has no bound of its own
 Components = dict[str, gr.components.Component]
 
 
-def create_fields(group: Group, texts: gr.I18n, models: Sequence[Model]) -> Components:
+def create_fields(group: Group, texts: gr.I18n, models: Sequence[ModelInfo]) -> Components:
     """The components of a group, by the names of their fields. Call it where they shall stand."""
     return {field.name: _component(field, texts, models) for field in FIELDS if field.group is group}
 
@@ -57,7 +57,7 @@ class FormFields:
         """The form in what a browser sent."""
         return Form({name: values.get(component) for name, component in self.by_name.items()})
 
-    def filled(self, form: Form, model: Model, models: Sequence[Model]) -> Updates:
+    def filled(self, form: Form, model: ModelInfo, models: Sequence[ModelInfo]) -> Updates:
         """The form's values together with the ranges and choices of its model."""
         updates: Updates = {self.ratio: ratio_of(form["width"], form["height"], model)}
         for field in FIELDS:
@@ -65,7 +65,7 @@ class FormFields:
         return updates
 
 
-def _component(field: Field, texts: gr.I18n, models: Sequence[Model]) -> gr.components.Component:
+def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.components.Component:
     said: dict[str, Any] = {"label": texts(field.label_key), "elem_id": f"at-{field.name}"}
     if field.info:
         said["info"] = texts(field.info)
@@ -89,22 +89,22 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[Model]) -> gr.comp
     )
 
 
-def _limits(field: Field, model: Model, models: Sequence[Model]) -> dict[str, Any]:
-    span = model["ranges"].get(field.name, {})
-    if field.kind is Kind.SLIDER:
-        return {"minimum": span["low"], "maximum": span["high"]}
-    if field.kind is Kind.NUMBER:
-        return {"step": span.get("multiple", 1)}
+def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict[str, Any]:
+    span = model.ranges.get(field.name)
+    if span and field.kind is Kind.SLIDER:
+        return {"minimum": span.low, "maximum": span.high}
+    if span and field.kind is Kind.NUMBER:
+        return {"step": span.multiple}
     return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE else {}
 
 
-def _choices(field: Field, model: Model | None, models: Sequence[Model]) -> list[Any]:
+def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo]) -> list[Any]:
     if field.name == "model":
-        return [(_title(each), each["key"]) for each in models]
-    listed = model.get(f"{field.name}s", ()) if model else ()
+        return [(_title(each), each.key) for each in models]
+    listed = model.schedulers if model else ()
     return [field.default, *(name for name in listed if name != field.default)]
 
 
-def _title(model: Model) -> str:
-    title = str(model.get("title") or model["key"])
-    return title if title == model["key"] else f"{title} ({model['key']})"
+def _title(model: ModelInfo) -> str:
+    title = model.title or model.key
+    return title if title == model.key else f"{title} ({model.key})"

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError
+from app.core.models import ModelInfo
 from app.core.schema import RANDOM_SEED
 from app.ui.actions import Action
 from app.ui.form import Form, beyond_good, changed_model, form_of, fresh
@@ -121,7 +122,7 @@ class GenerateEvents:
         model = self._studio.model(form["model"])
         if model is None or Action.of(event).act != "good":
             return {}
-        return {self._fields[name]: model[name] for name in beyond_good(form, model)} | {self._tab.advice: ""}
+        return {self._fields[name]: getattr(model, name) for name in beyond_good(form, model)} | {self._tab.advice: ""}
 
     def random_seed(self) -> Updates:
         """The seed that means: draw one."""
@@ -308,7 +309,7 @@ class GenerateEvents:
         return updates
 
 
-def _remembered(given: Mapping[str, Any], model: Mapping[str, Any]) -> Form:
+def _remembered(given: Mapping[str, Any], model: ModelInfo) -> Form:
     try:
         return form_of(given, model) if set(given) - {"prompt"} else Form({**fresh(model).values, **given})
     except ValueError:  # the browser's storage held something else

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app.core.models import ModelInfo
 from app.ui.actions import html_part
 from app.ui.form import Group
-from app.ui.studio import Model, Studio
+from app.ui.studio import Studio
 from app.ui.tabs.fields import FormFields, create_fields, create_ratio
 
 # The example prompts of the documents that this page replaces, and one that the shipped model draws well.
@@ -32,7 +33,7 @@ class GenerateTab:
     clock: gr.Timer
 
 
-def create_generate_tab(studio: Studio, models: list[Model]) -> GenerateTab:
+def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
     """Lay the tab out. Call it inside the tab."""
     texts = studio.texts
     with gr.Row(equal_height=False, elem_classes="at-columns"):

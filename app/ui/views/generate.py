@@ -1,9 +1,9 @@
 """Parts of the generate tab: the job looked at and the others of this browser, example prompts, advice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from app.core.models import ModelInfo
 from app.core.schema import Job
 from app.ui.form import Form, beyond_good, named
 from app.ui.markup import Markup, action, icon, join, notice
@@ -38,16 +38,16 @@ def examples(prompts: Sequence[str], words: Words) -> Markup:
     ).format(words("examples"), buttons)
 
 
-def advice(form: Form, model: Mapping[str, Any], words: Words) -> Markup:
+def advice(form: Form, model: ModelInfo, words: Words) -> Markup:
     """Where the model draws well, if the form is elsewhere, with a button that goes there."""
     beyond = beyond_good(form, model)
     if not beyond:
         return Markup("")
     ranges = [
-        words("advice_range", field=named(name, words), low=f"{span['low']:g}", high=f"{span['high']:g}")
+        words("advice_range", field=named(name, words), low=f"{span.low:g}", high=f"{span.high:g}")
         for name, span in beyond.items()
     ]
-    text = words("advice", model=model.get("title") or model["key"], ranges=words("list_and").join(ranges))
+    text = words("advice", model=model.title or model.key, ranges=words("list_and").join(ranges))
     button = action("good", words("advice_use"), kind="plain")
     return Markup('<div class="at-notice at-notice-wait" role="status"><p>{}</p>{}</div>').format(text, button)
 

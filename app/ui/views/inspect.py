@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.answers import Inspection
 from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
 from app.ui.markup import Markup, action, icon, join, notice
 from app.ui.strings import Words
@@ -21,18 +22,15 @@ def drop_zone(words: Words) -> Markup:
     ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("inspect_drop"))
 
 
-def inspection_page(found: Mapping[str, Any], words: Words) -> Markup:
+def inspection_page(found: Inspection, words: Words) -> Markup:
     """What was found, with a button that uses it if the file holds a request that can be used."""
-    kind = str(found.get("kind") or "none")
-    made_by = str(found.get("made_by") or kind)[:80]
-    about = words.find(f"inspect_kind_{kind}") or words("inspect_kind_other", made_by=made_by)
-    size = words("inspect_size", width=found.get("width"), height=found.get("height"))
-    request = found.get("request")
-    parts = [notice(f"{about} {size}", "good" if request else "quiet")]
-    if request:
-        parts += _recipe(request, words)
-    parts += [_labels(found.get("labels"), words), _raw(found.get("parameters"), words)]
-    parts += [_texts(found.get("texts"), words)]
+    kind = found.kind
+    about = words.find(f"inspect_kind_{kind}") or words("inspect_kind_other", made_by=(found.made_by or kind)[:80])
+    size = words("inspect_size", width=found.width, height=found.height)
+    parts = [notice(f"{about} {size}", "good" if found.request else "quiet")]
+    if found.request:
+        parts += _recipe(found.request, words)
+    parts += [_labels(found.labels, words), _raw(found.parameters, words), _texts(found.texts, words)]
     return Markup('<section class="at-card">{}</section>').format(join(parts))
 
 
@@ -48,8 +46,8 @@ def _recipe(request: Mapping[str, Any], words: Words) -> list[Markup]:
     return [*parts, Markup('<div class="at-row">{}</div>').format(use)]
 
 
-def _labels(labels: object, words: Words) -> Markup:
-    if not isinstance(labels, Mapping) or not labels:
+def _labels(labels: Mapping[str, Any], words: Words) -> Markup:
+    if not labels:
         return Markup("")
     rows = [(_short(name), _short(value)) for name, value in list(labels.items())[:MAX_SHOWN_FIELDS]]
     return Markup('<details class="at-more"><summary>{}</summary>{}</details>').format(
@@ -57,16 +55,16 @@ def _labels(labels: object, words: Words) -> Markup:
     )
 
 
-def _raw(parameters: object, words: Words) -> Markup:
-    if not isinstance(parameters, str) or not parameters:
+def _raw(parameters: str | None, words: Words) -> Markup:
+    if not parameters:
         return Markup("")
     return Markup('<details class="at-more"><summary>{}</summary><pre tabindex="0">{}</pre></details>').format(
         words("inspect_raw"), _short(parameters)
     )
 
 
-def _texts(texts: object, words: Words) -> Markup:
-    if not isinstance(texts, Mapping) or not texts:
+def _texts(texts: Mapping[str, str], words: Words) -> Markup:
+    if not texts:
         return Markup("")
     shown = join(
         Markup('<h3>{}</h3><pre tabindex="0">{}</pre>').format(_short(name), _short(text))

@@ -1,0 +1,132 @@
+"""A model as every room speaks of it: what is known of it, and how the service says that it is right now."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from app.core.schema import JobError, Value
+from app.core.shapes import parse_shape
+from app.core.task import Task
+
+ShapeText = Annotated[str, AfterValidator(lambda text: str(parse_shape(text)))]
+
+
+class Span(Value):
+    """An allowed range, both ends included. `multiple` is the step of a size in pixels."""
+
+    low: float
+    high: float
+    multiple: int = 1
+
+    def allows(self, value: float) -> bool:
+        """True if the value is inside and a multiple of `multiple`."""
+        return self.low <= value <= self.high and (self.multiple == 1 or value % self.multiple == 0)
+
+    def words(self) -> str:
+        """The range as a person reads it."""
+        text = f"allowed is {self.low:g} to {self.high:g}"
+        return f"{text} in steps of {self.multiple}" if self.multiple > 1 else text
+
+
+class ModelFacts(Value):
+    """What does not change from one moment to the next. Sizes are bytes and pixels.
+
+    `repository` is a hub id, or absent for a model that is a `path` (a diffusers folder, or one `.safetensors`
+    file) inside the models folder; `config` is a folder there whose configurations a single file is loaded with
+    instead of its family's own. `transformer` is a `.gguf` or `.safetensors` file there that stands in for the
+    transformer of the repository or path. `revision` pins the hub's commit. `schedulers` empty = every known one.
+    """
+
+    key: str
+    title: str
+    repository: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    path: str | None = None
+    config: str | None = None
+    transformer: str | None = None
+    pipeline: str = Field(description="Class of diffusers that makes a picture from words with it.")
+    size_bytes: int = 0
+    parameters: int = 0
+    components: Mapping[str, int] = Field({}, description="Parameters of each part, where known.")
+    licence: str = "unknown"
+    speed: str = ""
+    quality: str = ""
+    best_for: str = ""
+    num_inference_steps: int = 20
+    guidance_scale: float = 7.5
+    width: int = 512
+    height: int = 512
+    negative_prompt: str = ""
+    scheduler: str = "default"
+    steps_range: Span = Span(low=1, high=150)
+    guidance_range: Span = Span(low=0, high=30)
+    size_range: Span = Span(low=64, high=2048, multiple=8)
+    good: Mapping[str, Span] = Field(
+        {}, description="Field of a request → where in its range the model draws well; nothing is refused beyond it."
+    )
+    shapes: tuple[ShapeText, ...] = Field(
+        (), description="The sizes it can draw, as `128x96`; other allowed sizes are scaled from the nearest of them."
+    )
+    schedulers: tuple[str, ...] = ()
+    lora: str | None = Field(None, description="Name of a LoRA that is part of this model.")
+    lora_repository: str | None = Field(None, description="Where that LoRA comes from.")
+    scheduler_config: Mapping[str, Any] = Field({}, description="What differs from the base model's scheduler.")
+    own: bool = Field(False, description="True for files that the user put there.")
+    refused: str | None = Field(
+        None, description="Why it cannot be used: its files or its entry are not as they must be."
+    )
+
+
+class Presence(StrEnum):
+    """How much of a model is on this machine."""
+
+    ABSENT = "absent"
+    PARTIAL = "partial"
+    COMPLETE = "complete"
+
+
+class Download(Value):
+    """How a download is. `done` of `of` are bytes, 0 = not known yet."""
+
+    state: str = Field(description="waiting, downloading or failed.")
+    done: int
+    of: int
+    bytes_per_s: float | None = Field(None, description="Of the last seconds.")
+    eta_s: float | None = Field(None, description="Seconds left at that speed.")
+    error: JobError | None = Field(None, description="Why it failed.")
+
+    @property
+    def running(self) -> bool:
+        """True while it goes on or waits for its turn."""
+        return self.state in ("waiting", "downloading")
+
+
+class ModelProgress(Value):
+    """How far a load is. Units are bytes; 0 = not known."""
+
+    phase: str = Field(description="downloading, loading or loaded; empty while it waits for its turn.")
+    done: int
+    of: int
+
+
+class ModelInfo(ModelFacts):
+    """A catalog entry and how the model is right now. `schedulers` are all that it takes."""
+
+    default: bool = Field(False, description="True for the model that is used when a request names none.")
+    installed: bool = Field(False, description="True if all its files are on this machine.")
+    files: Presence = Field(Presence.ABSENT, description="absent, partial (an interrupted download) or complete.")
+    bytes_on_disk: int = Field(0, description="How much of it is on this machine.")
+    download: Download | None = Field(None, description="Set while it is downloaded, and when that failed.")
+    state: str = Field("unloaded", description="unloaded, waiting, loading, loaded, unloading or failed.")
+    progress: ModelProgress | None = Field(None, description="Set while it is loading.")
+    error: JobError | None = Field(None, description="Why loading it failed.")
+    ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
+    tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
+
+    @property
+    def downloading(self) -> bool:
+        """True while it is downloaded or waits for that."""
+        return self.download is not None and self.download.running
