@@ -46,8 +46,8 @@ def some_work(catalog: Catalog, number: int) -> Work:
     side = (64, 128, 192)[number % 3]
     prompt = " ".join(["a red apple"] * (1 + number % 7))
     wish = GenerationRequest(prompt=prompt, seed=number, width=side, height=side, num_inference_steps=2)
-    request, entry = catalog.resolve_with_entry(wish)
-    return Work(job_id=str(uuid4()), attempt=1, request=request, entry=entry, images=(0,))
+    resolved = catalog.resolve_with_entry(wish)
+    return Work(job_id=str(uuid4()), attempt=1, request=resolved.request, entry=resolved.entry, images=(0,))
 
 
 def main(jobs: int) -> int:

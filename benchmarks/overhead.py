@@ -191,13 +191,14 @@ def _fill(victim: Victim, request: GenerationRequest) -> None:
     (victim.folder / "data").mkdir(parents=True)
     database = open_database(victim.database_url)
     upgrade(database)
-    resolved, entry = Catalog(Settings()).resolve_with_entry(request)
+    resolved = Catalog(Settings()).resolve_with_entry(request)
     with writing(database) as connection:
         for _ in range(QUEUED):
             accept(
                 connection,
-                resolved,
-                entry=entry,
+                resolved.request,
+                entry=resolved.entry,
+                prompt=resolved.prompt,
                 origin="api",
                 caller="",
                 turn=0,

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,22 @@ from app.catalog.table import Table
 from app.catalog.tasks import strength_of, task_errors
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.models import Span
+from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
 
 CATALOG_FILE = "catalog.toml"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request that can be drawn as it stands, with its prompt as it was read and its model as it is now."""
+
+    request: GenerationRequest
+    prompt: Prompt
+    entry: ModelEntry
 
 
 class Catalog:
@@ -74,10 +85,10 @@ class Catalog:
 
         Raises what `resolve_with_entry` raises.
         """
-        return self.resolve_with_entry(request)[0]
+        return self.resolve_with_entry(request).request
 
-    def resolve_with_entry(self, request: GenerationRequest) -> tuple[GenerationRequest, ModelEntry]:
-        """`resolve`, and the model as it is now.
+    def resolve_with_entry(self, request: GenerationRequest) -> Resolved:
+        """`resolve`, with what was looked at for it.
 
         Raises InvalidRequest naming every field outside the model's ranges, UnknownModel's text included as
         field `model`; ModelRefused for a model that cannot be used; CatalogUnreadable. Nothing is rounded or clipped.
@@ -87,23 +98,11 @@ class Catalog:
         except UnknownModel as error:
             known = "allowed is one of: " + ", ".join(item.key for item in self.entries())
             raise InvalidRequest([FieldError("model", request.model or self.default_key, known)]) from error
-        return self.resolve_for(request, entry), entry
+        return self._resolved(request, entry)
 
     def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
         """`resolve` for a model that need not be in the catalog."""
-        if entry.refused:
-            raise ModelRefused(entry.refused)
-        filled = request.model_copy(update=dict(_filled(request, entry)))
-        errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
-        errors += task_errors(filled, entry, self._max_inputs)
-        errors += check_lora_tags(self.folder, filled.prompt, entry.pipeline)
-        if entry.lora and entry.lora not in lora_files(self.folder):
-            errors.append(FieldError("model", entry.key, _missing_lora(entry)))
-        if errors:
-            raise InvalidRequest(errors)
-        # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
-        choice = parse_scheduler(filled.scheduler or DEFAULT)
-        return filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
+        return self._resolved(request, entry).request
 
     def ranges(self, entry: ModelEntry) -> dict[str, Span]:
         """Field → what is allowed with this model here, for every number of a request."""
@@ -116,6 +115,27 @@ class Catalog:
     def installed_path(self, entry: ModelEntry) -> Path | None:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
         return self.folder / entry.path if entry.path else None
+
+    def _resolved(self, request: GenerationRequest, entry: ModelEntry) -> Resolved:
+        if entry.refused:
+            raise ModelRefused(entry.refused)
+        filled = request.model_copy(update=dict(_filled(request, entry)))
+        errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
+        errors += task_errors(filled, entry, self._max_inputs)
+        prompt = Prompt("")
+        try:
+            prompt = Prompt.read(filled.prompt)
+        except ValueError as error:
+            errors.append(FieldError("prompt", filled.prompt, str(error)))
+        errors += check_lora_tags(self.folder, prompt.loras, entry.pipeline)
+        if entry.lora and entry.lora not in lora_files(self.folder):
+            errors.append(FieldError("model", entry.key, _missing_lora(entry)))
+        if errors:
+            raise InvalidRequest(errors)
+        # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
+        choice = parse_scheduler(filled.scheduler or DEFAULT)
+        filled = filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
+        return Resolved(filled, prompt, entry)
 
 
 def _missing_lora(entry: ModelEntry) -> str:

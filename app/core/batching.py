@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from app.core.parameters import parameters
-from app.core.prompt_syntax import parse_loras
+from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest
 
 GPU_PASS_PIXELS = 4 * 1024 * 1024  # of all images of one pass
@@ -18,25 +18,19 @@ def images_in_a_pass(device: str, width: int, height: int) -> int:
     return max(1, GPU_PASS_PIXELS // (width * height)) if device.startswith("cuda") else 1
 
 
-def batch_key(request: GenerationRequest, model: str = "") -> str:
+def batch_key(request: GenerationRequest, model: str = "", prompt: Prompt | None = None) -> str:
     """64 hex digits, equal for resolved requests that one pipeline call can serve.
 
     They share every parameter that is not per row (see `parameters`), and the LoRAs with their weights; the rest of
-    the prompts, seeds and the number of images may differ. `model` is all that is known of their model, as text.
+    the prompts, seeds and the number of images may differ. `model` is all that is known of their model, as text;
+    `prompt` the request's own, where it was read already.
     """
     values = request.model_dump(mode="json")
     parts = {name: values[name] for name, row in parameters(GenerationRequest).items() if not row.per_row}
     if model:
         parts["entry"] = model
-    parts["loras"] = _loras(request.prompt)
+    parts["loras"] = [str(tag) for tag in (prompt or Prompt.read(request.prompt)).loras]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _loras(prompt: str) -> list[str]:
-    try:
-        return [str(tag) for tag in parse_loras(prompt)[1]]
-    except ValueError:  # refused when the job was made; a job of an older version may still have it
-        return [prompt]
 
 
 def megapixel_steps(request: GenerationRequest) -> float:

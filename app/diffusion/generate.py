@@ -17,7 +17,7 @@ from app.core.shapes import as_drawn
 from app.diffusion.cache import ModelCache
 from app.diffusion.made import Collected, Made, Making, PassWatch
 from app.diffusion.pipelines import LoadedModel
-from app.diffusion.prompts import pass_key, read
+from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 from app.diffusion.starts import Held, Pictures, finished
@@ -125,9 +125,9 @@ def _attempt(
     """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
     try:
         rows = [
-            Row(making.index, image, making.request.seed + image, asked, making.start)
+            Row(making.index, image, making.request.seed + image, making.prompts, making.start)
             for making in makings
-            for asked in [read(making.request)]
+            if making.open and making.prompts
             for image in making.left
         ]
         if not rows:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.core.errors import AtelierError, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.prompts import Asked, read
 from app.diffusion.starts import Pictures, Start, start_of
 
 
@@ -43,7 +44,8 @@ class PassWatch:
 class Making:
     """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it.
 
-    `start` is what it starts from in the size that is drawn, `frame` the same in the size that was asked for.
+    `prompts` is `request` with its prompts read, `start` what it starts from in the size that is drawn, `frame` the
+    same in the size that was asked for.
     """
 
     index: int
@@ -53,6 +55,7 @@ class Making:
     error: AtelierError | None = None
     seconds: float = 0.0
     told: bool = False
+    prompts: Asked | None = None
     start: Start | None = None
     frame: Start | None = None
 
@@ -67,8 +70,9 @@ class Making:
         return not self.told and isinstance(self.error, OutOfMemory)
 
     def begin(self, pictures: Pictures) -> None:
-        """Find what it starts from. It ends with an error if that is not there."""
+        """Read its prompts and find what it starts from. It ends with an error if it cannot."""
         try:
+            self.prompts = read(self.request)
             self.frame = start_of(self.asked, pictures)
             drawn_as_asked = (self.request.width, self.request.height) == (self.asked.width, self.asked.height)
             self.start = self.frame if drawn_as_asked else start_of(self.request, pictures)

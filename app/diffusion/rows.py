@@ -101,14 +101,21 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     and hooks are back in place whatever happens.
     """
     started = time.monotonic()
-    decoding = Decoding()
+    request = rows[0].request  # what all rows share
+
+    # 1. The task's pipeline, made of the loaded parts, and a sampler of this pass's own.
     base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
-    scheduler = make_scheduler(base, rows[0].request.scheduler, type(loaded.pipe).__name__)
-    pipe = pipeline_of(loaded.pipe, rows[0].request.task)
-    if rows[0].start is not None and rows[0].request.strength == 0:
-        pixels = _to_pixels(torch.stack([row.start.pixels() for row in rows if row.start]), rows[0].request)
+    scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
+    pipe = pipeline_of(loaded.pipe, request.task)
+
+    # 2. to 4. Encode, denoise, decode. Where nothing of the picture is to change, it is there already.
+    decoding = Decoding()
+    if rows[0].start is not None and request.strength == 0:
+        pixels = _to_pixels(torch.stack([row.start.pixels() for row in rows if row.start]), request)
     else:
-        pixels = _run(loaded, pipe, scheduler, rows, watch, decoding)
+        pixels = _drawn(loaded, pipe, scheduler, rows, watch, decoding)
+
+    # 5. Label: each picture says how it was made.
     seconds = (time.monotonic() - started) / len(rows)
     height, width = int(pixels.shape[1]), int(pixels.shape[2])
     made = {}
@@ -121,19 +128,26 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     return made
 
 
-def _run(
+def _drawn(
     loaded: LoadedModel, pipe: Pipeline, scheduler: Scheduler, rows: list[Row], watch: RunWatch, decoding: Decoding
 ) -> torch.Tensor:
+    """Steps 2 to 4 of `run_rows`: the rows' pixels."""
     own_scheduler, state = loaded.pipe.scheduler, (type(pipe).__name__, loaded.loras.active)
-    generators = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
+    noise = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
     masks = [row.start.mask for row in rows if row.start and row.start.mask]
     blend = Blend(scheduler, masks) if masks and "mask_image" not in _taken(pipe) else None
-    watch.attach(loaded, PredictionTap(scheduler, generators), blend)
+    watch.attach(loaded, PredictionTap(scheduler, noise), blend)
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
         with loaded.prompts.around(pipe, state), decoding.watched(pipe):
-            images = pipe(**_arguments(loaded, pipe, rows, watch), generator=generators).images
+            # 2. Encode what the pipeline itself could not weigh or would cut; bare words go to it as they are, and its
+            # own encoding of them asks the same cache.
+            asked = [row.asked for row in rows]
+            words = text_arguments(loaded.pipe, asked, loaded.prompts, loaded.loras.active)
+            # 3. Denoise from each row's own noise: `watch` hears of each step, and may end it there. 4. Decode: in the
+            # same call, for diffusers' pipelines do both; `decoding` looks at what the VAE gives.
+            images = pipe(**_arguments(pipe, rows, words, watch), generator=noise).images
         if pipe is not loaded.pipe:  # it knows nothing of the hooks that the loaded one has on their common parts
             loaded.pipe.maybe_free_model_hooks()
         return _to_pixels(images, rows[0].request)
@@ -150,11 +164,12 @@ def _run(
     raise problem.with_traceback(None)
 
 
-def _arguments(loaded: LoadedModel, pipe: Pipeline, rows: list[Row], watch: RunWatch) -> dict[str, Any]:
+def _arguments(pipe: Pipeline, rows: list[Row], words: dict[str, Any], watch: RunWatch) -> dict[str, Any]:
+    """What the pipeline is called with, beside the noise; what it does not take is left out, and noted by `_how`."""
     request = rows[0].request
     starts = [row.start for row in rows if row.start is not None]
     arguments: dict[str, Any] = {
-        **text_arguments(loaded.pipe, [row.asked for row in rows], loaded.prompts, loaded.loras.active),
+        **words,
         **_asked(request),
         **start_arguments(starts, request.strength),
         "output_type": "pt",

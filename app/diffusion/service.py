@@ -139,11 +139,14 @@ class DiffusionService:
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
+                # 1. What is asked for, as this method's own door reads it.
                 start, pictures = start_fields(image, mask_image, self._settings)
                 asked = _validated(fields | start)
+                # 2. Load the model, and fill in what it decides.
                 loaded = self._load(self._wanted(model))
                 request = self._catalog.resolve_for(asked, loaded.entry)
                 self._check_output()
+                # 3. Encode, denoise, decode: a pass for each few pictures (`rows.run_rows`).
                 made = generate(
                     loaded,
                     request,
@@ -153,6 +156,7 @@ class DiffusionService:
                     cache=self._cache,
                     pictures=pictures,
                 )
+                # 4. Label and save.
                 return self._result(request, made)
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}

@@ -1,13 +1,10 @@
 """How much of the line an engine takes at a time: it says so itself, of each kind of work."""
 
 from collections.abc import Callable
-from typing import Any
-
-from sqlalchemy import Row
 
 from app.catalog import ModelEntry
 from app.core.schema import GenerationRequest, JobError
-from app.jobs.job_rows import entry_of, request_or_problem
+from app.jobs.job_rows import Stored
 
 # How many images of such a job make one pass; 0 = leave it to others. The entry is None in a row of an older version.
 Capacity = Callable[[GenerationRequest, ModelEntry | None], int]
@@ -18,7 +15,6 @@ def alone(_request: GenerationRequest, _entry: ModelEntry | None) -> int:
     return 1
 
 
-def room_for(capacity: Capacity, row: Row[Any]) -> int:
-    """The capacity for the job of one row. One that cannot be read is taken alone, to be failed."""
-    request = request_or_problem(row)
-    return 1 if isinstance(request, JobError) else capacity(request, entry_of(row))
+def room_for(capacity: Capacity, stored: Stored) -> int:
+    """The capacity for one stored job. One that cannot be read is taken alone, to be failed."""
+    return 1 if isinstance(stored.request, JobError) else capacity(stored.request, stored.entry)

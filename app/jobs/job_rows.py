@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, select
@@ -22,6 +22,29 @@ class Place:
 
     position: int
     eta_s: float | None = None
+
+
+class Claimed(Job):
+    """A running job with what its engine needs: its model as it was when the job was accepted, and what is missing.
+
+    `entry` is None in a row of a version that kept none; `missing` are the images that no earlier attempt saved.
+    """
+
+    entry: ModelEntry | None
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was asked for as a row keeps it, or why this version cannot read that; and its model (see `Claimed`)."""
+
+    request: GenerationRequest | JobError
+    entry: ModelEntry | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        """Read a row, once for all that ask: whatever wrote it, what comes out is checked."""
+        return cls(request_or_problem(row), _entry_of(row))
 
 
 def utc(seconds: float | None) -> datetime | None:
@@ -70,17 +93,6 @@ def job_of(
     )
 
 
-def entry_of(row: Row[Any]) -> ModelEntry | None:
-    """The model as it was when the job was accepted; None in a row of a version that kept none, or another shape."""
-    if row.entry is None:
-        return None
-    try:
-        return ModelEntry.model_validate(row.entry)
-    except ValidationError:
-        logger.warning("Job %s: its model was kept by another version; the catalog's entry is taken", row.id)
-        return None
-
-
 def request_or_problem(row: Row[Any]) -> GenerationRequest | JobError:
     """The request of a row whose job can be run, or why it cannot: another version wrote what this one cannot read."""
     try:
@@ -93,6 +105,16 @@ def request_or_problem(row: Row[Any]) -> GenerationRequest | JobError:
             message=f"This version of Atelier cannot read the job: another version wrote {wrong}.",
             hint="Submit it again, or run it with the version that accepted it.",
         )
+
+
+def _entry_of(row: Row[Any]) -> ModelEntry | None:
+    if row.entry is None:
+        return None
+    try:
+        return ModelEntry.model_validate(row.entry)
+    except ValidationError:
+        logger.warning("Job %s: its model was kept by another version; the catalog's entry is taken", row.id)
+        return None
 
 
 def _problem_of(row: Row[Any]) -> JobError | None:

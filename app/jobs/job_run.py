@@ -9,6 +9,7 @@ from app.core.errors import GenerationFailed, ModelRefused, UnknownModel
 from app.core.picture import Picture
 from app.core.schema import Job, JobError
 from app.engine.base import Engine, EngineEvent, Outcome, Work
+from app.jobs.job_rows import Claimed
 from app.jobs.live import LiveEvents
 from app.jobs.saver import Saver
 from app.jobs.signals import Held, Hold, Stopping, insist
@@ -25,7 +26,7 @@ class JobRun:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[Claimed],
         *,
         table: JobTable,
         live: LiveEvents,
@@ -48,9 +49,8 @@ class JobRun:
         found = []
         for job in list(self._open.values()):
             self._live.step(EngineEvent(job.id, "loading", 0, job.request.num_inference_steps or 0, "loading"))
-            entry, images = self._table.still_to_do(job)
             try:
-                entry = entry or catalog.get(job.request.model or catalog.default_key)
+                entry = job.entry or catalog.get(job.request.model or catalog.default_key)
             except UnknownModel as error:  # it was there when the job was accepted
                 self.fail(job.id, JobError.of(error))
                 continue
@@ -58,8 +58,8 @@ class JobRun:
                 text = f"Nothing here can do the task {job.request.task} with the model {entry.key!r}."
                 self.fail(job.id, JobError.of(ModelRefused(text)))
                 continue
-            self._missing[job.id] = len(images)
-            found.append(Work(job_id=job.id, attempt=job.attempt, request=job.request, entry=entry, images=images))
+            self._missing[job.id] = len(job.missing)
+            found.append(Work(job_id=job.id, attempt=job.attempt, request=job.request, entry=entry, images=job.missing))
         return found
 
     # What the engine tells

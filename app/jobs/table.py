@@ -10,16 +10,18 @@ from sqlalchemy.exc import IntegrityError
 from app.catalog import ModelEntry
 from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest
 from app.core.pages import ListPage
+from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
 from app.jobs import history, transitions, turns
 from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
-from app.jobs.job_rows import entry_of, image_refs, job_of, request_or_problem
+from app.jobs.job_rows import Claimed, Stored, image_refs, job_of
 from app.jobs.line import places
 
 Jobs = list[Job]  # inside JobTable, `list` is the method
+ClaimedJobs = list[Claimed]
 StoredEvents = list[StoredEvent]
 
 
@@ -68,6 +70,7 @@ class JobTable:
         *,
         origin: str,
         entry: ModelEntry | None = None,
+        prompt: Prompt | None = None,
         caller: str = "",
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
@@ -78,10 +81,10 @@ class JobTable:
 
         With an `idempotency_key` that was used before, the earlier job comes back. `fingerprint` (at most 64
         characters) stands for the request as it was sent; without it the resolved request does. `entry` is its model,
-        kept with the job, so that no later change of the catalog changes the picture. `admit` is called
-        before a new job is accepted and refuses it by raising. Raises IdempotencyConflict for the same key with
-        another fingerprint, QueueFull at `max_queue` queued jobs, InvalidRequest for pictures to start from that are
-        not here.
+        kept with the job, so that no later change of the catalog changes the picture; `prompt` its prompt, where that
+        was read already. `admit` is called before a new job is accepted and refuses it by raising. Raises
+        IdempotencyConflict for the same key with another fingerprint, QueueFull at `max_queue` queued jobs,
+        InvalidRequest for pictures to start from that are not here.
 
         `caller` (at most 64 characters) is whose job it is: callers take turns in the line, and one with a name may
         have at most `max_queue_of_caller` queued jobs.
@@ -94,7 +97,7 @@ class JobTable:
                     admit()
                     turn = turns.turn_for(connection, caller, self._max_queue, self._max_queue_of_caller)
                     job_id, written = transitions.accept(
-                        connection, request, entry=entry, origin=origin, caller=caller, turn=turn,
+                        connection, request, entry=entry, prompt=prompt, origin=origin, caller=caller, turn=turn,
                         idempotency_key=idempotency_key, fingerprint=sent, priority=priority, now=self._now(connection),
                     )  # fmt: skip
         except IntegrityError:  # another service accepted the same key between our look and our insert
@@ -171,7 +174,7 @@ class JobTable:
 
     # Working
 
-    def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> Jobs:
+    def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> ClaimedJobs:
         """Take queued jobs that share a batch key, now running under this boot; [] if there is none.
 
         Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
@@ -181,29 +184,24 @@ class JobTable:
         """
         unreadable: dict[str, StoredEvents] = {}
         with writing(self._database) as connection:
-            found: Jobs = []
+            found: ClaimedJobs = []
             while not found:
                 now = self._now(connection)
                 picked = turns.pick(connection, loaded, capacity, now)
-                rows = transitions.take(connection, picked, owner=self.boot_id, lease_until=now + lease_s, now=now)
+                lease_until = now + lease_s
+                rows = transitions.take(connection, picked.seqs, owner=self.boot_id, lease_until=lease_until, now=now)
                 for row in rows:
-                    read = request_or_problem(row)
-                    if isinstance(read, JobError):
-                        unreadable[row.id] = transitions.end(connection, row, JobState.FAILED, now, error=read)
+                    stored = picked.first if picked.first and row.seq == picked.seqs[0] else Stored.of(row)
+                    if isinstance(stored.request, JobError):
+                        error = stored.request
+                        unreadable[row.id] = transitions.end(connection, row, JobState.FAILED, now, error=error)
                     else:
-                        found.append(job_of(row, request=read))
+                        found.append(transitions.claimed(connection, row, stored.request, stored.entry))
                 if not rows:
                     break
         for job_id, written in unreadable.items():
             self._announce(job_id, written)
         return found
-
-    def still_to_do(self, job: Job) -> tuple[ModelEntry | None, tuple[int, ...]]:
-        """The model that was kept with a claimed job (None: of an older version), and which images it still needs."""
-        with reading(self._database) as connection:
-            entry = entry_of(transitions.row_of(connection, job.id))
-            done = transitions.images_done(connection, job.id)
-        return entry, tuple(index for index in range(job.request.num_images) if index not in done)
 
     def add_image(self, job: Job, image: SavedImage) -> bool:
         """Commit one saved image of a running job and tell of it. False: discard the file, nobody wants it any more.

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from app.catalog import ModelEntry
 from app.core.batching import batch_key, megapixel_steps
 from app.core.errors import EngineCrashed, UnknownJob
+from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.core.shapes import as_drawn
 from app.database import events, images, jobs
 from app.image_rows import image_row
 from app.input_rows import hold_inputs
 from app.jobs.history import StoredEvent, append
+from app.jobs.job_rows import Claimed, job_of
 
 RELEASED = {"owner": None, "lease_until": None}
 
@@ -46,6 +48,7 @@ def accept(
     request: GenerationRequest,
     *,
     entry: ModelEntry | None,
+    prompt: Prompt | None,
     origin: str,
     caller: str,
     turn: int,
@@ -66,7 +69,7 @@ def accept(
         "caller": caller,
         "turn": turn,
         "model": request.model,
-        "batch_key": batch_key(request, entry.model_dump_json() if entry else ""),
+        "batch_key": batch_key(request, entry.model_dump_json() if entry else "", prompt),
         "request": request.model_dump(mode="json"),
         "entry": entry.model_dump(mode="json") if entry else None,
         "num_images": request.num_images,
@@ -78,7 +81,7 @@ def accept(
     return job_id, [append(connection, job_id, "queued", {"attempt": 0}, now)]
 
 
-def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: float, now: float) -> list[Row[Any]]:
+def take(connection: Connection, seqs: Sequence[int], *, owner: str, lease_until: float, now: float) -> list[Row[Any]]:
     """Make these queued jobs run under `owner` with a new attempt; their rows in the order of `seqs`."""
     if not seqs:
         return []
@@ -95,6 +98,13 @@ def take(connection: Connection, seqs: list[int], *, owner: str, lease_until: fl
         .returning(jobs)
     )
     return sorted(connection.execute(claimed).all(), key=lambda row: seqs.index(row.seq))
+
+
+def claimed(connection: Connection, row: Row[Any], request: GenerationRequest, entry: ModelEntry | None) -> Claimed:
+    """The job of a row that was just taken, with the images that are missing."""
+    done = images_done(connection, row.id) if row.attempt > 1 else ()
+    missing = tuple(index for index in range(request.num_images) if index not in done)
+    return Claimed(**dict(job_of(row, request=request)), entry=entry, missing=missing)
 
 
 def save(connection: Connection, job: Job, saved: Sequence[SavedImage], now: float) -> list[StoredEvent]:

@@ -14,6 +14,7 @@ from app.core.errors import QueueFull
 from app.core.schema import JobState
 from app.database import jobs
 from app.jobs.capacity import Capacity, room_for
+from app.jobs.job_rows import Stored
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 AGED_S = 120.0  # so long may jobs of a loaded model overtake one of the same caller that needs another model
@@ -52,8 +53,16 @@ def turn_for(connection: Connection, caller: str, most: int, most_of_caller: int
     return line.turn
 
 
-def pick(connection: Connection, loaded: Collection[str], capacity: Capacity, now: float) -> list[int]:
-    """The seq of the queued jobs to run next: the best one of the caller whose turn it is, then what can share its run.
+@dataclass(frozen=True)
+class Picked:
+    """The seq of the queued jobs to run next, and the first of them as it was read."""
+
+    seqs: tuple[int, ...] = ()
+    first: Stored | None = None
+
+
+def pick(connection: Connection, loaded: Collection[str], capacity: Capacity, now: float) -> Picked:
+    """The queued jobs to run next: the best one of the caller whose turn it is, then what can share its run.
 
     `capacity` says how many images of such a job make one pass; what it gives 0 for is passed over. Rows that another
     service is taking at this moment are skipped. A job under which an engine crashed before runs alone, so that it
@@ -63,21 +72,22 @@ def pick(connection: Connection, loaded: Collection[str], capacity: Capacity, no
     while len(passed) < MOST_PASSED:
         chosen = _first(connection, loaded, now, passed)
         if chosen is None:
-            return []
+            return Picked()
         front, first = chosen
-        room = room_for(capacity, first)
+        stored = Stored.of(first)
+        room = room_for(capacity, stored)
         if room > 0:
             break
         passed.append(first.batch_key)
     else:
-        return []
+        return Picked()
     if first.seq != front.seq:
         # The one that overtakes uses up this turn; the one that waits gets the other's, or its caller would go twice.
         connection.execute(update(jobs).where(jobs.c.seq == front.seq).values(turn=first.turn))
         connection.execute(update(jobs).where(jobs.c.seq == first.seq).values(turn=front.turn))
     room -= first.num_images
     if room <= 0 or first.crashes:
-        return [first.seq]
+        return Picked((first.seq,), stored)
     alike = (jobs.c.state == JobState.QUEUED, jobs.c.batch_key == first.batch_key, jobs.c.seq != first.seq)
     others = select(jobs.c.seq, jobs.c.num_images).where(*alike, jobs.c.crashes == 0).order_by(*IN_LINE).limit(room)
     picked = [first.seq]
@@ -86,7 +96,7 @@ def pick(connection: Connection, loaded: Collection[str], capacity: Capacity, no
         if room < 0:
             break
         picked.append(row.seq)
-    return picked
+    return Picked(tuple(picked), stored)
 
 
 def _first(connection: Connection, loaded: Collection[str], now: float, passed: Collection[str]) -> Any:

@@ -19,6 +19,7 @@ from app.core.errors import (
 )
 from app.core.schema import GenerationRequest, Job, JobError
 from app.engine.base import Engine, Inputs
+from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelDesk
@@ -116,7 +117,7 @@ class EngineWorker:
             self.hold.set(AtelierError(str(error) or type(error).__name__))
         return False
 
-    def _claim(self) -> list[Job]:
+    def _claim(self) -> list[Claimed]:
         shared, loaded = self._shared, self.engine.status().loaded_models
         jobs = shared.table.claim(loaded=loaded, capacity=self._capacity, lease_s=shared.lease_s)
         if not jobs and not shared.held.jobs():
@@ -137,7 +138,7 @@ class EngineWorker:
         self.hold.lift()
         return False
 
-    def _run(self, jobs: Sequence[Job], saver: Saver) -> None:
+    def _run(self, jobs: Sequence[Claimed], saver: Saver) -> None:
         shared = self._shared
         self.running = tuple(jobs)
         run = JobRun(

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from flask import g
 
+from app.catalog import ModelEntry
 from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import GenerationRequest, Job
 from app.service.http import callers
@@ -41,15 +42,16 @@ def submit(
     _refuse_large(request.extra)
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-    resolved, entry = parts.catalog.resolve_with_entry(request)
+    resolved = parts.catalog.resolve_with_entry(request)
     job, created = parts.jobs.submit(
-        resolved,
-        entry=entry,
+        resolved.request,
+        entry=resolved.entry,
+        prompt=resolved.prompt,
         origin=origin,
         caller=callers.current().name,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
-        admit=lambda: _refuse_what_cannot_be_drawn(parts, resolved),
+        admit=lambda: _refuse_what_cannot_be_drawn(parts, resolved.entry),
     )
     if created:
         parts.dispatcher.wake()
@@ -70,9 +72,9 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
         raise InvalidRequest([FieldError("extra", None, allowed)])
 
 
-def _refuse_what_cannot_be_drawn(parts: Parts, request: GenerationRequest) -> None:
+def _refuse_what_cannot_be_drawn(parts: Parts, entry: ModelEntry) -> None:
     """For want of the model or of room. A key that made a job before gets that one whatever is missing now."""
-    check_installed(parts, parts.catalog.get(request.model or parts.catalog.default_key))
+    check_installed(parts, entry)
     parts.dispatcher.check_storage()
     parts.library.room.check()
 

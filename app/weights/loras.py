@@ -1,13 +1,13 @@
 """LoRA files of the models folder: which there are, whether one is whole, and which family it was trained for."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
 from app.core.names import is_clean
-from app.core.prompt_syntax import LoraTag, parse_loras
+from app.core.prompt_syntax import LoraTag
 from app.families import LORA_FLUX, LORA_QWEN, LORA_SD1, LORA_SD2, LORA_SDXL, family_of
 from app.weights.header import read_header
 from app.weights.kinds import Shapes
@@ -72,13 +72,8 @@ def lora_family(shapes: Shapes) -> str | None:
     return None
 
 
-def check_lora_tags(models_folder: Path, prompt: str, pipeline: str) -> Iterable[FieldError]:
+def check_lora_tags(models_folder: Path, tags: Sequence[LoraTag], pipeline: str) -> Iterable[FieldError]:
     """What is wrong with the LoRA tags of a prompt for a model of this pipeline class, before anything runs."""
-    try:
-        tags = parse_loras(prompt)[1]
-    except ValueError as error:
-        yield FieldError("prompt", prompt, str(error))
-        return
     files = lora_files(models_folder) if tags else {}
     for tag in tags:
         reason = _reason(files, tag, pipeline)

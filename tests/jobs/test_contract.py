@@ -142,13 +142,13 @@ def test_finishing_shows_images_and_events_without_gaps(table: JobTable, clock: 
 def test_a_saved_image_is_shown_and_told_while_its_job_still_runs(table: JobTable, clock: Clock) -> None:
     table.submit(a_request(num_images=3), origin="ui")
     [job] = table.claim()
+    assert job.missing == (0, 1, 2)
     images = saved_images(job)
     assert table.add_image(job, images[0])
     assert table.add_image(job, images[0])  # as after a connection that broke during the commit
     shown = table.get(job.id)
     assert (shown.state, [image.id for image in shown.images]) == (JobState.RUNNING, [images[0].id])
     assert [event.kind for event in table.events_after(job.id)] == ["queued", "image"]
-    assert table.still_to_do(job) == (None, (1, 2))
     assert table.finish(job, images[1:], seconds=1)
     assert [image.id for image in table.get(job.id).images] == [image.id for image in images]
 
@@ -160,7 +160,7 @@ def test_an_attempt_goes_on_where_the_one_before_was_lost(table: JobTable) -> No
     assert table.add_image(lost, kept)
     table.requeue(lost, crashed=True)
     [job] = table.claim()
-    assert table.still_to_do(job) == (None, (1, 2))
+    assert (job.entry, job.missing) == (None, (1, 2))
     late = saved_images(lost)[1]
     assert not table.add_image(lost, late)
     assert table.add_image(lost, kept)  # it is there: its file must not be thrown away
@@ -199,7 +199,7 @@ def test_jobs_whose_models_differ_never_share_a_run(table: JobTable) -> None:
     third = table.submit(a_request("three"), origin="api", entry=before)[0]
     claimed = table.claim(capacity=up_to(8))
     assert [job.id for job in claimed] == [first.id, third.id]
-    assert table.still_to_do(claimed[0]) == (before, (0,))
+    assert (claimed[0].entry, claimed[0].missing) == (before, (0,))
 
 
 def test_what_an_engine_cannot_do_is_left_in_its_place(table: JobTable) -> None:
