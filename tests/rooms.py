@@ -42,7 +42,7 @@ ROOMS = {
         "load a model, make pixels; `DiffusionService`", "picture shipped catalog families tiers weights hub"
     ),
     "engine": _room(
-        "run jobs in watched child processes; the child alone imports diffusion",
+        "run jobs in watched child processes; `makers/` is what runs in them, and alone imports diffusion",
         "diffusion catalog confine families hub weights",
     ),
     "database": _room("tables and how they are opened", "storage"),

@@ -79,6 +79,18 @@ def test_a_room_imports_only_what_stands_below_it(room: str) -> None:
     assert wrong == []
 
 
+def test_of_an_engine_only_its_makers_reach_the_room_with_torch() -> None:
+    makers = ROOT / "app" / "engine" / "makers"
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in files()
+        if room_of(file) == "engine" and makers not in file.parents
+        for module, line, _ in imports_of(file)
+        if module.startswith(("app.diffusion", "app.engine.makers"))
+    ]
+    assert wrong == []
+
+
 def test_no_room_may_import_what_it_does_not() -> None:
     used: dict[str, set[str]] = {room: set() for room in ALLOWED}
     for file in files():

@@ -18,8 +18,8 @@ from app.engine.process import ChildProcess
 from app.engine.reach import Reach, child_environment
 from app.engine.run import Silence, end_if_hung
 
-REAL_MAKER = "app.engine.child"
-TEST_MAKER = "app.engine.testing"
+# What `ATELIER_ENGINE` names: the module that runs in the child. Named, not imported: it may need torch.
+MAKERS = {"local": "app.engine.makers.pipelines", "test": "app.engine.makers.testing"}
 CONFINED = "app.engine.confined"
 POLL_S = 0.05
 
@@ -44,7 +44,7 @@ class Launcher:
         self._settings = settings
         self._torch_device = torch_device
         self._environment = dict(environment)
-        self._module = module or (TEST_MAKER if settings.engine == "test" else REAL_MAKER)
+        self._module = module or MAKERS[settings.engine]
         self._command = command
         self._on_gpu = torch_device != "cpu" and settings.engine != "test"
         self._reach = Reach(settings, gpu=self._on_gpu)

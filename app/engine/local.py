@@ -39,9 +39,9 @@ class LocalEngine:
     """Makes pictures in a child process of this one. See `Engine` for what each call promises.
 
     `device` is the name shown to people, `torch_device` what it is called inside the child, `environment` what
-    the child's environment gets on top (CUDA_VISIBLE_DEVICES). `settings.engine == "test"` takes the fast maker
-    of `app.engine.testing`; `module` and `command` another one (for tests). Nothing is started before `start` or the
-    first call; the thread that makes that call must live as long as the engine is used, for the child dies with it.
+    the child's environment gets on top (CUDA_VISIBLE_DEVICES). `settings.engine` chooses the maker; `module` and
+    `command` give another one (for tests). Nothing is started before `start` or the first call; the thread that makes
+    that call must live as long as the engine is used, for the child dies with it.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.autoencoders.vae import Decoder
 
-from app.engine.child import PipelineMaker
 from app.engine.loop import serve
+from app.engine.makers.pipelines import PipelineMaker
 
 ERRORS = {
     "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

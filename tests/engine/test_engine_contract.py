@@ -42,7 +42,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
 
 
 class TestTheTestEngine(EngineContract):
-    """`app.engine.testing` in a child of its own."""
+    """`app.engine.makers.testing` in a child of its own."""
 
     @pytest.fixture
     def engine(self, fast: LocalEngine) -> LocalEngine:
@@ -55,7 +55,7 @@ class TestTheTestEngine(EngineContract):
 
 @pytest.mark.model
 class TestTheLocalEngine(EngineContract):
-    """`app.engine.child` with its pipelines."""
+    """`app.engine.makers.pipelines` with its pipelines."""
 
     @pytest.fixture
     def engine(self, real: LocalEngine) -> LocalEngine:

@@ -130,7 +130,7 @@ def test_a_stopped_child_is_replaced_even_before_its_first_step(make_engine: Mak
 
 SILENT_LOAD = """
 import sys, time
-from app.engine.testing import FastMaker, serve
+from app.engine.makers.testing import FastMaker, serve
 class Quiet(FastMaker):
     def load(self, *arguments):
         time.sleep(4)
@@ -297,7 +297,7 @@ OUT_OF_ORDER = """
 import sys
 from dataclasses import replace
 from app.engine.base import Outcome
-from app.engine.testing import FastMaker, serve
+from app.engine.makers.testing import FastMaker, serve
 class Confused(FastMaker):
     def make(self, work, folder, inputs, report):
         first, second = (self._picture(work[0], image, 1, 0.1) for image in (0, 1))

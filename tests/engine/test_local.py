@@ -97,7 +97,7 @@ def test_the_status_knows_the_process_and_its_memory(engine: LocalEngine) -> Non
     assert not status.busy
     assert status.memory_used_bytes is not None
     assert 10**6 < status.memory_used_bytes < status.memory_total_bytes
-    assert "app.engine.testing" in Path(f"/proc/{status.pid}/cmdline").read_text()
+    assert "app.engine.makers.testing" in Path(f"/proc/{status.pid}/cmdline").read_text()
 
 
 def test_a_picture_of_forty_megabytes_comes_through(engine: LocalEngine) -> None:
@@ -141,7 +141,7 @@ def test_an_exception_of_the_listener_comes_through_and_the_next_run_is_clean(en
 
 SEES_INPUTS = """
 import sys
-from app.engine.testing import FastMaker, serve
+from app.engine.makers.testing import FastMaker, serve
 class Looking(FastMaker):
     def make(self, work, folder, inputs, report):
         for item in work:
@@ -171,7 +171,7 @@ def test_the_pictures_that_a_job_starts_from_come_as_bytes_and_one_that_is_gone_
 
 
 def test_the_child_of_the_test_engine_never_sees_torch() -> None:
-    code = "import sys; import app.engine.testing; print('torch' in sys.modules)"
+    code = "import sys; import app.engine.makers.testing; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -34,7 +34,7 @@ SECRETS = {
 }  # fmt: skip
 EXITS_BEHIND_WALLS = """
 import socket, sys
-from app.engine.testing import FastMaker, serve
+from app.engine.makers.testing import FastMaker, serve
 socket.socketpair()
 if __name__ == "__main__":
     serve(FastMaker)
@@ -153,7 +153,7 @@ def test_its_folder_is_gone_when_it_has_ended_and_dead_services_leave_none(
 
 READS = """
 from pathlib import Path
-from app.engine.testing import FastMaker, serve
+from app.engine.makers.testing import FastMaker, serve
 class Reader(FastMaker):
     def load(self, entry, folder, report):
         for file in (folder / entry.path).glob("weights"):

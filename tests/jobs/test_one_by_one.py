@@ -17,7 +17,7 @@ from app.core.schema import Job
 from app.core.settings import Settings
 from app.engine.base import EngineEvent
 from app.engine.local import LocalEngine
-from app.engine.testing import draw
+from app.engine.makers.testing import draw
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable

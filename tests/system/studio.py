@@ -35,7 +35,7 @@ class Studio:
         """Of each part, by the name of the way to kill it; empty while it is away."""
         service = self._pid("service")
         below = psutil.Process(service).children(recursive=True) if service else []
-        engines = [process.pid for process in below if "app.engine.testing" in process.cmdline()]
+        engines = [process.pid for process in below if "app.engine.makers.testing" in process.cmdline()]
         parts = {
             "child": engines,
             "worker": [process.pid for process in below if process.pid not in engines],

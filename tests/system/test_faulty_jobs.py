@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.core.schema import Job, JobState
-from app.engine.testing import draw
+from app.engine.makers.testing import draw
 from tests.system.history import Promises, check_answers, check_files, check_table
 from tests.system.test_kill_loop import some_requests
 from tests.system.victim import Victim

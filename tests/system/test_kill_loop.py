@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.schema import GenerationRequest
-from app.engine.testing import draw
+from app.engine.makers.testing import draw
 from tests.jobs.postgres import a_server, an_empty_database
 from tests.system.history import check_answers, check_files, check_table
 from tests.system.kill_loop import WAYS, KillLoop

@@ -12,7 +12,7 @@ from tests.running import RunningService
 
 START_S = 300.0
 GONE_S = 10.0
-ENGINE_MODULES = ("app.engine.testing", "app.engine.child")
+ENGINE_MODULES = ("app.engine.makers.testing", "app.engine.makers.pipelines")
 
 
 def wait_until(what: str, condition: Callable[[], bool], timeout_s: float, pause_s: float = 0.02) -> None:

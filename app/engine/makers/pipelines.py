@@ -1,5 +1,7 @@
-"""The child process that makes real pictures: `python -m app.engine.child OPTIONS FD`. The engine's only file that
-reaches torch; the service never imports it."""
+"""Makes real pictures, with torch and diffusers: `python -m app.engine.makers.pipelines OPTIONS FD` is the child.
+
+The service never imports it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
