@@ -1,11 +1,11 @@
 """Mutation testing: `python -m benchmarks.mutants [GROUP…] [--sample 40] [--minutes 30] [--json FILE]`.
 
 Changes one place of a module at a time in a temporary copy and runs those tests of that module (targets.toml) that were
-seen to run the changed line; all of them where none was. A change that no test notices has survived; it is printed as a
-diff. `--sample` takes so many of each group's changes by chance, those first that were never tried. `--near` runs only
-the nearest tests, `--again FILE` all of them for those that survived in an earlier run, `--fixed` those of fixed.toml,
-which each once went unnoticed. `--page FILE…` adds such JSON files to what is kept and writes docs/mutations.md.
-Status 1 if a change of fixed.toml survives.
+seen to run the changed line; all of them where none was, for what other processes run is not seen. A change that no
+test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance, those
+first that were never tried. `--near` runs only the nearest tests, `--again FILE` all tests, for those
+which survived in an earlier run, `--fixed` those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such
+JSON files to what is kept and writes docs/mutations.md. Status 1 if a change of fixed.toml survives.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 wanted = list(_survived(group, load(options.again)))
             else:
                 wanted = _sampled(group, options.sample, options.seed)
-            for result in _run_group(place, group, wanted, until, near=options.near):
+            for result in _run_group(place, group, wanted, until, near=options.near, whole=bool(options.again)):
                 results.append(result)
                 _tell(result)
                 save(results, options.json)
@@ -127,7 +127,9 @@ def _fixed(group: Group) -> Iterator[Wanted]:
             yield Wanted(group.parts[0], fixed.file, line, fixed.what, source.encode(), changed, (fixed.tests,))
 
 
-def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, near: bool) -> Iterator[Result]:
+def _run_group(
+    place: Place, group: Group, wanted: list[Wanted], end: float, *, near: bool, whole: bool
+) -> Iterator[Result]:
     reached: dict[tuple[str, ...], Reach] = {}
     for change in wanted:
         if time.monotonic() > end:
@@ -143,7 +145,7 @@ def _run_group(place: Place, group: Group, wanted: list[Wanted], end: float, *, 
                     raise SystemExit(f"{group.name}: the tests fail without any change: {by or outcome}")
                 reached[tests] = place.reach()
             place.write(change.file, change.source)
-            chosen, usual_s = reached[tests].choose(tests, change.file, change.line)
+            chosen, usual_s = reached[tests].choose(tests, change.file, 0 if whole else change.line)
             outcome, by, seconds = place.run(chosen, PATIENCE * usual_s + SLACK_S)
             if outcome != "passed":
                 break
