@@ -3,8 +3,8 @@
 Changes one place of a module at a time in a temporary copy and runs those tests of that module (targets.toml) that were
 seen to run the changed line; all of them where none was, for what other processes run is not seen. A change that no
 test notices has survived; it is printed as a diff. `--sample` takes so many of each group's changes by chance, those
-first that were never tried. `--near` runs only the nearest tests, `--again FILE` all tests, for those
-which survived in an earlier run, `--fixed` those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such
+first that were not tried yet. `--near` runs only the nearest tests, `--again FILE` all tests, for those
+that survived in an earlier run, `--fixed` those of fixed.toml, which each once went unnoticed. `--page FILE…` adds such
 JSON files to what is kept and writes docs/mutations.md. Status 1 if a change of fixed.toml survives.
 """
 

@@ -26,6 +26,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def test_a_new_key_is_stored_as_a_hash_that_only_the_owner_reads(make_settings: Made) -> None:
     settings = make_settings()
+    settings = settings.model_copy(update={"data_folder": settings.data_folder / "not" / "there yet"})
     assert not read_keys(settings)
     key = new_key(settings, Scope.GENERATE)
     file = keys_file(settings)

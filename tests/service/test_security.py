@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -45,6 +46,7 @@ def test_the_names_of_this_machine_and_the_owners_own_are_trusted(house: House, 
 def test_behind_the_any_address_the_machines_own_addresses_are_trusted(make_settings: Callable[..., Settings]) -> None:
     names = trusted_hosts(make_settings(host="0.0.0.0"))
     assert {"127.0.0.1", "localhost"} < set(names)
+    assert socket.gethostname().lower() in names
     assert "0.0.0.0" not in names
     assert "192.168.7.8" in trusted_hosts(make_settings(host="192.168.7.8"))
 

@@ -29,7 +29,7 @@ from app.ui.accounts import (
 from app.ui.addresses import EVENTS_PATH
 from app.ui.login import CHECKS_AT_ONCE, MOST_WAITING, login_routes
 from app.ui.roles import CURRENT_ROLE, Role, RoleClient
-from app.ui.security import MAX_SESSIONS, SESSION_S, Sessions
+from app.ui.security import MAX_SESSIONS, SESSION_COOKIE, SESSION_S, Sessions
 from app.ui.strings import Strings
 from app.ui.visitors import address_of
 from tests.loops import run_apart
@@ -232,6 +232,23 @@ def test_many_logins_at_once_are_checked_two_at_a_time_and_the_rest_told_to_come
     assert statuses.count(503) == 4
     assert statuses.count(401) == CHECKS_AT_ONCE + MOST_WAITING
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status_code == 503)
+
+
+def test_who_logs_out_is_led_to_the_login_without_a_cookie_and_the_session_is_over(accounts: Accounts) -> None:
+    app, sessions = FastAPI(), Sessions()
+    app.include_router(login_routes(accounts, sessions, Strings()))
+
+    async def in_and_out() -> tuple[str | None, httpx.Response]:
+        transport = httpx.ASGITransport(app, client=(HERE, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page", verify=False) as caller:
+            entered = await caller.post("/login", data={"name": "ada", "password": "right"})
+            return entered.cookies.get(SESSION_COOKIE), await caller.post("/logout")
+
+    token, left = run_apart(in_and_out())
+    assert token is not None
+    assert sessions.name(token) is None
+    assert (left.status_code, left.headers["Location"]) == (303, "/login")
+    assert f'{SESSION_COOKIE}=""' in left.headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize(
