@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.catalog.entry import ModelEntry
 from app.core.errors import FieldError
-from app.core.schema import GenerationRequest, InputRole
+from app.core.schema import NO_SIDES, GenerationRequest, InputRole
 from app.core.task import Task
 from app.families import family_of
 
@@ -15,6 +15,8 @@ STARTS: dict[Task, dict[InputRole, int]] = {
     Task.IMAGE: {InputRole.IMAGE: 1},
     Task.INPAINT: {InputRole.IMAGE: 1, InputRole.MASK: 1},
 }
+# What a request says of its mask.
+OF_A_MASK = ("mask_blur", "inpaint_full_res", "inpaint_full_res_padding", "inpainting_fill")
 
 
 def strength_of(request: GenerationRequest) -> float | None:
@@ -39,7 +41,10 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
     if len(request.inputs) > max_inputs:
         yield FieldError("inputs", len(request.inputs), f"allowed are at most {max_inputs} pictures")
     wanted = STARTS[request.task]
+    extended = request.extend != NO_SIDES
     named = [item.role for item in request.inputs]
+    if extended and request.task is Task.INPAINT and InputRole.MASK not in named:
+        wanted = {InputRole.IMAGE: 1}  # what is new is the mask
     if {role: named.count(role) for role in named} != wanted:
         words = " and ".join(f"one {role}" for role in wanted) or "no picture"
         yield FieldError("inputs", [role.value for role in named], f"allowed is {words} for the task {request.task}")
@@ -48,6 +53,12 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
             field, value = ("weight", item.weight) if item.weight != 1 else ("model", item.model)
             yield FieldError(f"inputs.{place}.{field}", value, f"it has no meaning for the task {request.task}")
     yield from _strength_errors(request, wanted)
+    if extended and request.task is not Task.INPAINT:
+        yield FieldError("extend", request.extend, "it needs a picture to start from, in `inputs` (task inpaint)")
+    if request.task is not Task.INPAINT:
+        for name in OF_A_MASK:
+            if (value := getattr(request, name)) != GenerationRequest.model_fields[name].default:
+                yield FieldError(name, value, "it needs a mask, in `inputs` (task inpaint)")
 
 
 def _strength_errors(request: GenerationRequest, wanted: dict[InputRole, int]) -> Iterator[FieldError]:

@@ -37,6 +37,24 @@ def generate(
     strength: Annotated[
         float | None, typer.Option(help="With --from: how far to leave it; 0 gives it back, 1 hardly looks at it.")
     ] = None,
+    mask_blur: Annotated[float | None, typer.Option(help="With --mask: soften its edge by so many pixels.")] = None,
+    inpaint_full_res: Annotated[
+        bool | None,
+        typer.Option(
+            "--inpaint-full-res/--inpaint-whole",
+            help="With --mask: draw the masked part alone, at --width and --height; the picture keeps its own size.",
+        ),
+    ] = None,
+    inpaint_full_res_padding: Annotated[
+        int | None, typer.Option(help="With --inpaint-full-res: pixels around the part that are drawn with it.")
+    ] = None,
+    inpainting_fill: Annotated[
+        int | None,
+        typer.Option(help="With --mask: begin with 0 the colours around it, 1 what is there, 2 noise, 3 nothing."),
+    ] = None,
+    extend: Annotated[
+        str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
@@ -63,12 +81,16 @@ def generate(
         "num_images": num_images,
         "scheduler": scheduler,
         "clip_skip": clip_skip,
+        "mask_blur": mask_blur,
+        "inpaint_full_res": inpaint_full_res,
+        "inpaint_full_res_padding": inpaint_full_res_padding,
+        "inpainting_fill": inpainting_fill,
     }
     request = {name: value for name, value in values.items() if value is not None}
     if out is not None and not overwrite:
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
-        request |= start_fields(client, start, mask, strength)
+        request |= start_fields(client, start, mask, strength, extend)
         job = _made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     if as_json:

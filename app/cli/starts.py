@@ -7,23 +7,40 @@ import typer
 
 from app.client import ImageServiceClient
 
+SIDES = ("left", "top", "right", "bottom")
+
 
 def start_fields(
-    client: ImageServiceClient, picture: Path | None, mask: Path | None, strength: float | None
+    client: ImageServiceClient, picture: Path | None, mask: Path | None, strength: float | None, extend: str | None
 ) -> dict[str, Any]:
     """The fields of a request that starts from `picture`, which is uploaded for it; {} if there is none.
 
-    Raises BadParameter for a mask or a strength without a picture, and for a file that cannot be read.
+    Raises BadParameter for a mask, a strength or sides without a picture, for sides that are none, and for a file that
+    cannot be read.
     """
     if picture is None:
-        for name, value in (("--mask", mask), ("--strength", strength)):
+        for name, value in (("--mask", mask), ("--strength", strength), ("--extend", extend)):
             if value is not None:
                 raise typer.BadParameter("it needs a picture to start from (--from).", param_hint=name)
         return {}
     files = [("image", "--from", picture)] + ([("mask", "--mask", mask)] if mask else [])
     inputs = [{"role": role, "sha256": client.upload(_read(file, name)).sha256} for role, name, file in files]
-    fields = {"task": "inpaint" if mask else "image", "inputs": inputs}
+    fields: dict[str, Any] = {"task": "inpaint" if mask or extend else "image", "inputs": inputs}
+    if extend:
+        fields["extend"] = _sides(extend)
     return fields if strength is None else fields | {"strength": strength}
+
+
+def _sides(text: str) -> list[int]:
+    """Pixels beyond the left, top, right and bottom."""
+    sides = dict.fromkeys(SIDES, 0)
+    for part in text.split(","):
+        name, _, pixels = part.strip().partition("=")
+        if name not in sides or not pixels.isdecimal():
+            allowed = f"allowed are {', '.join(SIDES)} with their pixels, like left=64,right=64"
+            raise typer.BadParameter(f"{text!r} is no list of sides; {allowed}.", param_hint="--extend")
+        sides[name] = int(pixels)
+    return list(sides.values())
 
 
 def _read(file: Path, name: str) -> bytes:

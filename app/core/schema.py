@@ -15,6 +15,10 @@ MAX_PROMPT_CHARS = 20_000
 # such a job must be allowed too, or its picture could not be asked for again.
 MAX_SEED = 2**32 + 63
 RANDOM_SEED = -1
+MAX_MASK_BLUR = 64  # pixels
+MAX_EXTENSION = 2048  # pixels of one side
+NO_SIDES = (0, 0, 0, 0)
+Pixels = Annotated[int, Field(ge=0, le=MAX_EXTENSION, strict=True)]
 MAX_INPUTS = 16  # of one job; a setting may allow fewer
 
 
@@ -119,6 +123,32 @@ class GenerationRequest(Value):
         le=1,
         allow_inf_nan=False,
         description="How far the new picture may leave the first one: 0 gives that back, 1 hardly looks at it.",
+    )
+    mask_blur: Annotated[float, Parameter(infotext="Mask blur")] = Field(
+        0.0, ge=0, le=MAX_MASK_BLUR, allow_inf_nan=False, description="Pixels by which the mask's edge is softened."
+    )
+    inpaint_full_res: Annotated[bool, Parameter()] = Field(
+        False,
+        strict=True,
+        description="Draw the masked part alone, at the size that is asked for, and put it back into the first "
+        "picture, which keeps its own size.",
+    )
+    inpaint_full_res_padding: Annotated[int, Parameter(infotext="Masked area padding")] = Field(
+        32, ge=0, le=1024, strict=True, description="Pixels around the masked part that inpaint_full_res draws with it."
+    )
+    extend: Annotated[tuple[Pixels, Pixels, Pixels, Pixels], Parameter()] = Field(
+        NO_SIDES,
+        strict=False,
+        description="Pixels to draw beyond each side of the first picture, which keeps its own: left, top, right, "
+        "bottom. The task is inpaint, with a mask or without. All of it is drawn at the size that is "
+        "asked for, or with inpaint_full_res the new part.",
+    )
+    inpainting_fill: Annotated[int, Parameter()] = Field(
+        1,
+        ge=0,
+        le=3,
+        strict=True,
+        description="What is under the mask at first: 0 the colours around it, 1 what is there, 2 noise, 3 nothing.",
     )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."

@@ -1,4 +1,7 @@
-"""Inpainting where diffusers has no pipeline for it: outside the mask each step ends at the first picture, noised."""
+"""Latents and masks: inpainting where diffusers has no pipeline for it, and what is under a mask at first.
+
+Both hear of the first picture's latents where the pipeline adds the first noise to them.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -46,8 +49,35 @@ class Blend:
         return watched
 
     def _mask(self, latents: torch.Tensor) -> torch.Tensor:
-        """[n, 1, h, w]: 1 where it is made anew."""
-        small = [mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.NEAREST) for mask in self._masks]
-        rows = [torch.frombuffer(bytearray(mask.tobytes()), dtype=torch.uint8) for mask in small]
-        stacked = torch.stack([row.view(1, *latents.shape[-2:]) for row in rows])
-        return (stacked / 255).to(latents.device, latents.dtype)
+        return _like(latents, self._masks)
+
+
+def begin_anew(scheduler: Scheduler, masks: Sequence[Image.Image], *, noise: bool) -> None:
+    """Under the masks nothing of the first picture is left: its latents are `noise` there, or 0.
+
+    For one pass of a pipeline with this scheduler, whose latents are rows of [C, h, w] when noise is added first.
+    """
+    sharp = [mask.point(lambda value: 255 * (value > HALF)) for mask in masks]
+
+    def without(add: Callable[..., torch.Tensor], place: int) -> Callable[..., torch.Tensor]:
+        @functools.wraps(add)
+        def added(samples: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            given = kwargs["noise"] if "noise" in kwargs else args[place]
+            if samples.ndim == 4 and samples.shape == given.shape and len(samples) == len(sharp):
+                mask = _like(samples, sharp)
+                samples = samples * (1 - mask) + (given * mask if noise else 0)
+            return add(samples, *args, **kwargs)
+
+        return added
+
+    for name, place in (("add_noise", 0), ("scale_noise", 1)):  # noise is the second argument, or the third
+        if hasattr(scheduler, name):
+            setattr(scheduler, name, without(getattr(scheduler, name), place))
+
+
+def _like(latents: torch.Tensor, masks: Sequence[Image.Image]) -> torch.Tensor:
+    """[n, 1, h, w]: 1 where it is made anew."""
+    small = [mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.NEAREST) for mask in masks]
+    rows = [torch.frombuffer(bytearray(mask.tobytes()), dtype=torch.uint8) for mask in small]
+    stacked = torch.stack([row.view(1, *latents.shape[-2:]) for row in rows])
+    return (stacked / 255).to(latents.device, latents.dtype)

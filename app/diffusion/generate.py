@@ -21,7 +21,6 @@ from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 from app.diffusion.starts import Held, Pictures, finished
-from app.picture.fit import delivered
 
 
 class _Calls(PassWatch):
@@ -181,7 +180,7 @@ def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | N
     if said is not None:
         picture = replace(picture, how={**picture.how, "retried": said})
     try:
-        picture = finished(delivered(picture, asked.width or 0, asked.height or 0), asked, making.frame)
+        picture = finished(picture, asked, making.frame)
     except MemoryError:  # what was drawn is small, what was asked for need not be
         words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
         making.tell_end(watch, OutOfMemory(words, hint="Try a smaller size or fewer images."))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from PIL import Image
 
 from app.core.errors import FieldError, InvalidRequest, UnreadablePicture
+from app.core.schema import NO_SIDES
 from app.core.settings import Settings
 from app.diffusion.starts import Held
 from app.picture.plain import make_plain
@@ -17,7 +18,9 @@ Given: TypeAlias = Image.Image | bytes | str | os.PathLike[str]  # a picture, a 
 _ALLOWED = "a PIL picture, or a PNG, JPEG or WebP file as bytes or path, is needed"
 
 
-def start_fields(image: Given | None, mask_image: Given | None, settings: Settings) -> tuple[dict[str, Any], Held]:
+def start_fields(
+    image: Given | None, mask_image: Given | None, extend: object, settings: Settings
+) -> tuple[dict[str, Any], Held]:
     """The fields of a request that starts from these pictures, and the pictures; nothing of both without one.
 
     Raises InvalidRequest for what is no picture within the limits of `settings`.
@@ -33,7 +36,8 @@ def start_fields(image: Given | None, mask_image: Given | None, settings: Settin
             sha256 = hashlib.sha256(png).hexdigest()
             pictures[sha256] = png
             inputs.append({"role": role, "sha256": sha256})
-    return {"task": "image" if mask_image is None else "inpaint", "inputs": inputs}, pictures
+    whole = mask_image is None and extend == NO_SIDES
+    return {"task": "image" if whole else "inpaint", "inputs": inputs}, pictures
 
 
 def _plain(given: Given, name: str, settings: Settings) -> bytes:

@@ -7,7 +7,7 @@ from app.core.errors import AtelierError, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.prompts import Asked, read
-from app.diffusion.starts import Pictures, Start, start_of
+from app.diffusion.starts import Pictures, Start, starts_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Making:
     """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it.
 
     `prompts` is `request` with its prompts read, `start` what it starts from in the size that is drawn, `frame` the
-    same in the size that was asked for.
+    same in the size that is given out.
     """
 
     index: int
@@ -73,9 +73,7 @@ class Making:
         """Read its prompts and find what it starts from. It ends with an error if it cannot."""
         try:
             self.prompts = read(self.request)
-            self.frame = start_of(self.asked, pictures)
-            drawn_as_asked = (self.request.width, self.request.height) == (self.asked.width, self.asked.height)
-            self.start = self.frame if drawn_as_asked else start_of(self.request, pictures)
+            self.start, self.frame = starts_of(self.request, self.asked, pictures)
         except AtelierError as error:
             self.error = error
 

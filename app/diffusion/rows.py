@@ -11,7 +11,7 @@ from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed,
 from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
-from app.diffusion.blend import Blend
+from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
@@ -21,7 +21,7 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
-from app.diffusion.starts import Start, pipeline_of, start_arguments
+from app.diffusion.starts import Fill, Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
 
 
@@ -136,6 +136,9 @@ def _drawn(
     noise = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
     masks = [row.start.mask for row in rows if row.start and row.start.mask]
     blend = Blend(scheduler, masks) if masks and "mask_image" not in _taken(pipe) else None
+    fill = rows[0].request.inpainting_fill
+    if masks and fill in (Fill.NOISE, Fill.NOTHING):
+        begin_anew(scheduler, masks, noise=fill == Fill.NOISE)
     watch.attach(loaded, PredictionTap(scheduler, noise), blend)
     problem: AtelierError
     try:

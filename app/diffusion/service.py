@@ -17,7 +17,7 @@ from pydantic import ConfigDict, ValidationError
 from app.catalog import Catalog, ModelEntry, file_entry, folder_entry, hub_entry
 from app.core.errors import AtelierError, CallerError, FieldError, InvalidRequest, ServerError, UnknownModel
 from app.core.picture import Picture
-from app.core.schema import RANDOM_SEED, GenerationRequest
+from app.core.schema import NO_SIDES, RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
@@ -120,11 +120,20 @@ class DiffusionService:
         image: Given | None = None,
         mask_image: Given | None = None,
         strength: float | None = None,
+        mask_blur: float = 0.0,
+        inpaint_full_res: bool = False,
+        inpaint_full_res_padding: int = 32,
+        inpainting_fill: int = 1,
+        extend: tuple[int, int, int, int] = NO_SIDES,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
         With an `image` (a PIL picture, or a file's bytes or path) they start from it, and leave it as far as `strength`
-        says, from 0 to 1; with a `mask_image` too, only where that is white is anything made anew.
+        says, from 0 to 1; with a `mask_image` too, only where that is white is anything made anew: its edge softened by
+        `mask_blur` pixels, beginning with `inpainting_fill` (0 the colours around it, 1 what is there, 2 noise,
+        3 nothing). With `inpaint_full_res` that part alone is drawn, with `inpaint_full_res_padding` pixels around it,
+        at `width` and `height`, and put back into the picture, which keeps its own size. `extend` draws so many pixels
+        more at its left, top, right and bottom.
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -136,11 +145,14 @@ class DiffusionService:
             "prompt": prompt, "negative_prompt": negative_prompt, "num_inference_steps": num_inference_steps,
             "guidance_scale": guidance_scale, "width": width, "height": height, "seed": seed,
             "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip, "strength": strength,
+            "mask_blur": mask_blur, "inpaint_full_res": inpaint_full_res,
+            "inpaint_full_res_padding": inpaint_full_res_padding, "inpainting_fill": inpainting_fill,
+            "extend": extend,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
                 # 1. What is asked for, as this method's own door reads it.
-                start, pictures = start_fields(image, mask_image, self._settings)
+                start, pictures = start_fields(image, mask_image, extend, self._settings)
                 asked = _validated(fields | start)
                 # 2. Load the model, and fill in what it decides.
                 loaded = self._load(self._wanted(model))

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -10,16 +11,27 @@ import diffusers
 import torch
 from PIL import Image
 
-from app.core.errors import UnknownInput
+from app.core.errors import FieldError, InvalidRequest, UnknownInput
 from app.core.picture import Picture
-from app.core.schema import GenerationRequest, InputRole
+from app.core.schema import NO_SIDES, GenerationRequest, InputRole
 from app.core.task import Task
 from app.diffusion.kinds import Pipeline
 from app.families import family_of
-from app.picture.fit import cover
+from app.picture.fit import cover, delivered, scaled
+from app.picture.mask import extended, filled_from_around, part_to_draw, softened
+from app.picture.resize import MAX_PIXELS
 
 INPAINT_CHANNELS = (4, 9)  # of a UNet that diffusers' inpainting takes
 BACKGROUND = "white"  # what shows through a transparent picture, as in A1111
+
+
+class Fill(IntEnum):
+    """What is under a mask at first, numbered as A1111 does."""
+
+    AROUND = 0  # the colours around it
+    ORIGINAL = 1
+    NOISE = 2  # of the latents
+    NOTHING = 3  # latents of 0
 
 
 class Pictures(Protocol):
@@ -44,12 +56,14 @@ class Held(dict[str, bytes]):
 class Start:
     """The picture to start from (RGB), and where it is to be made anew (L: 255 there, 0 elsewhere; None = all of it).
 
-    `cut` says how the picture was brought to this size, if something of it was lost.
+    `cut` says how the picture was brought to this size, if something of it was lost. `box` is the part of it that is
+    drawn, where that is not all of it.
     """
 
     picture: Image.Image
     mask: Image.Image | None = None
     cut: str | None = None
+    box: tuple[int, int, int, int] | None = None
 
     def pixels(self) -> torch.Tensor:
         """The picture as a pipeline gives its own: [3, h, w] in 0 to 1."""
@@ -69,35 +83,52 @@ def start_arguments(starts: Sequence[Start], strength: float | None) -> dict[str
     return {**found, "mask_image": masks} if masks else found
 
 
-def start_of(request: GenerationRequest, pictures: Pictures) -> Start | None:
-    """What a resolved request starts from, scaled to fill its size; None for one that starts from nothing.
+def starts_of(
+    drawn: GenerationRequest, asked: GenerationRequest, pictures: Pictures
+) -> tuple[Start | None, Start | None]:
+    """What a resolved request starts from, in the size that is `drawn` for it, and what the drawn picture is then put
+    into. None for a request that starts from nothing.
 
     Raises UnknownInput if a picture is not there.
     """
-    if not request.inputs:
-        return None
-    size = request.width or 0, request.height or 0
-    found = {item.role: _opened(pictures, item.sha256) for item in request.inputs}
-    picture, mask = found[InputRole.IMAGE], found.get(InputRole.MASK)
-    cut = None
-    if picture.width * size[1] != picture.height * size[0]:
-        before = f"{picture.width}x{picture.height}"
-        cut = f"the picture to start from, {before}, was cut to the ratio of {size[0]}x{size[1]}"
-    fitted = _filling(_flat(picture), size)
-    return Start(fitted, None if mask is None else _filling(_flat(mask, "black").convert("L"), size), cut)
+    if not asked.inputs:
+        return None, None
+    found = {item.role: _opened(pictures, item.sha256) for item in asked.inputs}
+    picture, mask = _flat(found[InputRole.IMAGE]), found.get(InputRole.MASK)
+    grey = None if mask is None else _flat(mask, "black").convert("L")
+    if asked.extend != NO_SIDES:
+        _refuse_too_large(picture, asked.extend)
+        fitting = None if grey is None else _filling(grey, picture.size)
+        picture, grey = extended(picture, fitting, asked.extend)
+    if grey is not None and (asked.inpaint_full_res or asked.extend != NO_SIDES):
+        start, frame = _part(picture, grey, drawn, asked)
+    else:
+        frame = _whole(picture, grey, asked, asked)
+        same = (drawn.width, drawn.height) == (asked.width, asked.height)
+        start = frame if same else _whole(picture, grey, drawn, asked)
+    if asked.inpainting_fill == Fill.AROUND and start.mask is not None:
+        start = replace(start, picture=filled_from_around(start.picture, start.mask))
+    return start, frame
 
 
-def finished(picture: Picture, request: GenerationRequest, start: Start | None) -> Picture:
-    """The picture as it is given out: untouched where nothing was to be made anew, down to the last byte."""
-    if start is None:
+def finished(picture: Picture, request: GenerationRequest, frame: Start | None) -> Picture:
+    """The picture as it is given out, in the size that was asked for: untouched where nothing was to be made anew, down
+    to the last byte."""
+    if frame is None or frame.box is None:
+        picture = delivered(picture, request.width or 0, request.height or 0)
+    if frame is None:
         return picture
-    rgb = picture.rgb
+    how = {**picture.how, "notes": [*picture.how.get("notes", ()), *([frame.cut] if frame.cut else [])]}
+    if frame.box is not None:
+        how |= {"drawn": {"width": picture.width, "height": picture.height}, "part": list(frame.box)}
+        how["notes"] += _stretched(picture, frame.box)
+    size = frame.picture.size
     if request.strength == 0:
-        rgb = start.picture.tobytes()
-    elif start.mask is not None:
-        rgb = _only_inside(picture, start.picture, start.mask).tobytes()
-    notes = [*picture.how.get("notes", ()), *([start.cut] if start.cut else [])]
-    return replace(picture, rgb=rgb, how={**picture.how, "notes": notes})
+        return replace(picture, width=size[0], height=size[1], rgb=frame.picture.tobytes(), how=how)
+    if frame.mask is None:
+        return replace(picture, how=how)
+    rgb = _only_inside(_in_frame(picture, frame), frame.picture, frame.mask).tobytes()
+    return replace(picture, width=size[0], height=size[1], rgb=rgb, how=how)
 
 
 def pipeline_of(pipe: Pipeline, task: Task) -> Pipeline:
@@ -144,7 +175,61 @@ def _filling(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return cover(picture, *size, method)
 
 
-def _only_inside(drawn: Picture, before: Image.Image, mask: Image.Image) -> Image.Image:
+def _refuse_too_large(picture: Image.Image, sides: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = sides
+    width, height = picture.width + left + right, picture.height + top + bottom
+    if width * height > MAX_PIXELS:
+        allowed = f"{width}x{height} is too large; allowed are {MAX_PIXELS} pixels in all"
+        raise InvalidRequest([FieldError("extend", list(sides), allowed)])
+
+
+def _whole(picture: Image.Image, mask: Image.Image | None, sized: GenerationRequest, asked: GenerationRequest) -> Start:
+    """All of the picture in the size of `sized`, and the mask as soft as it is to be in the size of `asked`."""
+    size = sized.width or 0, sized.height or 0
+    cut = None
+    if picture.width * size[1] != picture.height * size[0]:
+        before = f"{picture.width}x{picture.height}"
+        cut = f"the picture to start from, {before}, was cut to the ratio of {size[0]}x{size[1]}"
+    fitted = _filling(picture, size)
+    if mask is None:
+        return Start(fitted, None, cut)
+    blur = asked.mask_blur
+    across, down = blur * size[0] / (asked.width or size[0]), blur * size[1] / (asked.height or size[1])
+    return Start(fitted, softened(_filling(mask, size), across, down), cut)
+
+
+def _part(
+    picture: Image.Image, mask: Image.Image, drawn: GenerationRequest, asked: GenerationRequest
+) -> tuple[Start, Start]:
+    """The part that is drawn, in that size, and all of the picture with the place of that part in it."""
+    size = drawn.width or 0, drawn.height or 0
+    soft = softened(_filling(mask, picture.size), asked.mask_blur, asked.mask_blur)
+    box = 0, 0, *picture.size
+    if asked.inpaint_full_res:
+        box = part_to_draw(soft, asked.inpaint_full_res_padding, *size)
+    part = scaled(picture, *size, Image.Resampling.LANCZOS, box), scaled(soft, *size, Image.Resampling.BILINEAR, box)
+    return Start(*part), Start(picture, soft, box=box)
+
+
+def _in_frame(drawn: Picture, frame: Start) -> Image.Image:
+    """What was drawn, in its place."""
+    with Image.frombytes("RGB", (drawn.width, drawn.height), drawn.rgb) as made:
+        if frame.box is None:
+            return made.copy()
+        left, top, right, bottom = frame.box
+        whole = frame.picture.copy()
+        whole.paste(scaled(made, right - left, bottom - top, Image.Resampling.LANCZOS), (left, top))
+        return whole
+
+
+def _stretched(drawn: Picture, box: tuple[int, int, int, int]) -> list[str]:
+    """What is said of a part whose ratio is not that of what was drawn, by more than rounding."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    if 0.98 < width * drawn.height / (height * drawn.width) < 1.02:
+        return []
+    return [f"drawn at {drawn.width}x{drawn.height}, then stretched to {width}x{height}"]
+
+
+def _only_inside(after: Image.Image, before: Image.Image, mask: Image.Image) -> Image.Image:
     """The old pixels where the mask is black, the new where it is white, and in between where it is grey."""
-    with Image.frombytes("RGB", (drawn.width, drawn.height), drawn.rgb) as after:
-        return Image.composite(after, before, mask)
+    return Image.composite(after, before, mask)

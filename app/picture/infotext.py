@@ -167,7 +167,8 @@ def _numbers(parsed: dict[str, Any]) -> dict[str, int | float | None]:
     found = {}
     for name, row in parameters(GenerationRequest).items():
         if row.infotext in parsed:
-            kind = float if float in get_args(GenerationRequest.model_fields[name].annotation) else int
+            known = GenerationRequest.model_fields[name].annotation
+            kind = float if float in (known, *get_args(known)) else int
             value = _number(parsed[row.infotext], kind)
             found[name] = None if value is None else value - row.infotext_from
     return found

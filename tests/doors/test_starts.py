@@ -158,7 +158,12 @@ def test_webuiapi_makes_a_picture_from_a_picture_and_paints_under_a_mask(
     painted = api.img2img(images=[start], mask_image=mask, inpainting_fill=1, prompt=PROMPT, seed=104, cfg_scale=5.0,
                           denoising_strength=0.7, steps=8, width=SIDE, height=SIDE, mask_blur=0)  # fmt: skip
     assert untouched(painted.image, start, mask)
-    assert "the whole picture was worked on" in painted.info["comments"]
+    # A1111 draws the masked part alone unless it is told not to, and gives the picture back in its own size.
+    large = start.resize((2 * SIDE, 2 * SIDE))
+    part = api.img2img(images=[large], mask_image=mask.resize(large.size, 0), inpainting_fill=0, prompt=PROMPT, steps=8,
+                       width=SIDE, height=SIDE, mask_blur=0, inpaint_full_res_padding=8)  # fmt: skip
+    assert untouched(part.image, large, mask.resize(large.size, 0))
+    assert "Masked area padding: 8" in api.png_info(part.image).info
     other = api.img2img(images=[start], mask_image=mask, inpainting_mask_invert=1, prompt=PROMPT, seed=104, steps=8,
                         width=SIDE, height=SIDE, mask_blur=0)  # fmt: skip
     assert untouched(other.image, start, ImageChops.invert(mask))
@@ -226,6 +231,14 @@ def test_the_command_line_starts_from_a_file(
     words = ["generate", PROMPT, "--url", pocket.url, "--steps", "8", "--from", str(tmp_path / "start.png")]
     assert main([*words, "--mask", str(tmp_path / "mask.png"), "--strength", "0.7", "--out", str(out)]) == 0
     assert untouched(Image.open(out), start, mask)
+    wide = tmp_path / "wide.png"
+    assert main([*words, "--extend", "right=48,top=8", "--out", str(wide)]) == 0
+    with Image.open(wide) as extended:
+        assert extended.size == (SIDE + 48, SIDE + 8)
+        assert extended.crop((0, 8, SIDE, SIDE + 8)).tobytes() == start.tobytes()
+    for wrong in ([*words, "--extend", "up=8"], ["generate", PROMPT, "--url", pocket.url, "--extend", "left=8"]):
+        assert main(wrong) != 0
+        assert "--extend" in capsys.readouterr().err
     assert main(["generate", PROMPT, "--url", pocket.url, "--strength", "0.5"]) != 0
     assert "--strength" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from app.core.schema import MAX_MASK_BLUR
 from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
@@ -24,7 +25,6 @@ CLIP_FROM, MAX_CLIP = 1, 12  # the span of A1111's own setting
 MAX_TASK_CHARS = 64
 MAX_EXTRA_IMAGES = 16
 MAX_SIDE = 8192
-MAX_BLUR = 64  # pixels, as A1111's slider
 
 
 def _bytes_of(value: Any) -> bytes:
@@ -122,11 +122,12 @@ class A1111Img2Img(A1111Txt2Img):
     mask: Annotated[Picture | None, _EMPTY_IS_NONE] = Field(None, description="White where it is made anew.")
     denoising_strength: float | None = ours("strength", strict=False)
     resize_mode: int | None = Field(None, ge=0, le=1, description="0 = just resize, 1 = crop and resize.")
-    mask_blur: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels, both ways.")
-    mask_blur_x: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels across.")
-    mask_blur_y: float | None = Field(None, ge=0, le=MAX_BLUR, strict=False, description="Pixels down.")
-    inpainting_fill: int | None = Field(None, ge=0, le=3, description="Only 1 (original) is done; others are told.")
-    inpaint_full_res: Flag = Field(True, description="Has no effect here, which is told.")
+    mask_blur: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels, both ways.")
+    mask_blur_x: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels across.")
+    mask_blur_y: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels down.")
+    inpainting_fill: int | None = ours("inpainting_fill")
+    inpaint_full_res: Flag = Field(True, description="The masked part alone, at the size that is asked for.")
+    inpaint_full_res_padding: int | None = ours("inpaint_full_res_padding")
     inpainting_mask_invert: Flag = Field(False, description="Black is made anew.")
     include_init_images: Flag = Field(False, description="Send the pictures back with the request.")
 

@@ -1,4 +1,4 @@
-"""AUTOMATIC1111's img2img: its pictures kept, its mask made, and what is not done as A1111 does it told.
+"""AUTOMATIC1111's img2img: its pictures kept, and its mask made.
 
 Source of the fields: A1111 `modules/processing.py` (`StableDiffusionProcessingImg2Img`).
 """
@@ -21,8 +21,10 @@ from app.service.installed import check_installed
 from app.service.parts import Parts
 
 CROP = 1  # A1111's resize_mode "crop and resize"; 0 is "just resize"
-ORIGINAL = 1  # A1111's inpainting_fill that starts from what is under the mask
-MASK_BLUR = 4.0  # pixels, if nothing is said
+# A1111's own defaults, where nothing is said.
+MASK_BLUR = 4.0  # pixels
+FILL = 0  # the colours around the mask
+PADDING = 0  # pixels
 
 
 def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
@@ -40,7 +42,7 @@ def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model:
             started = wanted.model_copy(update=start_of(body, size, parts.inputs))
         if not body.include_init_images:
             sent = {**sent, "init_images": None, "mask": None}
-        return made_answer(parts, callers, body, sent, started, comments_on(body))
+        return made_answer(parts, callers, body, sent, started)
 
     made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
     api.post("/sdapi/v1/img2img", responses=made, openapi_extensions=documented_body(api, A1111Img2Img))(img2img)
@@ -50,28 +52,33 @@ def start_of(body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> di
     """The fields of a request that starts from the body's pictures, for a picture of `size` pixels."""
     start = _fitted(store.put(body.init_images[0], "init_images"), body, size, store)
     inputs = [JobInput(role=InputRole.IMAGE, sha256=start.sha256)]
-    fields: dict[str, object] = {"task": Task.IMAGE, "strength": body.denoising_strength}
-    if body.mask is not None:
-        plain = _fitted(store.put(body.mask, "mask"), body, size, store)
-        soft = soft_mask(store.open(plain.sha256), blur=_blur(body), inverted=body.inpainting_mask_invert)
-        inputs.append(JobInput(role=InputRole.MASK, sha256=store.put(soft, "mask").sha256))
-        fields["task"] = Task.INPAINT
-    return fields | {"inputs": tuple(inputs)}
-
-
-def comments_on(body: A1111Img2Img) -> list[str]:
-    """What is not done as A1111 does it. Its own defaults are among these, so they cannot be refused."""
-    found = []
-    if body.mask is not None and body.inpaint_full_res:
-        found.append("inpaint_full_res was not used: the whole picture was worked on, not the masked part alone.")
-    if body.mask is not None and body.inpainting_fill != ORIGINAL:
-        found.append("inpainting_fill was not used: it started from what is under the mask (1, original).")
-    return found
+    if body.mask is None:
+        return {"task": Task.IMAGE, "strength": body.denoising_strength, "inputs": tuple(inputs)}
+    mask = _fitted(store.put(body.mask, "mask"), body, size, store)
+    across, down = _blur(body)
+    baked = (0.0, 0.0) if across == down else (across, down)  # a request of ours blurs both ways alike
+    if baked[0] or baked[1] or body.inpainting_mask_invert:
+        made = soft_mask(store.open(mask.sha256), blur=baked, inverted=body.inpainting_mask_invert)
+        mask = store.put(made, "mask")
+    inputs.append(JobInput(role=InputRole.MASK, sha256=mask.sha256))
+    fields: dict[str, object] = {
+        "task": Task.INPAINT,
+        "strength": body.denoising_strength,
+        "inputs": tuple(inputs),
+        "mask_blur": across if across == down else 0.0,
+        "inpaint_full_res": body.inpaint_full_res,
+        "inpainting_fill": FILL if body.inpainting_fill is None else body.inpainting_fill,
+    }
+    if body.inpaint_full_res:
+        padding = body.inpaint_full_res_padding
+        fields["inpaint_full_res_padding"] = PADDING if padding is None else padding
+    return fields
 
 
 def _fitted(ref: InputRef, body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> InputRef:
-    """The picture stretched to the ratio of `size`, as A1111 does unless it is asked to crop."""
-    if body.resize_mode == CROP or ref.width * size[1] == ref.height * size[0]:
+    """The picture stretched to the ratio of `size`, as A1111 does unless it is asked to crop or to draw a part."""
+    whole = body.mask is None or not body.inpaint_full_res
+    if not whole or body.resize_mode == CROP or ref.width * size[1] == ref.height * size[0]:
         return ref
     return store.put(resize(store.open(ref.sha256), size, "Lanczos"), "init_images")
 

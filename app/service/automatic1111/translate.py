@@ -36,6 +36,8 @@ _INFOTEXT_FIELDS = {
     "seed": "seed",
     "scheduler": "sampler_name",
     "strength": "denoising_strength",
+    "mask_blur": "mask_blur",
+    "inpaint_full_res_padding": "inpaint_full_res_padding",
 }
 
 
@@ -138,6 +140,8 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
     if request.strength is not None:
         extra["Denoising strength"] = str(request.strength)
+    if request.mask_blur:
+        extra["Mask blur"] = f"{request.mask_blur:g}"
     comments = [_sampling(body).comment, eta_comment(body.eta, choice)]
     comments += dict.fromkeys(note for image in job.images for note in image.notes)
     return {
