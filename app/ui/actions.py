@@ -13,6 +13,7 @@ LISTEN = (
     'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); window.atelierLook(); })'
 )
 MAX_PAGES_BACK = 2000
+LISTS = ("inputs", "extend")  # the fields of a request that are some
 PLAIN = (str, int, float, bool)
 # What `static/page.js` sends when a file has been handed in; `id` is the name it got.
 HANDED_IN = "handed-in"
@@ -60,9 +61,12 @@ class Action:
         return texts_of(self.data.get(name))
 
     def mapping(self, name: str) -> dict[str, Any] | None:
-        """The plain values of a JSON object that the page had put into the button."""
+        """The plain values of a JSON object that the page had put into the button, and the lists of a request."""
         try:
             value = json.loads(str(self.data.get(name) or "null"))
         except ValueError:
             return None
-        return plain_values(value) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        lists = {name: value[name] for name in LISTS if isinstance(value.get(name), list)}
+        return plain_values(value) | lists

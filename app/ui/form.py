@@ -14,6 +14,8 @@ from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
 from app.ui.sizes import RATIOS, size_for
 from app.ui.strings import Words
 
+STRENGTH = 0.75  # what the service takes where none is said
+
 
 class Kind(Enum):
     """What a field looks like."""
@@ -22,6 +24,7 @@ class Kind(Enum):
     NUMBER = "number"
     SLIDER = "slider"
     CHOICE = "choice"
+    CHECK = "check"
 
 
 class Group(Enum):
@@ -32,6 +35,8 @@ class Group(Enum):
     MODEL = "model"
     SIZE = "size"
     EFFORT = "effort"
+    START = "start"
+    MASK = "mask"
     SEED = "seed"
     MORE = "more"
 
@@ -43,7 +48,8 @@ class Field:
     `name` is the request's, which gives its words (`field_NAME`) and its range (`ranges` of the model). `label` is the
     key of its label where that says more, `info` of a line below it, `placeholder` of what an empty one shows.
     `default` stands there where neither request nor model say a value. `kept`: another model leaves it as it is.
-    `optional`: left out of a request while it is its default. `whole`: fractions are refused.
+    `optional`: left out of a request while it is its default. `whole`: fractions are refused. `choices`: what can be
+    chosen where the model lists nothing, with the words `field_NAME_CHOICE`.
     """
 
     name: str
@@ -59,11 +65,19 @@ class Field:
     step: float = 1
     lines: int = 1
     width: int = 160
+    choices: tuple[int, ...] = ()
 
     @property
     def is_number(self) -> bool:
         """True if the service gives a range for it."""
         return self.kind in (Kind.NUMBER, Kind.SLIDER)
+
+    @property
+    def type(self) -> Any:
+        """What its value is."""
+        if self.kind is Kind.CHECK:
+            return bool
+        return int | float if self.is_number or self.choices else str
 
     @property
     def label_key(self) -> str:
@@ -84,6 +98,13 @@ FIELDS = (
     Field("num_images", Kind.SLIDER, Group.SIZE, default=1, kept=True),
     Field("num_inference_steps", Kind.SLIDER, Group.EFFORT, info="form_steps_info", width=200),
     Field("guidance_scale", Kind.SLIDER, Group.EFFORT, info="form_guidance_info", whole=False, step=0.1, width=200),
+    Field("strength", Kind.SLIDER, Group.START, info="form_strength_info", default=STRENGTH, kept=True, optional=True,
+          whole=False, step=0.05),
+    Field("inpaint_full_res", Kind.CHECK, Group.MASK, info="form_full_res_info", default=False, kept=True,
+          optional=True, width=420),
+    Field("inpaint_full_res_padding", Kind.SLIDER, Group.MASK, default=32, kept=True, optional=True, width=200),
+    Field("mask_blur", Kind.SLIDER, Group.MASK, default=0, kept=True, optional=True, whole=False, step=0.5, width=200),
+    Field("inpainting_fill", Kind.CHOICE, Group.MASK, default=1, kept=True, optional=True, choices=(1, 0, 2, 3)),
     Field("seed", Kind.NUMBER, Group.SEED, label="form_seed", default=RANDOM_SEED, kept=True, width=140),
     Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT, optional=True),
     Field("clip_skip", Kind.SLIDER, Group.MORE, info="form_clip_skip_info", default=0, optional=True),
@@ -100,11 +121,17 @@ class Form:
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
 
-    def request(self) -> dict[str, Any]:
-        """The body for the service. Call it only when `problems` found none."""
-        body = {}
+    def request(self, start: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body for the service. Call it only when `problems` found none.
+
+        `start` are the fields that say which pictures it starts from; without them a strength has no meaning.
+        """
+        body = dict(start or {})
+        task = body.get("task")
         for field in FIELDS:
             value = self[field.name]
+            if (field.group is Group.START and not start) or (field.group is Group.MASK and task != "inpaint"):
+                continue
             if field.optional and value in (None, "", field.default):
                 continue
             if field.kind is Kind.TEXT:
@@ -151,7 +178,7 @@ def form_of(request: Mapping[str, Any], model: ModelInfo) -> Form:
     values |= {name: getattr(model, name) for name in numbers}
     given = {name: value for name, value in request.items() if name in _BY_NAME and value is not None}
     for name, value in given.items():
-        if not isinstance(value, int | float if _BY_NAME[name].is_number else str):
+        if not isinstance(value, _BY_NAME[name].type):
             raise ValueError(f"{name} is {value!r}")
     return Form({**values, **given, "model": model.key})
 

@@ -5,16 +5,19 @@ the right shape.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.core.schema import MAX_EXTENSION, NO_SIDES
 from app.ui.actions import plain_values, texts_of
 from app.ui.markup import Markup
 
 MAX_JOBS = 12
 MAX_ID_CHARS = 64
+SHA256 = re.compile(r"[0-9a-f]{64}")
 # Run by the browser before an event is sent: the first thing that goes along is what it remembers just then.
 SENT = "(_, ...others) => [window.atelierMemory(), ...others]"
 # Run when Python's answer arrives.
@@ -22,11 +25,36 @@ REMEMBER = 'const tell = () => window.atelierRemember(element); tell(); watch("v
 
 
 @dataclass(frozen=True)
+class StartNow:
+    """A picture to start from, by its SHA-256. `mask` is the name under which what was painted over it was just handed
+    in: None if nothing is painted, "" if it did not arrive. `extend` are pixels to draw beyond its sides: left, top,
+    right, bottom."""
+
+    sha256: str
+    mask: str | None = None
+    extend: tuple[int, ...] = NO_SIDES
+
+    @classmethod
+    def read(cls, value: object) -> "StartNow | None":
+        """The start in what a browser sent or a file says; None for anything else."""
+        if not isinstance(value, Mapping):
+            return None
+        sha256, mask = value.get("sha256"), value.get("mask")
+        if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
+            return None
+        listed = value.get("extend")
+        sides = tuple(listed) if isinstance(listed, list | tuple) else NO_SIDES
+        known = len(sides) == len(NO_SIDES) and all(map(_is_pixels, sides))
+        return cls(sha256, None if mask is None else str(mask), sides if known else NO_SIDES)
+
+
+@dataclass(frozen=True)
 class Memory:
     """`jobs` newest first, of all tabs; `focus` is the job in this tab's big card; `draft` the fields of its form.
 
     `shown` are the marks of the pictures that the page shows now (`mark_of`), by the name of its part; `place` is where
-    in the library it is: the cursors of the pages before and of this one.
+    in the library it is: the cursors of the pages before and of this one. `start` is the picture that the form starts
+    from.
     """
 
     jobs: tuple[str, ...] = ()
@@ -34,6 +62,7 @@ class Memory:
     draft: dict[str, Any] | None = None
     shown: Mapping[str, str] = field(default_factory=dict)
     place: tuple[str, ...] = ()
+    start: StartNow | None = None
 
     @classmethod
     def read(cls, text: object) -> "Memory":
@@ -52,7 +81,8 @@ class Memory:
         marks = {str(name): str(mark) for name, mark in shown.items()} if isinstance(shown, Mapping) else {}
         # A tab that looks at no job yet looks at the newest.
         looked_at = focus if _is_id(focus) else next(iter(jobs), None)
-        return cls(jobs, looked_at, kept, marks, tuple(texts_of(value.get("place"))))
+        place, start = tuple(texts_of(value.get("place"))), StartNow.read(value.get("start"))
+        return cls(jobs, looked_at, kept, marks, place, start)
 
     def told(self, before: "Memory") -> Markup:
         """The difference to the memory that the browser sent, for the browser: other tabs may have changed it since."""
@@ -79,6 +109,10 @@ class Memory:
         """The same without these jobs."""
         left = tuple(id for id in self.jobs if id not in ids)
         return replace(self, jobs=left, focus=None if self.focus in ids else self.focus)
+
+
+def _is_pixels(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_EXTENSION
 
 
 def _is_id(value: object) -> bool:

@@ -23,6 +23,8 @@ from app.ui.views.toast import RESTART
 PULSE_S = 1.5  # how often a page asks how the service is
 # For events that want to know what the browser remembers. It must be their first input: made first, it is.
 REMEMBERING = {**QUIET, "js": SENT}
+# For the event that wants to know what is painted just then, too.
+MASKED = "async (_, ...others) => { await window.atelierSendMask(); return [window.atelierMemory(), ...others]; }"
 # Tells the browser that an answer is due: without one it says that the page's own server is gone.
 PULSE = "(_, ...others) => { window.atelierAsked(); return [window.atelierMemory(), ...others]; }"
 
@@ -76,9 +78,12 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     model, memory = fields["model"], {shell.memory}
     size = {fields["width"], fields["height"], fields.ratio, model}
     jobs = [shell.memory, shell.toast, tab.stage, tab.clock]
-    tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **REMEMBERING)
+    pressed = {**QUIET, "js": MASKED}
+    tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **pressed)
     tab.clock.tick(events.tick, memory, [tab.stage, tab.clock, tab.history], **REMEMBERING)
-    tab.stage.click(events.act, memory, [*jobs, *fields.outputs], **REMEMBERING)
+    form = [shell.toast, shell.tabs, *fields.outputs]
+    tab.stage.click(events.act, memory | {model}, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
+    fields.start.page.click(events.start.act, {model}, form, **QUIET)
     model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):
@@ -90,7 +95,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
     tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
     tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
-    tab.history.click(events.restore, None, [shell.toast, *fields.outputs], **QUIET)
+    tab.history.click(events.restore, {model}, form, **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
 
@@ -112,7 +117,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     page.tab[QUEUE].select(events.queue_opened, {queue.filter}, [queue.page, *clocks], **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
-    library.page.click(events.act_in_library, search, [library.page, *form], **QUIET)
+    library.page.click(events.act_in_library, search | {fields["model"]}, [library.page, *form], **QUIET)
     page.inspect.page.click(events.act_in_inspect, None, form, **QUIET)
     jobs = [queue.page, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)

@@ -109,10 +109,11 @@ class PageEvents:
 
     def act_in_library(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A button in the library."""
-        action = Action.of(event)
+        action, words = Action.of(event), self._studio.words(request)
+        if action.act == "start":
+            return self._generate.start.use_image(action.id, values, words)
         if action.act != "restore":
             return self._library.act(request, event, values)
-        words = self._studio.words(request)
         return self._use(request, lambda: self._generate.settings_of_image(action.id, words))
 
     def act_in_inspect(self, request: gr.Request, event: gr.EventData) -> Updates:

@@ -1,4 +1,5 @@
-"""Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`.
+"""Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`,
+and `/atelier/input/SHA256.png`, the pictures to start from.
 
 Nothing else is served.
 """
@@ -21,6 +22,7 @@ from app.ui.views.generate import SAMPLES, SAMPLES_FOLDER
 
 WIDTHS = (256, 512)
 MOST_IN_A_ZIP = 200
+SHA256 = re.compile(r"[0-9a-f]{64}")
 IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 PNG, WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF"
 # Bytes under an id never change; `private`: a shared cache must not hand them to somebody without a login.
@@ -51,6 +53,18 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
         kind = "attachment" if download else "inline"
         name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.png"'}
         return Response(data, media_type="image/png", headers=HEADERS | name)
+
+    @router.get("/input/{sha256}.png")
+    def start(sha256: str) -> Response:
+        if not SHA256.fullmatch(sha256):
+            return _missing(404)
+        try:
+            data = link.ask(lambda: link.client.input_bytes(sha256))
+        except ServiceError as error:
+            return _missing(error.http_status)
+        if not data.startswith(PNG):
+            return _missing(502)
+        return Response(data, media_type="image/png", headers=HEADERS)
 
     @router.get("/thumbnail/{image_id}.webp")
     def thumbnail(image_id: str, w: int = WIDTHS[0]) -> Response:

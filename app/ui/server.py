@@ -29,7 +29,7 @@ from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("memory", "page", "lightbox", "prompts", "notice")
+SCRIPTS = ("paint", "memory", "page", "lightbox", "prompts", "notice")
 CACHE_FOLDER = "ui-cache"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0

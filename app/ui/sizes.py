@@ -23,6 +23,14 @@ def size_for(ratio: str, model: ModelInfo) -> tuple[int, int]:
     return _fit(width, span), _fit(height, span)
 
 
+def size_of_picture(width: int, height: int, model: ModelInfo) -> tuple[int, int]:
+    """Pixels of a picture that is made from one of this size: the same where the model allows it, else the same ratio
+    with about as many pixels as the model's default size."""
+    if all(model.size_range.allows(side) for side in (width, height)):
+        return width, height
+    return size_for(f"{width}:{height}", model)
+
+
 def ratio_of(width: int, height: int, model: ModelInfo) -> str:
     """The preset that gives exactly this size, or `custom`."""
     for ratio in RATIOS:

@@ -65,8 +65,12 @@
       tell(part, { act: "restore", id: now().id });
       dialog.close();
     })];
+    const start = button(said.start, said.start, () => {
+      tell(part, { act: "start", id: now().startFrom });
+      dialog.close();
+    });
     buttons.append(button("‹", said.previous, acts.ArrowLeft), button("›", said.next, acts.ArrowRight), button("⤢", said.zoom, acts.z),
-      button("⬇", said.download, acts.d), ...owned);
+      button("⬇", said.download, acts.d), ...owned, start);
 
     function draw() {
       const item = now();
@@ -75,6 +79,7 @@
       caption.textContent = `${item.caption ?? ""}${all.length > 1 ? ` · ${place + 1} / ${all.length}` : ""}`;
       dialog.setAttribute("aria-label", image.alt);
       owned.forEach((each) => { each.hidden = !item.id; });
+      start.hidden = !item.startFrom;
       tick.hidden = !item.id || !document.querySelector(`[data-pick="${item.id}"]`);
       star.setAttribute("aria-pressed", String(item.favourite === "1"));
       tick.setAttribute("aria-pressed", String(Boolean(document.querySelector(`[data-pick="${item.id}"]:checked`))));

@@ -34,6 +34,7 @@
     focus: read(sessionStorage, FOCUS, null),
     draft: draft(),
     shown: Object.fromEntries([...document.querySelectorAll("[data-shows]")].map((part) => [part.dataset.shows, part.dataset.mark])),
+    start: window.atelierStart(),
     place,
   });
 

@@ -122,8 +122,11 @@
     });
   }
 
+  window.atelierHandIn = handIn;
+
   // A dropped or chosen file goes to the page as bytes; the page's Python is then told the name it got.
   async function handIn(zone, file, trigger) {
+    if (zone.closest("#at-inspect-file")) window.atelierInspected = file; // it may become the picture to start from
     if (!file || zone.ariaBusy === "true") return;
     if (file.size > Number(zone.dataset.most)) return trigger("click", { act: "too-large" });
     zone.ariaBusy = "true";

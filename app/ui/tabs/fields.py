@@ -12,6 +12,7 @@ from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of
+from app.ui.tabs.start_panel import StartPanel, frame_of
 
 WIDEST = 1000  # a slider's end where a request has no bound of its own
 Components = dict[str, gr.components.Component]
@@ -30,10 +31,12 @@ def create_ratio(texts: gr.I18n) -> gr.Radio:
 
 @dataclass(frozen=True)
 class FormFields:
-    """The form on the page: its components by name, and the size presets, which no request knows."""
+    """The form on the page: its components by name, the size presets, which no request knows, and the picture to start
+    from."""
 
     by_name: Mapping[str, gr.components.Component]
     ratio: gr.Radio
+    start: StartPanel
 
     def __getitem__(self, name: str) -> gr.components.Component:
         return self.by_name[name]
@@ -51,7 +54,7 @@ class FormFields:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """All that `filled` changes."""
-        return [*self.by_name.values(), self.ratio]
+        return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page]
 
     def read(self, values: Mapping[Any, Any]) -> Form:
         """The form in what a browser sent."""
@@ -59,7 +62,8 @@ class FormFields:
 
     def filled(self, form: Form, model: ModelInfo, models: Sequence[ModelInfo]) -> Updates:
         """The form's values together with the ranges and choices of its model."""
-        updates: Updates = {self.ratio: ratio_of(form["width"], form["height"], model)}
+        ratio = ratio_of(form["width"], form["height"], model)
+        updates: Updates = {self.ratio: ratio, self.start.frame: frame_of(model)}
         for field in FIELDS:
             updates[self[field.name]] = gr.update(value=form[field.name], **_limits(field, model, models))
         return updates
@@ -82,6 +86,11 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
         return gr.Slider(
             low, high or WIDEST, value=field.default, step=field.step, min_width=field.width, buttons=[], **said
         )
+    if field.kind is Kind.CHECK:
+        return gr.Checkbox(value=field.default, min_width=field.width, **said)
+    if field.choices:
+        named = [(texts(f"field_{field.name}_{choice}"), choice) for choice in field.choices]
+        return gr.Dropdown(named, value=field.default, filterable=False, min_width=field.width, **said)
     choices = _choices(field, None, models)
     # What a file or an older version asked for stays there to be seen; the service says whether it is allowed.
     return gr.Dropdown(
@@ -95,7 +104,7 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
         return {"minimum": span.low, "maximum": span.high}
     if span and field.kind is Kind.NUMBER:
         return {"step": span.multiple}
-    return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE else {}
+    return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE and not field.choices else {}
 
 
 def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo]) -> list[Any]:

@@ -19,6 +19,7 @@ from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.models_tab import ModelsEvents
+from app.ui.tabs.start_events import StartEvents
 from app.ui.views.generate import advice, examples
 from app.ui.views.job import mark_of_job
 from app.ui.views.library import history, mark_of
@@ -38,6 +39,7 @@ class GenerateEvents:
         self._tab = tab
         self._fields = tab.fields
         self._models = ModelsEvents(studio)
+        self.start = StartEvents(studio, shell, tab.fields)
 
     # Jobs
 
@@ -45,10 +47,14 @@ class GenerateEvents:
         """Send the form to the service. The job belongs to the service from then on."""
         words, form = self._studio.words(request), self._fields.read(values)
         try:
-            problems = form.problems(find_model(self._link.models(), form["model"]), words)
-            if problems:
+            model = find_model(self._link.models(), form["model"])
+            problems = form.problems(model, words)
+            if model is None or problems:
                 return self._say(toast(" ".join(problems), words, "bad"))
-            return self._submit(values, form.request(), words)
+            start = self.start.fields_of(request, self._memory(values).start, model)
+            if start is None:
+                return self._say(toast(words("start_mask_lost"), words, "bad"))
+            return self._submit(values, form.request(start), words)
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words))
 
@@ -64,6 +70,8 @@ class GenerateEvents:
         """A button in the stage."""
         words, memory, action = self._studio.words(request), self._memory(values), Action.of(event)
         try:
+            if action.act == "start":
+                return self.start.use_image(action.id, values, words)
             if action.act == "reuse":
                 return self._settings_of_job(action.id, words)
             if action.act == "again":
@@ -148,9 +156,11 @@ class GenerateEvents:
             return self._say(self._studio.refusal(error, words))
         return {self._tab.model_line: model_line(self._studio.model(key), words)}
 
-    def restore(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """All settings of an older picture."""
+    def restore(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """All settings of an older picture; or the picture itself, to start from."""
         words, action = self._studio.words(request), Action.of(event)
+        if action.act == "start":
+            return self.start.use_image(action.id, values, words)
         if action.act != "restore":
             return {}
         try:
@@ -182,7 +192,8 @@ class GenerateEvents:
         given = dict(memory.draft or {})
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
-        return shown | self._history(words) | self._first_form(given, words)
+        start = self.start.remembered(memory.start, words)
+        return shown | self._history(words) | self._first_form(given, words) | start
 
     def clock_if_busy(self, values: Values) -> Updates:
         """The clock, running, if a job of this browser is open: an answer that was late may have stopped it."""
@@ -236,7 +247,8 @@ class GenerateEvents:
         form, text = settings_of(made, models, words)
         model = find_model(models, form["model"]) if form else None
         filled = {} if form is None or model is None else self._fields.filled(form, model, models)
-        return filled | self._say(toast(text, words))
+        start = self.start.of_request(made, words)
+        return filled | start | self._say(toast(text, words))
 
     def submit_again(self, values: Values, job_id: str, words: Words) -> Updates:
         """The same request once more."""

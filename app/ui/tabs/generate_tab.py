@@ -9,6 +9,7 @@ from app.ui.actions import html_part
 from app.ui.form import Group
 from app.ui.studio import Studio
 from app.ui.tabs.fields import FormFields, create_fields, create_ratio
+from app.ui.tabs.start_panel import StartPanel, create_start_frame, create_start_page
 
 # The example prompts of the documents that this page replaces, and one that the shipped model draws well.
 EXAMPLES = ("example_apple", "example_bird", "example_city", "example_garden", "example_sunset", "example_street")
@@ -47,6 +48,11 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
             with gr.Column(elem_classes="at-after"):
                 by_name |= create_fields(Group.MODEL, texts, models)
                 model_line = html_part("at-model-line")
+                with create_start_frame() as frame:
+                    start = StartPanel(frame, create_start_page())
+                    by_name |= create_fields(Group.START, texts, models)
+                    with gr.Column(elem_id="at-of-mask"), gr.Row(elem_classes="at-tight"):
+                        by_name |= create_fields(Group.MASK, texts, models)
                 with gr.Accordion(texts("settings"), open=True, elem_id="at-settings"):
                     ratio = create_ratio(texts)
                     for group in (Group.SIZE, Group.EFFORT):
@@ -70,7 +76,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
                 history = html_part()
     clock = gr.Timer(ACTIVE_S, active=False)
-    fields = FormFields(by_name, ratio)
+    fields = FormFields(by_name, ratio, start)
     return GenerateTab(
         fields, model_line, examples, advice, defaults, generate, dice, reuse_seed, stage, history, refresh, clock
     )

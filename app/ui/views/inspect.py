@@ -30,6 +30,7 @@ def inspection_page(found: Inspection, words: Words) -> Markup:
     parts = [notice(f"{about} {size}", "good" if found.request else "quiet")]
     if found.request:
         parts += _recipe(found.request, words)
+    parts.append(Markup('<div class="at-row">{}{}</div>').format(_use(found.request, words), _start(words)))
     parts += [_labels(found.labels, words), _raw(found.parameters, words), _texts(found.texts, words)]
     return Markup('<section class="at-card">{}</section>').format(join(parts))
 
@@ -40,10 +41,22 @@ def _recipe(request: Mapping[str, Any], words: Words) -> list[Markup]:
         negative = words("field_negative_prompt"), _short(request["negative_prompt"])
         parts.append(Markup('<p class="at-quiet">{}: {}</p>').format(*negative))
     parts.append(facts_list([(name, _short(value)) for name, value in facts(request, None, words)]))
+    return parts
+
+
+def _use(request: object, words: Words) -> Markup:
+    if not request:
+        return Markup("")
     # The request travels in the button, so the server remembers nothing; the service checks it like any other.
     data: dict[str, object] = {"request": json.dumps(request, ensure_ascii=False)}
-    use = action("apply", words("use_as_settings"), picture="reuse", kind="primary", data=data)
-    return [*parts, Markup('<div class="at-row">{}</div>').format(use)]
+    return action("apply", words("use_as_settings"), picture="reuse", kind="primary", data=data)
+
+
+def _start(words: Words) -> Markup:
+    """`static/paint.js` hands the inspected file in once more: the page has kept nothing of it."""
+    return Markup('<button type="button" class="at-button at-plain" data-inspected>{}<span>{}</span></button>').format(
+        icon("start"), words("use_as_start")
+    )
 
 
 def _labels(labels: Mapping[str, Any], words: Words) -> Markup:

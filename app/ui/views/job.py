@@ -17,6 +17,7 @@ from app.ui.views.pictures import (
     parameters_text,
     picture_url,
     ratio_style,
+    start_button,
     zoomable,
 )
 
@@ -159,6 +160,7 @@ def _gallery(now: JobNow, words: Words) -> Markup:
     for image in job.images:
         buttons = [
             download_link(image, words, bare=many),
+            start_button(image.id, words),
             favourite_button(image.id, image.id in now.favourites, words),
             delete_button(image.id, words),
         ]

@@ -8,7 +8,14 @@ from typing import Any
 from app.ui.markup import Markup, action, join, notice
 from app.ui.strings import Words
 from app.ui.times import ago, duration
-from app.ui.views.pictures import delete_button, download_link, favourite_button, thumbnail_url, zoomable
+from app.ui.views.pictures import (
+    delete_button,
+    download_link,
+    favourite_button,
+    start_button,
+    thumbnail_url,
+    zoomable,
+)
 
 SMALL, LARGE = 256, 512
 SHOWN_IN_HISTORY = 4
@@ -79,6 +86,7 @@ def _group(group: Any, words: Words) -> Markup:
         ).format(
             zoomable(image, group.prompt, words, source=thumbnail_url(image.id, SMALL)),
             words("seed_is", seed=image.seed),
+            start_button(image.id, words),
             favourite_button(image.id, image.favourite, words),
             download_link(image, words, bare=True),
             delete_button(image.id, words),

@@ -38,10 +38,11 @@ def zoomable(
     """The picture as a button that shows it large. `known` is what the lightbox then says and can do."""
     return Markup(
         '<button type="button" class="at-picture" data-zoom="{full}" data-caption="{caption}" style="{ratio}" '
-        'aria-label="{label}"{known}>'
+        'data-start-from="{id}" aria-label="{label}"{known}>'
         '<img src="{source}" alt="" width="{width}" height="{height}" loading="{loading}" decoding="async"></button>'
     ).format(
         full=picture_url(image.id),
+        id=image.id,
         caption=words("picture_caption", seed=image.seed, width=image.width, height=image.height),
         label=words("picture_show_large", prompt=prompt[:200]),
         known=attributes({f"data-{name}": value for name, value in (known or {}).items()}),
@@ -71,6 +72,11 @@ def favourite_button(image_id: str, marked: bool, words: Words) -> Markup:
     data: dict[str, object] = {"id": image_id, "value": "0" if marked else "1"}
     text = words("favourite")
     return action("favourite", text, picture="star", bare=True, data=data, pressed=marked)
+
+
+def start_button(image_id: str, words: Words, *, bare: bool = True) -> Markup:
+    """Makes the picture the one that the next ones start from."""
+    return action("start", words("use_as_start"), picture="start", bare=bare, data={"id": image_id})
 
 
 def delete_button(image_id: str, words: Words) -> Markup:

@@ -1,0 +1,109 @@
+"""What happens with the picture to start from: handed in, or taken from one that was made; with a mask or without."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from app.core.errors import ServiceError
+from app.core.models import ModelInfo
+from app.core.schema import InputRef
+from app.ui.actions import HANDED_IN, Action
+from app.ui.memory import StartNow
+from app.ui.shell import Shell, Updates
+from app.ui.sizes import ratio_of, size_of_picture
+from app.ui.strings import Words
+from app.ui.studio import GENERATE, Studio
+from app.ui.tabs.fields import FormFields
+from app.ui.tabs.start_panel import can_start, panel_of
+from app.ui.views.start import no_start, start_panel
+from app.ui.views.toast import NO_TOAST, toast
+from app.ui.visitors import visitor_of
+
+GONE = 404
+
+
+class StartEvents:
+    """The events, for one studio."""
+
+    def __init__(self, studio: Studio, shell: Shell, fields: FormFields) -> None:
+        self._studio = studio
+        self._link = studio.link
+        self._shell = shell
+        self._fields = fields
+        self._panel = fields.start
+
+    def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+        """A file was handed in for the panel, or its picture is to go."""
+        words, action = self._studio.words(request), Action.of(event)
+        if action.act == "remove-start":
+            return {self._panel.page: no_start(words, unfolded=True)}
+        if action.act != HANDED_IN:
+            return self._say(words.find(f"upload_{action.act}") or words("upload_failed"), words)
+        data = self._studio.uploads.take(visitor_of(request.request), action.id)
+        if data is None:
+            return self._say(words("upload_failed"), words)
+        return self._use(data, values, words)
+
+    def use_image(self, image_id: str, values: Mapping[Any, Any], words: Words) -> Updates:
+        """A picture of the library as the one to start from. The message says what went wrong."""
+        try:
+            data = self._link.ask(lambda: self._link.client.image_bytes(image_id))
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return self._use(data, values, words)
+
+    def remembered(self, start: StartNow | None, words: Words) -> Updates:
+        """The panel of a page that was just opened."""
+        if start is None:
+            return {self._panel.page: no_start(words)}
+        try:
+            self._link.ask(lambda: self._link.client.input(start.sha256))
+        except ServiceError as error:
+            if error.http_status == GONE:
+                return {self._panel.page: no_start(words, gone=True)}
+        return {self._panel.page: start_panel(start.sha256, words, extend=start.extend)}
+
+    def of_request(self, made: Mapping[str, Any], words: Words) -> Updates:
+        """The panel as a stored request left it."""
+        return {self._panel.page: panel_of(made, words)}
+
+    def fields_of(self, request: gr.Request, start: StartNow | None, model: ModelInfo) -> dict[str, Any] | None:
+        """The fields of a request that starts from this; None if the mask did not arrive. Raises ServiceError."""
+        if start is None or not can_start(model):
+            return {}
+        inputs = [{"role": "image", "sha256": start.sha256}]
+        extend = {"extend": list(start.extend)} if any(start.extend) else {}
+        if start.mask is None:
+            return {"task": "inpaint" if extend else "image", "inputs": inputs, **extend}
+        data = self._studio.uploads.take(visitor_of(request.request), start.mask)
+        if data is None:
+            return None
+        inputs.append({"role": "mask", "sha256": self._link.ask(lambda: self._link.client.upload(data)).sha256})
+        return {"task": "inpaint", "inputs": inputs, **extend}
+
+    def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
+        model = self._studio.model(values.get(self._fields["model"]))
+        if model is not None and not can_start(model):
+            return self._say(words("start_not_with", model=model.title or model.key), words)
+        try:
+            kept = self._link.ask(lambda: self._link.client.upload(data))
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        shown: Updates = {
+            self._panel.page: start_panel(kept.sha256, words),
+            self._shell.tabs: gr.Tabs(selected=GENERATE),
+            self._shell.toast: NO_TOAST,
+        }
+        return shown | self._sized(kept, model)
+
+    def _sized(self, kept: InputRef, model: ModelInfo | None) -> Updates:
+        """The size of the new picture: that of the first one, if the model allows it, else its ratio."""
+        if model is None:
+            return {}
+        width, height = size_of_picture(kept.width, kept.height, model)
+        fields = self._fields
+        return {fields["width"]: width, fields["height"]: height, fields.ratio: ratio_of(width, height, model)}
+
+    def _say(self, text: str, words: Words) -> Updates:
+        return {self._shell.toast: toast(text, words, "bad")}
