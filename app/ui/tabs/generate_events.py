@@ -72,6 +72,8 @@ class GenerateEvents:
         try:
             if action.act == "start":
                 return self.start.use_image(action.id, values, words)
+            if action.act == "variations":
+                return self._submit(values, self.start.variations_of(action.id), words)
             if action.act == "reuse":
                 return self._settings_of_job(action.id, words)
             if action.act == "again":

@@ -21,6 +21,9 @@ from app.ui.views.toast import NO_TOAST, toast
 from app.ui.visitors import visitor_of
 
 GONE = 404
+NO_VARIATIONS = "The model of this picture is not here, or makes no pictures from pictures."
+VARIATIONS, NEAR = 4, 0.5  # how many, and how far they may go
+KEPT = ("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "scheduler", "clip_skip")
 
 
 class StartEvents:
@@ -81,6 +84,26 @@ class StartEvents:
             return None
         inputs.append({"role": "mask", "sha256": self._link.ask(lambda: self._link.client.upload(data)).sha256})
         return {"task": "inpaint", "inputs": inputs, **extend}
+
+    def variations_of(self, image_id: str) -> dict[str, Any]:
+        """The request for others like a saved picture, with its own words and settings. Raises ServiceError."""
+        client = self._link.client
+        image = self._link.ask(lambda: client.image(image_id))
+        made = dict(image.recipe.get("request") or {})
+        model = self._studio.model(made.get("model"))
+        if model is None or not can_start(model):
+            raise ServiceError(NO_VARIATIONS, code="no_variations", http_status=409)
+        kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
+        most = int(model["ranges"]["num_images"]["high"])
+        return {name: made[name] for name in KEPT if made.get(name) is not None} | {
+            "width": image.width,
+            "height": image.height,
+            "num_images": min(VARIATIONS, most),
+            "task": "image",
+            "inputs": [{"role": "image", "sha256": kept.sha256}],
+            # With few steps, as much as one of them is.
+            "strength": max(NEAR, 1 / made.get("num_inference_steps", 1)),
+        }
 
     def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
         model = self._studio.model(values.get(self._fields["model"]))

@@ -79,6 +79,11 @@ def start_button(image_id: str, words: Words, *, bare: bool = True) -> Markup:
     return action("start", words("use_as_start"), picture="start", bare=bare, data={"id": image_id})
 
 
+def variations_button(image_id: str, words: Words) -> Markup:
+    """Makes four others like it."""
+    return action("variations", words("variations"), picture="variations", bare=True, data={"id": image_id})
+
+
 def delete_button(image_id: str, words: Words) -> Markup:
     """Deletes after the dialog said yes."""
     question = (words("delete_question"), words("delete_yes"), words("keep"))
