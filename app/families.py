@@ -83,6 +83,8 @@ class Family:
 
         Under a mask a UNet's pictures from pictures will do: see `diffusion.blend`.
         """
+        if task is Task.UPSCALE:
+            return True  # needs no model: see `diffusion.enlarge`
         if task is Task.INPAINT and task not in self.tasks:
             return self.convolves and self.can(Task.IMAGE)
         return task in self.tasks and (self.image_strength or task is not Task.IMAGE)

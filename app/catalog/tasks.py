@@ -9,11 +9,13 @@ from app.core.task import Task
 from app.families import family_of
 
 DEFAULT_STRENGTH = 0.75  # A1111's
+WITH_STRENGTH = (Task.IMAGE, Task.INPAINT)
 # How many pictures of which role each task starts from; the tasks that the engines do.
 STARTS: dict[Task, dict[InputRole, int]] = {
     Task.TEXT: {},
     Task.IMAGE: {InputRole.IMAGE: 1},
     Task.INPAINT: {InputRole.IMAGE: 1, InputRole.MASK: 1},
+    Task.UPSCALE: {InputRole.IMAGE: 1},
 }
 # What a request says of its mask.
 OF_A_MASK = ("mask_blur", "inpaint_full_res", "inpaint_full_res_padding", "inpainting_fill")
@@ -21,7 +23,7 @@ OF_A_MASK = ("mask_blur", "inpaint_full_res", "inpaint_full_res_padding", "inpai
 
 def strength_of(request: GenerationRequest) -> float | None:
     """The request's strength with the default filled in; None where there is no picture to start from."""
-    if request.strength is None and STARTS.get(request.task):
+    if request.strength is None and request.task in WITH_STRENGTH:
         return DEFAULT_STRENGTH
     return request.strength
 
@@ -52,7 +54,8 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         if item.weight != 1 or item.model is not None:
             field, value = ("weight", item.weight) if item.weight != 1 else ("model", item.model)
             yield FieldError(f"inputs.{place}.{field}", value, f"it has no meaning for the task {request.task}")
-    yield from _strength_errors(request, wanted)
+    yield from _strength_errors(request)
+    yield from _scale_errors(request)
     if extended and request.task is not Task.INPAINT:
         yield FieldError("extend", request.extend, "it needs a picture to start from, in `inputs` (task inpaint)")
     if request.task is not Task.INPAINT:
@@ -61,11 +64,19 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
                 yield FieldError(name, value, "it needs a mask, in `inputs` (task inpaint)")
 
 
-def _strength_errors(request: GenerationRequest, wanted: dict[InputRole, int]) -> Iterator[FieldError]:
+def _scale_errors(request: GenerationRequest) -> Iterator[FieldError]:
+    if (request.task is Task.UPSCALE) != (request.scale > 1):
+        allowed = "allowed is 2, 3 or 4 for the task upscale" if request.scale == 1 else "it needs the task upscale"
+        yield FieldError("scale", request.scale, allowed)
+    if request.task is Task.UPSCALE and request.num_images != 1:
+        yield FieldError("num_images", request.num_images, "allowed is 1 for the task upscale")
+
+
+def _strength_errors(request: GenerationRequest) -> Iterator[FieldError]:
     strength, steps = request.strength, request.num_inference_steps or 1
     if strength is None:
         return
-    if not wanted:
+    if request.task not in WITH_STRENGTH:
         yield FieldError("strength", strength, "it needs a picture to start from, in `inputs` (task image or inpaint)")
     elif strength and int(steps * strength) < 1:
         allowed = f"with {steps} steps allowed is 0 or {1 / steps:.4g} to 1: fewer would be no step at all"

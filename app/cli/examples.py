@@ -7,6 +7,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'generate "a lighthouse" --model sdxl-turbo --steps 4 --cfg 0 --out light.png',
         "generate - < prompt.txt",
     ),
+    "upscale": ("upscale apple.png", "upscale apple.png --scale 4 --out large.png"),
     "backup": ("backup atelier-backup.db",),
     "restore": ("restore atelier-backup.db --yes",),
     "watch": ("watch drop/", "watch drop/ --model sdxl-turbo --parallel 2"),

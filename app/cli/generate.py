@@ -91,7 +91,7 @@ def generate(
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
         request |= start_fields(client, start, mask, strength, extend)
-        job = _made(client, request, quiet=as_json)
+        job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     if as_json:
         print_json(job.model_dump(mode="json") | {"files": [str(file) for file in files]})
@@ -110,7 +110,7 @@ def _prompt(given: str) -> str:
     return text.strip() if given == "-" else text
 
 
-def _made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:
+def made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:
     """The succeeded job. Raises what became of it otherwise."""
     job = client.submit(request)
     try:

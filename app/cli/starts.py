@@ -24,7 +24,7 @@ def start_fields(
                 raise typer.BadParameter("it needs a picture to start from (--from).", param_hint=name)
         return {}
     files = [("image", "--from", picture)] + ([("mask", "--mask", mask)] if mask else [])
-    inputs = [{"role": role, "sha256": client.upload(_read(file, name)).sha256} for role, name, file in files]
+    inputs = [{"role": role, "sha256": client.upload(read_picture(file, name)).sha256} for role, name, file in files]
     fields: dict[str, Any] = {"task": "inpaint" if mask or extend else "image", "inputs": inputs}
     if extend:
         fields["extend"] = _sides(extend)
@@ -43,7 +43,8 @@ def _sides(text: str) -> list[int]:
     return list(sides.values())
 
 
-def _read(file: Path, name: str) -> bytes:
+def read_picture(file: Path, name: str) -> bytes:
+    """The bytes of a file. Raises BadParameter, by the `name` of the option, for one that cannot be read."""
     try:
         return file.read_bytes()
     except OSError as error:

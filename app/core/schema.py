@@ -150,6 +150,9 @@ class GenerationRequest(Value):
         strict=True,
         description="What is under the mask at first: 0 the colours around it, 1 what is there, 2 noise, 3 nothing.",
     )
+    scale: Annotated[int, Parameter(infotext="Upscale by")] = Field(
+        1, ge=1, le=4, strict=True, description="How many times as wide and as high the task upscale makes a picture."
+    )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )

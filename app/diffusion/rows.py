@@ -21,8 +21,10 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
-from app.diffusion.starts import Fill, Start, pipeline_of, start_arguments
+from app.diffusion.starts import Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
+
+LATENT_FILLS = {2: True, 3: False}  # `inpainting_fill` → whether there is noise under the mask, or nothing
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ def _drawn(
     masks = [row.start.mask for row in rows if row.start and row.start.mask]
     blend = Blend(scheduler, masks) if masks and "mask_image" not in _taken(pipe) else None
     fill = rows[0].request.inpainting_fill
-    if masks and fill in (Fill.NOISE, Fill.NOTHING):
-        begin_anew(scheduler, masks, noise=fill == Fill.NOISE)
+    if masks and fill in LATENT_FILLS:
+        begin_anew(scheduler, masks, noise=LATENT_FILLS[fill])
     watch.attach(loaded, PredictionTap(scheduler, noise), blend)
     problem: AtelierError
     try:

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -22,16 +21,8 @@ from app.picture.mask import extended, filled_from_around, part_to_draw, softene
 from app.picture.resize import MAX_PIXELS
 
 INPAINT_CHANNELS = (4, 9)  # of a UNet that diffusers' inpainting takes
+FILL_AROUND = 0  # of `inpainting_fill`: the colours around the mask
 BACKGROUND = "white"  # what shows through a transparent picture, as in A1111
-
-
-class Fill(IntEnum):
-    """What is under a mask at first, numbered as A1111 does."""
-
-    AROUND = 0  # the colours around it
-    ORIGINAL = 1
-    NOISE = 2  # of the latents
-    NOTHING = 3  # latents of 0
 
 
 class Pictures(Protocol):
@@ -106,7 +97,7 @@ def starts_of(
         frame = _whole(picture, grey, asked, asked)
         same = (drawn.width, drawn.height) == (asked.width, asked.height)
         start = frame if same else _whole(picture, grey, drawn, asked)
-    if asked.inpainting_fill == Fill.AROUND and start.mask is not None:
+    if asked.inpainting_fill == FILL_AROUND and start.mask is not None:
         start = replace(start, picture=filled_from_around(start.picture, start.mask))
     return start, frame
 
@@ -151,6 +142,11 @@ def _class_for(pipe: Pipeline, task: Task) -> str:
     if task is Task.INPAINT and (task not in tasks or channels not in INPAINT_CHANNELS):
         return tasks[Task.IMAGE]
     return tasks[task]
+
+
+def opened_flat(pictures: Pictures, sha256: str) -> Image.Image:
+    """A picture in RGB, what is transparent on white. Raises UnknownInput."""
+    return _flat(_opened(pictures, sha256))
 
 
 def _opened(pictures: Pictures, sha256: str) -> Image.Image:

@@ -29,7 +29,7 @@ from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
 from app.families import family_of
 
-MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT})  # what `app.diffusion` can draw today
+MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT, Task.UPSCALE})  # what `app.diffusion` can draw today
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)

@@ -70,6 +70,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Seed": index_seed,
         "Size": f"{request.width}x{request.height}",
         "Drawn size": _drawn_size(how),
+        "Upscaler": how.get("upscaler"),
         **{_HASHES[item.role]: item.sha256 for item in request.inputs},
         "Model hash": how.get("model_hash"),
         "Model": request.model,

@@ -26,6 +26,7 @@ _PATHS = {
     "eraser": "m8 19-4-4 9.5-9.5 6 6L12 19H8zm0 0h12M9 10l5.5 5.5",
     "undo": "M9 6 4 11l5 5M4 11h10a5 5 0 0 1 0 10h-2",
     "variations": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+    "upscale": "M4 13h7v7H4zM9 4h11v11M20 4l-8 8",
     "start": "M4 5h9v14H4zM13 12h7m0 0-3-3m3 3-3 3",
     "picture": "M4 5h16v14H4zm0 11 5-5 4 4 3-3 4 4M15.5 9.5h.01",
 }

@@ -21,6 +21,7 @@ from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import Job, JobState
 from app.dropfolder import Watcher
+from app.picture.fit import scaled
 from tests.running import RunningService
 
 pytestmark = pytest.mark.model
@@ -241,6 +242,37 @@ def test_the_command_line_starts_from_a_file(
         assert "--extend" in capsys.readouterr().err
     assert main(["generate", PROMPT, "--url", pocket.url, "--strength", "0.5"]) != 0
     assert "--strength" in capsys.readouterr().err
+
+
+def test_a_picture_becomes_larger_as_a_job_that_needs_no_model(
+    client: ImageServiceClient, pocket: RunningService, start: Image.Image, tmp_path: Path
+) -> None:
+    made = client.generate(request_with(client, start, task="upscale", scale=2, strength=None))
+    wanted = scaled(start, 2 * SIDE, 2 * SIDE, Image.Resampling.LANCZOS)
+    assert drawn(client, made).tobytes() == wanted.tobytes()
+    image = client.image(made.images[0].id)
+    assert (image.width, image.height, image.recipe["how"]["upscaler"]) == (2 * SIDE, 2 * SIDE, "Lanczos")
+    (tmp_path / "small.png").write_bytes(client.image_bytes(image.id))
+    out = tmp_path / "large.png"
+    words = ["upscale", str(tmp_path / "small.png"), "--scale", "3", "--out", str(out), "--url", pocket.url]
+    assert main(words) == 0
+    assert client.inspect(out.read_bytes())["request"]["prompt"] == PROMPT
+    with Image.open(out) as large:
+        assert large.size == (6 * SIDE, 6 * SIDE)
+    for wrong, field in (({}, "scale"), ({"scale": 5}, "scale"), ({"scale": 2, "strength": 0.5}, "strength")):
+        with pytest.raises(ServiceError) as refused:
+            client.submit(request_with(client, start, task="upscale") | {"strength": None} | wrong)
+        assert [error["field"] for error in refused.value.errors] == [field]
+    with pytest.raises(ServiceError, match="scale"):
+        client.submit({"prompt": PROMPT, "scale": 2})
+
+
+def test_a_picture_that_would_become_too_large_fails_by_name(client: ImageServiceClient) -> None:
+    wide = Image.new("L", (3000, 2000))
+    job = client.generate(request_with(client, wide, task="upscale", scale=4, strength=None))
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert "12000x8000 is too large" in job.error.message
 
 
 def test_the_drop_folder_starts_from_the_picture_beside_the_prompt(

@@ -13,7 +13,9 @@ from app.core.errors import AtelierError, GenerationCancelled
 from app.core.picture import Picture
 from app.core.schema import JobError
 from app.core.settings import MachineSize, Tier
+from app.core.task import Task
 from app.diffusion.cache import ModelCache
+from app.diffusion.enlarge import enlarge_batch
 from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
@@ -33,6 +35,11 @@ class PipelineMaker:
 
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
         """See `Maker`."""
+        if work[0].request.task is Task.UPSCALE:  # one task in all of them, as in all that shares a pass
+            report.alive()
+            with pulse(report.alive):
+                enlarge_batch([item.request for item in work], _Told(work, report), inputs)
+            return
         loaded = self._cache.load(work[0].entry, folder, report.loading)
         report.alive()
         with pulse(report.alive):

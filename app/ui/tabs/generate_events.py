@@ -74,6 +74,8 @@ class GenerateEvents:
                 return self.start.use_image(action.id, values, words)
             if action.act == "variations":
                 return self._submit(values, self.start.variations_of(action.id), words)
+            if action.act == "upscale":
+                return self._submit(values, self.start.upscaled(action.id), words)
             if action.act == "reuse":
                 return self._settings_of_job(action.id, words)
             if action.act == "again":

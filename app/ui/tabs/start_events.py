@@ -21,6 +21,7 @@ from app.ui.views.toast import NO_TOAST, toast
 from app.ui.visitors import visitor_of
 
 GONE = 404
+TWICE = 2
 NO_VARIATIONS = "The model of this picture is not here, or makes no pictures from pictures."
 VARIATIONS, NEAR = 4, 0.5  # how many, and how far they may go
 KEPT = ("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "scheduler", "clip_skip")
@@ -104,6 +105,15 @@ class StartEvents:
             # With few steps, as much as one of them is.
             "strength": max(NEAR, 1 / made.get("num_inference_steps", 1)),
         }
+
+    def upscaled(self, image_id: str) -> dict[str, Any]:
+        """The request for a saved picture twice as large. Raises ServiceError."""
+        client = self._link.client
+        image = self._link.ask(lambda: client.image(image_id))
+        kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
+        inputs = [{"role": "image", "sha256": kept.sha256}]
+        words = {"prompt": image.prompt, "negative_prompt": image.negative_prompt, "seed": image.seed}
+        return words | {"task": "upscale", "inputs": inputs, "scale": TWICE}
 
     def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
         model = self._studio.model(values.get(self._fields["model"]))

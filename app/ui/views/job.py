@@ -18,6 +18,7 @@ from app.ui.views.pictures import (
     picture_url,
     ratio_style,
     start_button,
+    upscale_button,
     variations_button,
     zoomable,
 )
@@ -163,6 +164,7 @@ def _gallery(now: JobNow, words: Words) -> Markup:
             download_link(image, words, bare=many),
             start_button(image.id, words),
             variations_button(image.id, words),
+            upscale_button(image.id, words),
             favourite_button(image.id, image.id in now.favourites, words),
             delete_button(image.id, words),
         ]

@@ -84,6 +84,11 @@ def variations_button(image_id: str, words: Words) -> Markup:
     return action("variations", words("variations"), picture="variations", bare=True, data={"id": image_id})
 
 
+def upscale_button(image_id: str, words: Words) -> Markup:
+    """Makes it twice as large."""
+    return action("upscale", words("upscale"), picture="upscale", bare=True, data={"id": image_id})
+
+
 def delete_button(image_id: str, words: Words) -> Markup:
     """Deletes after the dialog said yes."""
     question = (words("delete_question"), words("delete_yes"), words("keep"))
