@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.client import ImageServiceClient
+from app.core.models import ModelInfo
 from app.core.schema import InputRole, Job
 from app.core.task import Task
 from app.ui.memory import StartNow
@@ -192,5 +193,5 @@ def test_a_recipe_with_strange_pictures_shows_an_empty_panel() -> None:
 def test_a_new_picture_has_the_size_of_its_start_where_the_model_can(
     size: tuple[int, int], wanted: tuple[int, int]
 ) -> None:
-    model = {"width": 128, "height": 128, "size_range": {"low": 64, "high": 2048, "multiple": 8}}
+    model = ModelInfo(key="pocket", title="Pocket", width=128, height=128)
     assert size_of_picture(*size, model) == wanted

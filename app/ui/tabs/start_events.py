@@ -95,7 +95,7 @@ class StartEvents:
         if model is None or not can_start(model):
             raise ServiceError(NO_VARIATIONS, code="no_variations", http_status=409)
         kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
-        most = int(model["ranges"]["num_images"]["high"])
+        most = int(model.ranges["num_images"].high)
         return {name: made[name] for name in KEPT if made.get(name) is not None} | {
             "width": image.width,
             "height": image.height,
