@@ -193,5 +193,5 @@ def test_a_recipe_with_strange_pictures_shows_an_empty_panel() -> None:
 def test_a_new_picture_has_the_size_of_its_start_where_the_model_can(
     size: tuple[int, int], wanted: tuple[int, int]
 ) -> None:
-    model = ModelInfo(key="pocket", title="Pocket", width=128, height=128)
+    model = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline", width=128, height=128)
     assert size_of_picture(*size, model) == wanted
