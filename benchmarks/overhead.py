@@ -1,4 +1,4 @@
-"""What the service costs: `python -m benchmarks.overhead [--pairs 12] [--size 256] [--steps 30] [--model pocket]`.
+"""What the service costs: `python -m benchmarks.overhead [--pairs 12] [--size 128] [--steps 30] [--model pocket]`.
 
 1. The same job by plain diffusers in this process and by the service over HTTP (submit, wait, fetch the PNG), in
    pairs ordered ABBA. Printed: the median ratio with a 95 % bootstrap interval, and the milliseconds on top of plain
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--model", default="pocket")
     options = parser.parse_args(arguments)
