@@ -256,7 +256,9 @@ def test_a_picture_becomes_larger_as_a_job_that_needs_no_model(
     out = tmp_path / "large.png"
     words = ["upscale", str(tmp_path / "small.png"), "--scale", "3", "--out", str(out), "--url", pocket.url]
     assert main(words) == 0
-    assert client.inspect(out.read_bytes())["request"]["prompt"] == PROMPT
+    said = client.inspect(out.read_bytes()).request
+    assert said is not None
+    assert said["prompt"] == PROMPT
     with Image.open(out) as large:
         assert large.size == (6 * SIDE, 6 * SIDE)
     for wrong, field in (({}, "scale"), ({"scale": 5}, "scale"), ({"scale": 2, "strength": 0.5}, "strength")):
