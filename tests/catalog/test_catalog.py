@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.catalog import Catalog, folder_entry
+from app.catalog.tasks import OF_A_MASK
 from app.core.errors import InvalidRequest, UnknownModel
 from app.core.models import Span
 from app.core.parameters import bounds
@@ -186,10 +187,13 @@ def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(
     ranges = catalog.ranges(catalog.get("a"))
     assert set(ranges) == set(bounds(GenerationRequest))
     assert ranges["num_images"] == Span(low=1, high=7)
-    a_start = {"task": "image", "inputs": ({"sha256": "0" * 64},)}
+    picture, mask = {"sha256": "0" * 64}, {"role": "mask", "sha256": "1" * 64}
+    needed: dict[str, dict[str, Any]] = {"strength": {"task": "image", "inputs": (picture,)}}
+    needed["scale"] = {"task": "upscale", "inputs": (picture,)}
+    needed |= {name: {"task": "inpaint", "inputs": (picture, mask)} for name in OF_A_MASK}
     for name, span in ranges.items():
-        number = float(span.high) if name in ("guidance_scale", "strength") else int(span.high)
-        most: dict[str, Any] = {"prompt": "a", "model": "a", name: number} | (a_start if name == "strength" else {})
+        number = float(span.high) if name in ("guidance_scale", "strength", "mask_blur") else int(span.high)
+        most: dict[str, Any] = {"prompt": "a", "model": "a", name: number} | needed.get(name, {})
         assert getattr(catalog.resolve(GenerationRequest(**most)), name) == span.high
         with pytest.raises((InvalidRequest, ValidationError)):
             catalog.resolve(GenerationRequest(**(most | {name: most[name] + span.multiple})))

@@ -81,7 +81,7 @@ def history(groups: Sequence[Any], words: Words) -> Markup:
 def _group(group: Any, words: Words) -> Markup:
     figures = [
         Markup(
-            '<figure>{}<figcaption><span class="at-seed">{}</span><span class="at-row">{}{}{}</span></figcaption>'
+            '<figure>{}<figcaption><span class="at-seed">{}</span><span class="at-row">{}{}{}{}</span></figcaption>'
             "</figure>"
         ).format(
             zoomable(image, group.prompt, words, source=thumbnail_url(image.id, SMALL)),
