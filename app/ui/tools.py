@@ -27,7 +27,7 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
 
     def list_models() -> str:
         """The models there are, with their defaults and whether they are installed."""
-        return _told(client.models)
+        return _told(lambda: [model.model_dump(mode="json") for model in client.models()])
 
     def get_job(job_id: str) -> str:
         """How a job is: state, place in line, progress, and the ids of its pictures.

@@ -47,7 +47,7 @@ def test_the_shipped_model_draws_512_and_says_how_and_its_recipe_makes_it_again(
     assert infotext.request_fields(infotext.parse(found.parameters or ""))["width"] == 640
     again = request_of(found.recipe or {})
     assert isinstance(again, GenerationRequest)
-    fields = again.model_dump(exclude={"num_images", "extra", "task", "inputs"})
+    fields = again.model_dump(exclude={"num_images", "extra", "task", "inputs", "scale"})
     assert service.generate_image(**fields)["images"][0].tobytes() == result["images"][0].tobytes()
 
 
@@ -58,7 +58,7 @@ def test_memory_that_runs_out_while_a_picture_is_enlarged_fails_that_picture_alo
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.diffusion.generate.delivered", refused)
+        patch.setattr("app.diffusion.starts.delivered", refused)
         [made] = generate_batch(loaded, [ask()])
     assert made.pictures == ()
     assert isinstance(made.error, OutOfMemory)

@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from app.core.schema import GenerationRequest, Job, JobState
-from app.database import events, images, jobs, open_database
+from app.database import events, images, jobs, open_database, trash
 from app.library import Library
 
 Draw = Callable[[GenerationRequest, int], bytes]
@@ -129,6 +129,7 @@ def check_files(url: str, folder: Path, scratch: Path) -> int:
         orphans = Library(database, folder, scratch).collect_orphans(min_age_s=0)
         with database.connect() as connection:
             rows = {row.path: row.sha256 for row in connection.execute(select(images.c.path, images.c.sha256))}
+            rows |= {path: image["sha256"] for path, image in connection.execute(select(trash.c.path, trash.c.image))}
     finally:
         database.dispose()
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}

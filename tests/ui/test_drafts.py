@@ -29,6 +29,7 @@ def test_words_and_settings_that_were_not_sent_survive_a_reload(page: Page) -> N
     page.get_by_role("radio", name="16:9").check()
     expect(page.get_by_label("Width")).not_to_have_value("128")
     width = page.get_by_label("Width").input_value()
+    page.wait_for_function("width => JSON.parse(sessionStorage['atelier-draft']).width == width", arg=width)
     page.reload()
     filled(page)
     expect(page.locator("#at-prompt textarea")).to_have_value("not sent yet")
