@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, print_json, shown
-from app.cli.pictures import check_free, planned_files, saved_files, write_files
+from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, shown
+from app.cli.pictures import OutOption, OverwriteOption, check_free, planned_files, saved_files, tell_files, write_files
 from app.cli.progress import JobProgress
 from app.cli.starts import start_fields
 from app.client import ImageServiceClient
@@ -55,11 +55,8 @@ def generate(
     extend: Annotated[
         str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out replace a file.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -93,13 +90,7 @@ def generate(
         request |= start_fields(client, start, mask, strength, extend)
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
-    if as_json:
-        print_json(job.model_dump(mode="json") | {"files": [str(file) for file in files]})
-    else:
-        for file in files:
-            typer.echo(file)
-        for note in dict.fromkeys(note for image in job.images for note in image.notes):
-            typer.echo(f"Note: {note}", err=True)
+    tell_files(job, files, as_json)
 
 
 def _prompt(given: str) -> str:

@@ -5,13 +5,22 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from app.cli.common import print_json
 from app.client import ImageServiceClient
 from app.core.errors import CallerError
 from app.core.schema import ImageRef, Job
 from app.core.settings import Settings
 
 NAME_CHARS = 60
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Let --out replace a file.")]
 OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".heic")
 
 
@@ -25,6 +34,17 @@ def is_folder(out: Path) -> bool:
     if out.suffix.lower() in OTHER_PICTURES:
         raise CallerError(f"--out: {out} is not allowed; allowed is a name that ends in .png, or a folder.")
     return out.suffix.lower() != ".png"
+
+
+def tell_files(job: Job, files: Iterable[Path], as_json: bool) -> None:
+    """Print where a job's pictures are: a line each, their notes to stderr; or the job as JSON with its `files`."""
+    if as_json:
+        print_json(job.model_dump(mode="json") | {"files": [str(file) for file in files]})
+    else:
+        for file in files:
+            typer.echo(file)
+        for note in dict.fromkeys(note for image in job.images for note in image.notes):
+            typer.echo(f"Note: {note}", err=True)
 
 
 def planned_files(out: Path, num_images: int) -> list[Path]:

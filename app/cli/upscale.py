@@ -5,20 +5,17 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import JsonOption, KeyOption, UrlOption, connect, print_json
+from app.cli.common import JsonOption, KeyOption, UrlOption, connect
 from app.cli.generate import made
-from app.cli.pictures import check_free, planned_files, saved_files, write_files
+from app.cli.pictures import OutOption, OverwriteOption, check_free, planned_files, saved_files, tell_files, write_files
 from app.cli.starts import read_picture
 
 
 def upscale(
     picture: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")],
     scale: Annotated[int, typer.Option(help="How many times as wide and as high: 2, 3 or 4.")] = 2,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out replace a file.")] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -34,8 +31,4 @@ def upscale(
         request = {"prompt": first.get("prompt", ""), "task": "upscale", "inputs": inputs, "scale": scale}
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
-    if as_json:
-        print_json(job.model_dump(mode="json") | {"files": [str(file) for file in files]})
-    else:
-        for file in files:
-            typer.echo(file)
+    tell_files(job, files, as_json)

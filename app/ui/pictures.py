@@ -6,7 +6,7 @@ Nothing else is served.
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, cast
 from zipfile import ZIP_STORED, ZipFile
@@ -44,27 +44,15 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
     def picture(image_id: str, download: bool = False) -> Response:
         if not IMAGE_ID.fullmatch(image_id):
             return _missing(404)
-        try:
-            data = link.ask(lambda: link.client.image_bytes(image_id))
-        except ServiceError as error:
-            return _missing(error.http_status)
-        if not data.startswith(PNG):
-            return _missing(502)
         kind = "attachment" if download else "inline"
         name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.png"'}
-        return Response(data, media_type="image/png", headers=HEADERS | name)
+        return _png(link, lambda: link.client.image_bytes(image_id), name)
 
     @router.get("/input/{sha256}.png")
     def start(sha256: str) -> Response:
         if not SHA256.fullmatch(sha256):
             return _missing(404)
-        try:
-            data = link.ask(lambda: link.client.input_bytes(sha256))
-        except ServiceError as error:
-            return _missing(error.http_status)
-        if not data.startswith(PNG):
-            return _missing(502)
-        return Response(data, media_type="image/png", headers=HEADERS)
+        return _png(link, lambda: link.client.input_bytes(sha256))
 
     @router.get("/thumbnail/{image_id}.webp")
     def thumbnail(image_id: str, w: int = WIDTHS[0]) -> Response:
@@ -130,6 +118,18 @@ class Unseekable(io.RawIOBase):
         """All that was written since the last time."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
+
+
+def _png(link: ServiceLink, fetch: Callable[[], bytes], more: Mapping[str, str] | None = None) -> Response:
+    try:
+        data = link.ask(fetch)
+    except ServiceError as error:
+        return _missing(error.http_status)
+    return (
+        Response(data, media_type="image/png", headers={**HEADERS, **(more or {})})
+        if data.startswith(PNG)
+        else _missing(502)
+    )
 
 
 def _missing(status: int) -> Response:

@@ -3,7 +3,11 @@
   const WISHED = "atelier-notify", OPEN = ["queued", "running"];
   let watched = null, ended = false;
   const title = () => document.title.split(" · ").at(-1);
-  const wished = () => localStorage.getItem(WISHED) === "1" && window.Notification?.permission === "granted";
+  const wished = () => {
+    try {
+      return window.Notification?.permission === "granted" && localStorage.getItem(WISHED) === "1";
+    } catch { return false; } // a forbidden storage
+  };
 
   function look() {
     const card = document.querySelector("#at-stage .at-job");
@@ -37,7 +41,9 @@
   });
   document.addEventListener("click", async (event) => {
     if (!(event.target instanceof Element) || !event.target.closest("[data-notify]")) return;
-    if (await Notification.requestPermission() === "granted") localStorage.setItem(WISHED, "1");
+    try {
+      if (await Notification.requestPermission() === "granted") localStorage.setItem(WISHED, "1");
+    } catch { /* a full or forbidden storage forgets, and nothing else */ }
     look();
   });
   window.atelierLook = look;
