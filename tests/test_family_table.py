@@ -16,6 +16,7 @@ from diffusers.pipelines.auto_pipeline import (
 
 from app.core.samplers import find_sampler
 from app.core.task import Task
+from app.diffusion.noise import NOISE
 from app.families import FAMILIES, Family, family_of, is_known
 
 APP = Path(__file__).resolve().parents[1] / "app"
@@ -46,6 +47,14 @@ def test_no_other_room_names_the_class_of_a_pipeline() -> None:
         if PIPELINE_CLASS.fullmatch(text)
     ]
     assert named == []
+
+
+@BY_TITLE
+def test_the_first_noise_of_every_task_can_be_varied(family: Family) -> None:
+    for name in family.tasks.values():
+        cls = getattr(diffusers, name)
+        if "DummyObject" not in type(cls).__name__:
+            assert NOISE in cls.prepare_latents.__code__.co_names, name
 
 
 @BY_TITLE

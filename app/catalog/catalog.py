@@ -147,8 +147,9 @@ def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, An
     names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
     values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
     # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
-    seed = secrets.randbelow(2**32) if request.seed == RANDOM_SEED else request.seed
-    return [*values, ("model", entry.key), ("seed", seed), ("strength", strength_of(request))]
+    seeds = ["seed", *(["subseed"] if request.subseed_strength else [])]
+    drawn = [(name, secrets.randbelow(2**32)) for name in seeds if getattr(request, name) == RANDOM_SEED]
+    return [*values, *drawn, ("model", entry.key), ("strength", strength_of(request))]
 
 
 def _range_errors(

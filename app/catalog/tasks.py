@@ -68,6 +68,8 @@ def _scale_errors(request: GenerationRequest) -> Iterator[FieldError]:
     if (request.task is Task.UPSCALE) != (request.scale > 1):
         allowed = "allowed is 2, 3 or 4 for the task upscale" if request.scale == 1 else "it needs the task upscale"
         yield FieldError("scale", request.scale, allowed)
+    if request.task is Task.UPSCALE and request.subseed_strength:
+        yield FieldError("subseed_strength", request.subseed_strength, "allowed is 0 for the task upscale")
     if request.task is Task.UPSCALE and request.num_images != 1:
         yield FieldError("num_images", request.num_images, "allowed is 1 for the task upscale")
 

@@ -27,6 +27,12 @@ def generate(
     width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     seed: Annotated[int, typer.Option(help="-1 = random; image i has seed + i.")] = -1,
+    subseed: Annotated[
+        int | None, typer.Option(help="With --subseed-strength: the other seed; image i has subseed + i.")
+    ] = None,
+    subseed_strength: Annotated[
+        float | None, typer.Option(help="Variations of the seed: 0 none, near 0 alike, 1 as far as another seed.")
+    ] = None,
     num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
     clip_skip: Annotated[int | None, typer.Option(help="Last layers of the CLIP text encoders to leave out.")] = None,
@@ -75,6 +81,8 @@ def generate(
         "width": width,
         "height": height,
         "seed": seed,
+        "subseed": subseed,
+        "subseed_strength": subseed_strength,
         "num_images": num_images,
         "scheduler": scheduler,
         "clip_skip": clip_skip,

@@ -105,6 +105,20 @@ class GenerationRequest(Value):
     seed: Annotated[int, Parameter(per_row=True)] = Field(
         RANDOM_SEED, ge=RANDOM_SEED, le=MAX_SEED, strict=True, description="-1 = random; image i has seed + i."
     )
+    subseed: Annotated[int, Parameter(per_row=True)] = Field(
+        RANDOM_SEED,
+        ge=RANDOM_SEED,
+        le=MAX_SEED,
+        strict=True,
+        description="With subseed_strength: the other seed, -1 = random; image i has it + i, and all have the seed.",
+    )
+    subseed_strength: Annotated[float, Parameter(per_row=True, infotext="Variation seed strength")] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How far the noise of variations goes from that of the seed (0) to that of the subseed (1).",
+    )
     num_images: Annotated[int, Parameter(per_row=True)] = Field(1, ge=1, strict=True, description="Images of this job.")
     scheduler: Annotated[str | None, Parameter()] = Field(
         None, max_length=100, description="Sampler by its A1111 or diffusers name; the model's own if absent."
@@ -156,6 +170,14 @@ class GenerationRequest(Value):
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )
+
+    def seed_of(self, image: int) -> int:
+        """The seed of one image: seeds count up; but variations have one seed, and another subseed each."""
+        return self.seed if self.subseed_strength else self.seed + image
+
+    def subseed_of(self, image: int) -> int | None:
+        """The subseed of one image; None where there are no variations."""
+        return self.subseed + image if self.subseed_strength else None
 
 
 class InputRef(Value):
@@ -262,6 +284,12 @@ class SavedImage(Value):
             id=self.id, index=self.index, seed=self.seed, width=self.width, height=self.height,
             url=self.url, sha256=self.sha256, notes=notes_of(self.recipe),
         )  # fmt: skip
+
+
+def alone(made: dict[str, Any], seed: int, image: int) -> dict[str, Any]:
+    """The fields of a stored request that make one of its pictures again: `seed` is that of the picture."""
+    subseed = {"subseed": made["subseed"] + image} if made.get("subseed_strength") else {}
+    return {**made, "num_images": 1, "seed": seed, **subseed}
 
 
 def notes_of(recipe: dict[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Requests to pixels: the core that both the library class and the engine's child process call.
 
-Every image has a CPU generator of its own, seeded `seed + i`, and every run a scheduler of its own, so a picture does
-not depend on its neighbours or on what ran before. How many are made in one pass, `app.core.batching` says.
+Every image has a CPU generator of its own, seeded `seed + i` (variations: see `noise`), and every run a scheduler of
+its own, so a picture does not depend on its neighbours or on what ran before. How many are made in one pass,
+`app.core.batching` says.
 """
 
 import time
@@ -124,7 +125,7 @@ def _attempt(
     """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
     try:
         rows = [
-            Row(making.index, image, making.request.seed + image, making.prompts, making.start)
+            Row(making.index, image, making.request.seed_of(image), making.prompts, making.start)
             for making in makings
             if making.open and making.prompts
             for image in making.left

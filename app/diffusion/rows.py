@@ -17,6 +17,7 @@ from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
 from app.diffusion.made import PassWatch
 from app.diffusion.memory import free_caches, is_out_of_memory
+from app.diffusion.noise import Variation, varied
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
@@ -41,6 +42,12 @@ class Row:
     def request(self) -> GenerationRequest:
         """The request it belongs to."""
         return self.asked.request
+
+    @property
+    def variation(self) -> Variation | None:
+        """Which other seed it goes towards, and how far."""
+        subseed = self.request.subseed_of(self.image)
+        return None if subseed is None else Variation(subseed, self.request.subseed_strength)
 
     def __hash__(self) -> int:
         return hash((self.request_index, self.image))
@@ -145,7 +152,7 @@ def _drawn(
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
-        with loaded.prompts.around(pipe, state), decoding.watched(pipe):
+        with loaded.prompts.around(pipe, state), decoding.watched(pipe), varied(pipe, [row.variation for row in rows]):
             # 2. Encode what the pipeline itself could not weigh or would cut; bare words go to it as they are, and its
             # own encoding of them asks the same cache.
             asked = [row.asked for row in rows]
@@ -232,6 +239,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
     request = row.request
     notes = prompt_notes(loaded.pipe, row.asked)
     loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
+    variation = {"subseed": row.variation.subseed} if row.variation else {}
     return {
         "model": loaded.entry.key,
         "repository": loaded.entry.repository,
@@ -242,6 +250,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "device": str(loaded.device),
         "dtype": dtype_name(loaded.dtype),
         **loras,
+        **variation,
         "batch_size": batch,
         "memory": loaded.plan.words(),
         **({"retried": loaded.retried} if loaded.retried else {}),

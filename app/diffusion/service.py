@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydantic import ConfigDict, ValidationError
 
 from app.catalog import Catalog, ModelEntry, file_entry, folder_entry, hub_entry
 from app.core.errors import AtelierError, CallerError, FieldError, InvalidRequest, ServerError, UnknownModel
 from app.core.picture import Picture
 from app.core.schema import NO_SIDES, RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
+from app.diffusion.asked import validated
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.given import Given, start_fields
@@ -125,6 +125,8 @@ class DiffusionService:
         inpaint_full_res_padding: int = 32,
         inpainting_fill: int = 1,
         extend: tuple[int, int, int, int] = NO_SIDES,
+        subseed: int = RANDOM_SEED,
+        subseed_strength: float = 0.0,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -137,7 +139,8 @@ class DiffusionService:
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
-        a single image with that seed. `on_step(step, of, preview)` hears of each step, `preview` being a small JPEG or
+        a single image with that seed; with a `subseed_strength` above 0 all have the seed, and their noise goes so far
+        towards that of `subseed` + i. `on_step(step, of, preview)` hears of each step, `preview` being a small JPEG or
         None; setting `cancelled` ends the run within one step. `model` is a catalog key, folder or hub id; absent, the
         model loaded last, or the default one if none was asked for. That `output_dir` can be written is tried first.
         """
@@ -147,13 +150,13 @@ class DiffusionService:
             "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip, "strength": strength,
             "mask_blur": mask_blur, "inpaint_full_res": inpaint_full_res,
             "inpaint_full_res_padding": inpaint_full_res_padding, "inpainting_fill": inpainting_fill,
-            "extend": extend,
+            "extend": extend, "subseed": subseed, "subseed_strength": subseed_strength,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
                 # 1. What is asked for, as this method's own door reads it.
                 start, pictures = start_fields(image, mask_image, extend, self._settings)
-                asked = _validated(fields | start)
+                asked = validated(fields | start)
                 # 2. Load the model, and fill in what it decides.
                 loaded = self._load(self._wanted(model))
                 request = self._catalog.resolve_for(asked, loaded.entry)
@@ -266,33 +269,6 @@ class ModelNotLoaded(CallerError):
 
     code = "model_not_loaded"
     http_status = 409
-
-
-class _Asked(GenerationRequest):
-    """What a caller may ask for: "7" or True where a number belongs is an error, not a guess."""
-
-    model_config = ConfigDict(strict=True)
-
-
-def _validated(fields: dict[str, Any]) -> GenerationRequest:
-    """Raises InvalidRequest naming every field of a wrong type or value, and a prompt without a word."""
-    wrong: list[FieldError] = []
-    try:
-        asked = _Asked.model_validate(fields)
-    except ValidationError as error:
-        wrong = [
-            FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), f"allowed is {_allowed(item)}")
-            for item in error.errors()
-        ]
-    if isinstance(fields["prompt"], str) and not fields["prompt"].strip():
-        wrong.append(FieldError("prompt", fields["prompt"], "allowed is a text that says what the picture shows"))
-    if wrong:
-        raise InvalidRequest(wrong)
-    return GenerationRequest.model_construct(**dict(asked))
-
-
-def _allowed(error: Any) -> str:
-    return str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def _model_name(model: object) -> str:

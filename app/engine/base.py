@@ -134,7 +134,7 @@ class Engine(Protocol):
     def run(self, work: Sequence[Work], inputs: Inputs, watch: Watch) -> None:
         """Make all images of all the work, which shares a batch key, and tell `watch` of each as soon as it is made.
 
-        The images of one job come in the order of `Work.images`, image i with the seed `request.seed + i` and the
+        The images of one job come in the order of `Work.images`, image i with the seed `request.seed_of(i)` and the
         same pixels whatever else is made with it. While `watch.picture` works no next pass begins, so that never all
         pictures are in memory. `watch.cancelled` is asked at least every 100 ms; a cancelled job ends within one step
         and does not disturb its neighbours. Returns when all work has ended. Raises EngineCrashed (or EngineHung) if

@@ -146,7 +146,7 @@ class Run:
     def _take_picture(self, item: Work, made: messages.PictureMade) -> None:
         if made.index not in item.images[:1]:
             raise FrameError("pictures of a job that did not come each once and in order")
-        if len(made.rgb) != made.width * made.height * 3 or made.seed != item.request.seed + made.index:
+        if len(made.rgb) != made.width * made.height * 3 or made.seed != item.request.seed_of(made.index):
             size = f"{len(made.rgb)} bytes, {made.width}x{made.height}"
             raise FrameError(f"a picture of {size}, seed {made.seed} that was not asked for")
         picture = Picture(made.index, made.seed, made.width, made.height, made.rgb, made.how)

@@ -24,6 +24,7 @@ NEGATIVE = "Negative prompt:"
 MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters are far less
 MAX_PARAMETER_LINE_CHARS = 16 * 1024
 MIN_PARAMETERS = 3
+VARIATION_SEED = "Variation seed"  # of the image, as its seed
 
 # A1111's pattern, with the key's length bounded so that a hostile line cannot cost quadratic time.
 _PARAMETER = re.compile(r'(\w[\w \-/]{1,100}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -68,6 +69,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Schedule type": schedule_type,
         **numbers,
         "Seed": index_seed,
+        VARIATION_SEED: how.get("subseed"),
         "Size": f"{request.width}x{request.height}",
         "Drawn size": _drawn_size(how),
         "Upscaler": how.get("upscaler"),
@@ -140,6 +142,7 @@ def request_fields(parsed: dict[str, Any]) -> dict[str, Any]:
         "width": _number(parsed.get("Size-1"), int),
         "height": _number(parsed.get("Size-2"), int),
         "seed": _number(parsed.get("Seed"), int),
+        "subseed": _number(parsed.get(VARIATION_SEED), int),
         "scheduler": sampler or None,
     }
     return {name: value for name, value in raw.items() if value is not None and _valid(name, value)}

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.errors import UnreadablePicture
-from app.core.schema import GenerationRequest
+from app.core.schema import GenerationRequest, alone
 
 KEYWORD = "atelier"
 FIELDS = ("image_id", "job_id", "index", "seed", "origin", "created_at", "request", "how")
@@ -37,9 +37,9 @@ def request_of(recipe: dict[str, Any]) -> GenerationRequest:
     """
     try:
         request = GenerationRequest.model_validate(recipe["request"])
-        seed = recipe["seed"]
+        seed, index = recipe["seed"], recipe["index"]
     except (KeyError, TypeError, ValidationError) as error:
         raise UnreadablePicture(f"The recipe in this file is not valid: {error}") from error
-    if not isinstance(seed, int) or not isinstance(recipe.get("how"), dict):
-        raise UnreadablePicture("The recipe in this file is not valid: seed or how is missing.")
-    return request.model_copy(update={"num_images": 1, "seed": seed})
+    if not isinstance(seed, int) or not isinstance(index, int) or not isinstance(recipe.get("how"), dict):
+        raise UnreadablePicture("The recipe in this file is not valid: seed, index or how is missing.")
+    return request.model_copy(update=alone(dict(request), seed, index))

@@ -107,6 +107,9 @@ FIELDS = (
     Field("inpainting_fill", Kind.CHOICE, Group.MASK, default=1, kept=True, optional=True, choices=(1, 0, 2, 3)),
     Field("seed", Kind.NUMBER, Group.SEED, label="form_seed", default=RANDOM_SEED, kept=True, width=140),
     Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT, optional=True),
+    Field("subseed_strength", Kind.SLIDER, Group.MORE, info="form_subseed_strength_info", default=0, kept=True,
+          optional=True, whole=False, step=0.01),
+    Field("subseed", Kind.NUMBER, Group.MORE, info="form_subseed_info", default=RANDOM_SEED, kept=True, optional=True),
     Field("clip_skip", Kind.SLIDER, Group.MORE, info="form_clip_skip_info", default=0, optional=True),
 )  # fmt: skip
 _BY_NAME = {field.name: field for field in FIELDS}

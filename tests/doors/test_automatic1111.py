@@ -1,6 +1,7 @@
 """`webuiapi`, and the call sequences of Open WebUI, SillyTavern and LibreChat, against a running service."""
 
 import base64
+import io
 import json
 import threading
 import time
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 import requests
 import webuiapi
+from PIL import Image
 
+from app.client import ImageServiceClient
 from app.picture.png import inspect
 from app.service.automatic1111.generation import Callers
 from tests.running import RunningService
@@ -33,6 +36,29 @@ def test_webuiapi_makes_pictures_with_complete_infotexts(api: webuiapi.WebUIApi)
     assert all("Sampler: Euler a" in text for text in made.info["infotexts"])
     assert "Seed: 8" in made.info["infotexts"][1]
     assert "a cat" in api.png_info(made.images[0]).info
+
+
+def test_webuiapi_varies_a_seed_and_each_picture_is_made_again_from_its_file(
+    api: webuiapi.WebUIApi, service: RunningService, http: requests.Session
+) -> None:
+    sides = {"steps": 3, "width": 64, "height": 64}
+    made = api.txt2img(prompt="a cat", seed=7, subseed=100, subseed_strength=0.3, batch_size=2, **sides)
+    assert (made.info["all_seeds"], made.info["all_subseeds"]) == ([7, 7], [100, 101])
+    assert (made.info["subseed"], made.info["subseed_strength"]) == (100, 0.3)
+    assert "Seed: 7, Variation seed: 101" in made.info["infotexts"][1]
+    assert "Variation seed strength: 0.3" in made.info["infotexts"][1]
+    with ImageServiceClient(service.url) as client:
+        job = client.job(made.info["job_id"])
+        files = [client.image_bytes(image.id) for image in job.images]
+        again = inspect(files[1]).request
+        assert again is not None
+        assert (again["seed"], again["subseed"], again["num_images"]) == (7, 101, 1)
+        [image] = client.generate(again).images
+        one, other = (Image.open(io.BytesIO(data)).tobytes() for data in (files[1], client.image_bytes(image.id)))
+        assert one == other
+    sent = {"infotext": made.info["infotexts"][1]}
+    by_text = http.post(f"{service.url}/sdapi/v1/txt2img", json=sent).json()
+    assert Image.open(io.BytesIO(base64.b64decode(by_text["images"][0]))).tobytes() == one
 
 
 def test_webuiapi_asks_its_lists_and_helpers(api: webuiapi.WebUIApi) -> None:

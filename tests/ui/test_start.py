@@ -147,11 +147,13 @@ def test_a_picture_made_here_is_the_next_start_from_the_stage_and_from_the_libra
 @browser
 def test_one_click_makes_four_variations_of_a_picture(page: Page, client: ImageServiceClient) -> None:
     first = drawn_with(page, client, "one of five")
+    page.get_by_label("How far the variations go").fill("0.15")
     page.locator("#at-stage [data-act=variations]").click()
     expect(page.locator("#at-stage .at-job[data-state=succeeded] .at-gallery figure")).to_have_count(4)
     job = client.job(str(page.locator("#at-stage .at-job").get_attribute("data-job")))
-    assert (job.request.prompt, job.request.task, job.request.strength) == ("one of five", Task.IMAGE, 0.5)
-    assert job.request.seed != first.request.seed
+    assert (job.request.prompt, job.request.seed, job.request.task) == ("one of five", first.request.seed, Task.TEXT)
+    assert job.request.subseed_strength == 0.15
+    assert len({client.image_bytes(image.id) for image in (*first.images, *job.images)}) == 5
 
 
 @browser

@@ -39,7 +39,9 @@ PREVIEW_PIXELS = 32
 def draw(request: GenerationRequest, index: int) -> bytes:
     """RGB of picture `index`, `width * height * 3` bytes: stripes that another seed, prompt or size changes."""
     width, height = request.width or 0, request.height or 0
-    recipe = f"{request.seed + index} {width}x{height} {request.prompt}"
+    subseed = request.subseed_of(index)
+    noise = f"{request.seed_of(index)}" + (f" {subseed} {request.subseed_strength}" if subseed is not None else "")
+    recipe = f"{noise} {width}x{height} {request.prompt}"
     return hashlib.shake_256(recipe.encode()).digest(width * 3) * height
 
 
@@ -137,7 +139,10 @@ class FastMaker:
             "versions": {"maker": "test"},
             "seconds": seconds,
         }
-        return Picture(image, request.seed + image, request.width or 0, request.height or 0, draw(request, image), how)
+        if (subseed := request.subseed_of(image)) is not None:
+            how["subseed"] = subseed
+        seed = request.seed_of(image)
+        return Picture(image, seed, request.width or 0, request.height or 0, draw(request, image), how)
 
 
 def _fail_if_asked(work: Sequence[Work]) -> None:

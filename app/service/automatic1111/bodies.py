@@ -87,6 +87,8 @@ class A1111Txt2Img(A1111Body):
     width: int | None = ours("width")
     height: int | None = ours("height")
     seed: int | None = ours("seed")
+    subseed: int | None = ours("subseed")
+    subseed_strength: float | None = ours("subseed_strength", strict=False)
     batch_size: int | None = Field(None, ge=1, description="Pictures; as many times n_iter.")
     n_iter: int | None = Field(None, ge=1, description="Pictures; as many times batch_size.")
     sampler_name: str | None = Field(None, description="A1111's name of a sampler; Automatic = the model's own.")

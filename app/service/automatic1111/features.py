@@ -14,7 +14,6 @@ TXT2IMG: Mapping[str, tuple[Any, ...]] = {
     "enable_hr": _OFF,
     "restore_faces": _OFF,
     "tiling": _OFF,
-    "subseed_strength": _OFF,
     "styles": (*_OFF, []),
     "script_name": (*_OFF, "None"),
     "refiner_checkpoint": (*_OFF, "None"),

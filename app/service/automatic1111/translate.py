@@ -34,6 +34,8 @@ _INFOTEXT_FIELDS = {
     "width": "width",
     "height": "height",
     "seed": "seed",
+    "subseed": "subseed",
+    "subseed_strength": "subseed_strength",
     "scheduler": "sampler_name",
     "strength": "denoising_strength",
     "mask_blur": "mask_blur",
@@ -87,6 +89,8 @@ def to_request(body: A1111Txt2Img, model: str) -> GenerationRequest:
             "width": body.width,
             "height": body.height,
             "seed": body.seed,
+            "subseed": body.subseed,
+            "subseed_strength": body.subseed_strength,
             "num_images": (body.batch_size or 1) * (body.n_iter or 1),
             "scheduler": _sampling(body).value,
             "clip_skip": _clip_skip(body),
@@ -136,6 +140,7 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
     request = job.request
     seeds = [image.seed for image in job.images] or [request.seed]
     count = len(seeds)
+    subseeds = [request.subseed_of(image.index) for image in job.images] if request.subseed_strength else seeds
     choice = parse_scheduler(request.scheduler or "default")
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
     if request.strength is not None:
@@ -151,9 +156,9 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
         "all_negative_prompts": [request.negative_prompt] * count,
         "seed": seeds[0],
         "all_seeds": seeds,
-        "subseed": seeds[0],
-        "all_subseeds": seeds,
-        "subseed_strength": 0,
+        "subseed": next(iter(subseeds), request.subseed),
+        "all_subseeds": subseeds,
+        "subseed_strength": request.subseed_strength,
         "width": request.width,
         "height": request.height,
         "sampler_name": choice.sampler.name if choice and choice.sampler else "Automatic",

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
-from app.core.schema import RANDOM_SEED
+from app.core.schema import RANDOM_SEED, alone
 from app.ui.actions import Action
 from app.ui.form import Form, beyond_good, changed_model, form_of, fresh
 from app.ui.looks import Look, look
@@ -73,7 +73,7 @@ class GenerateEvents:
             if action.act == "start":
                 return self.start.use_image(action.id, values, words)
             if action.act == "variations":
-                return self._submit(values, self.start.variations_of(action.id), words)
+                return self._submit(values, self.start.variations_of(action.id, action.data.get("far")), words)
             if action.act == "upscale":
                 return self._submit(values, self.start.upscaled(action.id), words)
             if action.act == "reuse":
@@ -242,7 +242,7 @@ class GenerateEvents:
         try:
             return self._settings_of_job(image.job_id, words)
         except ServiceError:
-            made = dict(image.recipe.get("request") or {}) | {"seed": image.seed, "num_images": 1}
+            made = alone(dict(image.recipe.get("request") or {}), image.seed, image.index)
             return self.settings_of_request(made, words)
 
     def settings_of_request(self, made: Mapping[str, Any], words: Words) -> Updates:

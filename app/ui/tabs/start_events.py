@@ -16,6 +16,7 @@ from app.ui.strings import Words
 from app.ui.studio import GENERATE, Studio
 from app.ui.tabs.fields import FormFields
 from app.ui.tabs.start_panel import can_start, panel_of
+from app.ui.views.pictures import FAR
 from app.ui.views.start import no_start, start_panel
 from app.ui.views.toast import NO_TOAST, toast
 from app.ui.visitors import visitor_of
@@ -23,7 +24,7 @@ from app.ui.visitors import visitor_of
 GONE = 404
 TWICE = 2
 NO_VARIATIONS = "The model of this picture is not here, or makes no pictures from pictures."
-VARIATIONS, NEAR = 4, 0.5  # how many, and how far they may go
+VARIATIONS = 4
 KEPT = ("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "scheduler", "clip_skip")
 
 
@@ -86,25 +87,36 @@ class StartEvents:
         inputs.append({"role": "mask", "sha256": self._link.ask(lambda: self._link.client.upload(data)).sha256})
         return {"task": "inpaint", "inputs": inputs, **extend}
 
-    def variations_of(self, image_id: str) -> dict[str, Any]:
-        """The request for others like a saved picture, with its own words and settings. Raises ServiceError."""
+    def variations_of(self, image_id: str, far: object) -> dict[str, Any]:
+        """The request for others like a saved picture, with its own words and settings. Raises ServiceError.
+
+        They begin with noise near its own, so `far` from it; or with the picture, where its noise cannot be had again:
+        it is between those of two seeds already, or there was none.
+        """
         client = self._link.client
         image = self._link.ask(lambda: client.image(image_id))
         made = dict(image.recipe.get("request") or {})
-        model = self._studio.model(made.get("model"))
-        if model is None or not can_start(model):
+        model, share = self._studio.model(made.get("model")), _share(far)
+        from_noise = made.get("task") != "upscale" and not made.get("subseed_strength")
+        if model is None or not (from_noise or can_start(model)):
             raise ServiceError(NO_VARIATIONS, code="no_variations", http_status=409)
+        count = {"num_images": min(VARIATIONS, int(model.ranges["num_images"].high))}
+        if from_noise:
+            given = {name: value for name, value in made.items() if value is not None and name != "subseed"}
+            return given | count | {"seed": image.seed, "subseed_strength": share}
         kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
-        most = int(model.ranges["num_images"].high)
-        return {name: made[name] for name in KEPT if made.get(name) is not None} | {
-            "width": image.width,
-            "height": image.height,
-            "num_images": min(VARIATIONS, most),
-            "task": "image",
-            "inputs": [{"role": "image", "sha256": kept.sha256}],
-            # With few steps, as much as one of them is.
-            "strength": max(NEAR, 1 / made.get("num_inference_steps", 1)),
-        }
+        return (
+            {name: made[name] for name in KEPT if made.get(name) is not None}
+            | count
+            | {
+                "width": image.width,
+                "height": image.height,
+                "task": "image",
+                "inputs": [{"role": "image", "sha256": kept.sha256}],
+                # With few steps, as much as one of them is.
+                "strength": max(share, 1 / made.get("num_inference_steps", 1)),
+            }
+        )
 
     def upscaled(self, image_id: str) -> dict[str, Any]:
         """The request for a saved picture twice as large. Raises ServiceError."""
@@ -140,3 +152,12 @@ class StartEvents:
 
     def _say(self, text: str, words: Words) -> Updates:
         return {self._shell.toast: toast(text, words, "bad")}
+
+
+def _share(far: object) -> float:
+    """How far a browser says that variations go, from 0 to 1; the usual for anything else."""
+    try:
+        share = float(str(far))
+    except ValueError:
+        return FAR
+    return share if 0 < share <= 1 else FAR

@@ -14,6 +14,7 @@ from app.ui.views.pictures import (
     facts,
     facts_list,
     favourite_button,
+    how_far,
     parameters_text,
     picture_url,
     ratio_style,
@@ -188,6 +189,7 @@ def _pictures_body(now: JobNow, words: Words) -> Markup:
                 badge(words("state_succeeded"), "succeeded"), situation(job, words)
             ),
             _gallery(now, words) or notice(words("job_pictures_deleted")),
+            how_far(words) if job.images else Markup(""),
             _row([reuse, copy_button(parameters_text(job.request), words)]),
             *(
                 notice(words.told(note, words("note_untold")))

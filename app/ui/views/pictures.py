@@ -10,6 +10,8 @@ from app.ui.markup import Markup, action, attributes, icon, join
 from app.ui.strings import Words
 from app.ui.times import duration
 
+FAR = 0.3  # how far variations go unless it is said: 0 would be the picture, 1 is another
+
 
 def picture_url(image_id: str) -> str:
     """Where the page finds the PNG exactly as it was saved."""
@@ -82,6 +84,14 @@ def start_button(image_id: str, words: Words, *, bare: bool = True) -> Markup:
 def variations_button(image_id: str, words: Words) -> Markup:
     """Makes four others like it."""
     return action("variations", words("variations"), picture="variations", bare=True, data={"id": image_id})
+
+
+def how_far(words: Words) -> Markup:
+    """A slider for what `variations_button` makes: near the picture, or far from it."""
+    return Markup(
+        '<label class="at-far"><span>{}</span><span class="at-quiet">{}</span><input type="range" data-far min="0.05" '
+        'max="1" step="0.05" value="{}" aria-label="{}"><span class="at-quiet">{}</span></label>'
+    ).format(words("variations"), words("variations_near"), FAR, words("variations_how_far"), words("variations_far"))
 
 
 def upscale_button(image_id: str, words: Words) -> Markup:
