@@ -147,3 +147,19 @@ def test_each_beat_renews_the_heartbeat_and_leaves_nothing_open(tmp_path: Path) 
         one.beat()
     assert two.take_over_from_the_dead() == []
     assert len(os.listdir("/proc/self/fd")) == opened
+
+
+def test_a_file_that_vanishes_while_it_is_listed_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = drop(tmp_path, "1"), drop(tmp_path, "2")
+    claims, listed = Claims(tmp_path, dead_after_s=30), os.scandir
+
+    def listed_and_then_gone(folder: Path) -> list[os.DirEntry[str]]:
+        entries = sorted(listed(folder), key=lambda entry: entry.name)
+        gone.unlink(missing_ok=True)
+        return entries
+
+    monkeypatch.setattr(claims, "_claimed", list)  # it lists the folder as well, and would be the one that is deceived
+    monkeypatch.setattr(os, "scandir", listed_and_then_gone)
+    assert [name.prompt for name in claims.waiting()] == [kept.name]

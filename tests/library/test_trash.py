@@ -1,11 +1,11 @@
 """The trash: what was deleted comes back as it was, for as long as the owner says, and is gone for good after that."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from app.core.errors import StorageUnavailable, UnknownImage
 from app.core.schema import JobState, SavedImage
-from app.database import jobs, reading
+from app.database import events, jobs, reading, writing
 from app.library import Library
 
 from .conftest import Shelf
@@ -111,3 +111,17 @@ def test_a_file_that_cannot_be_removed_stays_in_the_trash(
     assert [each.id for each in library.trashed()] == [image.id]
     assert prompt_of_job(shelf, image) == "stays"
     assert library.restore(image.id) == image
+
+
+def test_only_the_deleted_pictures_own_event_loses_its_notes(shelf: Shelf) -> None:
+    going, staying = an_image_with_its_job(shelf, "goes"), an_image_with_its_job(shelf, "stays")
+    with writing(shelf.database) as connection:
+        for image in (going, staying):
+            told = {"id": image.id, "notes": [f"of {image.prompt}"]}
+            connection.execute(
+                insert(events).values(job_id=image.job_id, seq=2, kind="image", data=told, at=shelf.time)
+            )
+    shelf.library.delete(going.id, forever=True)
+    with reading(shelf.database) as connection:
+        notes = {row.job_id: row.data["notes"] for row in connection.execute(select(events)).all()}
+    assert notes == {going.job_id: [], staying.job_id: ["of stays"]}

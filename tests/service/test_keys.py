@@ -84,6 +84,15 @@ def test_a_broken_key_file_is_refused_by_line_and_never_quoted(make_settings: Ma
         read_keys(make_settings(api_keys_file=tmp_path / "gone"))
 
 
+def test_a_key_file_that_cannot_be_read_is_refused_by_name(make_settings: Made, tmp_path: Path) -> None:
+    folder, latin = tmp_path / "folder", tmp_path / "latin"
+    folder.mkdir()
+    latin.write_bytes("# Zoë".encode("latin-1"))
+    for file in (folder, latin):
+        with pytest.raises(BadKeyFile, match=f"{file} cannot be read"):
+            read_keys(make_settings(api_keys_file=file))
+
+
 def test_a_scope_includes_the_ones_above_it_and_no_other() -> None:
     order = [Scope.READ, Scope.GENERATE, Scope.ADMIN]
     for number, scope in enumerate(order):

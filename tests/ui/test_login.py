@@ -143,13 +143,32 @@ def test_the_memory_for_failures_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ada", "ada:plain", ":$argon2id$x", "ada:$argon2id$broken", "# nobody\n", "ada:HASH:root", "ada:HASH:admin:x"],
+    [
+        "",
+        "ada",
+        "ada:plain",
+        ":HASH",
+        ":$argon2id$x",
+        "ada:$argon2id$broken",
+        "# nobody\n",
+        "ada:HASH:root",
+        "ada:HASH:admin:x",
+    ],
 )
 def test_a_login_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "people"
     file.write_text(text.replace("HASH", CHEAP.hash("x")))
     with pytest.raises(BadAuthFile):
         read_auth_file(file)
+
+
+def test_a_login_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    folder, latin = tmp_path / "folder", tmp_path / "latin"
+    folder.mkdir()
+    latin.write_bytes("Zoë".encode("latin-1"))
+    for file in (tmp_path / "gone", folder, latin):
+        with pytest.raises(BadAuthFile, match=f"{file} cannot be read"):
+            read_auth_file(file)
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a\nb", "#ada", "x" * 101, "\x1b[2J"])
