@@ -21,6 +21,7 @@ class ThumbnailCache:
         self._folder = folder
         self._max_bytes = max_bytes
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._bytes = 0  # of all of them
         self._lock = threading.Lock()
 
     def get(self, image_id: str, width: int, fetch: Callable[[], bytes]) -> bytes:
@@ -40,14 +41,6 @@ class ThumbnailCache:
         self._write(file, data)
         return data
 
-    def forget(self, image_id: str, widths: tuple[int, ...]) -> None:
-        """A picture was deleted: so is its thumbnail."""
-        for width in widths:
-            name = hashlib.sha256(f"{image_id}-{width}".encode()).hexdigest() + ".webp"
-            with self._lock:
-                self._sizes.pop(name, None)
-            (self._folder / name).unlink(missing_ok=True)
-
     def _write(self, file: Path, data: bytes) -> None:
         temporary = file.with_suffix(f".{threading.get_ident()}.tmp")
         try:
@@ -57,7 +50,9 @@ class ThumbnailCache:
             temporary.unlink(missing_ok=True)
             return  # a full disk costs speed here, nothing else
         with self._lock:
+            self._bytes += len(data) - self._sizes.pop(file.name, 0)
             self._sizes[file.name] = len(data)
-            while sum(self._sizes.values()) > self._max_bytes and len(self._sizes) > 1:
-                oldest, _ = self._sizes.popitem(last=False)
+            while self._bytes > self._max_bytes and len(self._sizes) > 1:
+                oldest, size = self._sizes.popitem(last=False)
+                self._bytes -= size
                 (self._folder / oldest).unlink(missing_ok=True)

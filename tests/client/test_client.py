@@ -83,11 +83,11 @@ def test_an_answer_that_is_not_json_is_said_so(service: FakeService, client: Ima
 
 
 def test_a_dead_service_is_known_at_once_by_health_and_named() -> None:
-    with ImageServiceClient(f"http://127.0.0.1:{free_port()}") as client:
+    with ImageServiceClient(f"http://127.0.0.1:{free_port()}", retries=9) as client:
         began = time.monotonic()
         with pytest.raises(ServiceUnreachable, match=r"127\.0\.0\.1:\d+ does not answer") as caught:
             client.health()
-    assert time.monotonic() - began < 3  # trying again would take 4 s
+    assert time.monotonic() - began < 60  # trying again would take more than two minutes
     assert "quick_start.sh" in caught.value.hint
 
 

@@ -221,13 +221,13 @@ def run_and_cancel(engine: LocalEngine, jobs: list[Work], cancel: Work, step: in
 
 
 def test_a_cancelled_job_is_gone_within_a_step(engine: LocalEngine) -> None:
-    job = a_job("!slow", num_inference_steps=100)
+    job = a_job("!slow", num_inference_steps=1000)
     engine.start()
     pid = engine.status().pid
     [outcome], seconds = run_and_cancel(engine, [job], job)
     assert outcome.cancelled
     assert outcome.pictures == ()
-    assert seconds < 5  # the question, a step of 0.1 s, the answer; all steps take 10 s
+    assert seconds < 50  # the question, a step of 0.1 s, the answer; all steps take 100 s and more
     assert engine.status().pid == pid
 
 
@@ -247,11 +247,11 @@ def test_a_job_cancelled_before_its_run_begins_makes_nothing(engine: LocalEngine
 
 
 def test_a_job_that_hears_no_cancel_is_ended_with_its_child(make_engine: MakeEngine) -> None:
-    engine = make_engine(cancel_timeout_s=0.3)
+    engine = make_engine(cancel_timeout_s=0.3, denoise_timeout_s=600)
     job = a_job("!hang")
     [outcome], seconds = run_and_cancel(engine, [job], job, step=1)
     assert outcome.cancelled
-    assert 0.3 < seconds < 10
+    assert 0.3 < seconds < 60
     assert works(engine)
 
 

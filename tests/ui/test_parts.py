@@ -245,6 +245,17 @@ def test_the_thumbnail_folder_is_bounded_and_emptied_at_the_start(tmp_path: Path
     assert cache.get("image-1", 256, lambda: b"never") == b"0123456789" * 3
 
 
+def test_a_thumbnail_that_was_lost_is_counted_once_however_often_it_is_fetched_again(tmp_path: Path) -> None:
+    cache = ThumbnailCache(tmp_path / "cache", max_bytes=100)
+    cache.get("kept", 256, lambda: b"k" * 60)
+    for _ in range(10):
+        for file in (tmp_path / "cache").iterdir():
+            if file.stat().st_size == 30:
+                file.unlink()
+        cache.get("lost", 256, lambda: b"l" * 30)
+    assert cache.get("kept", 256, lambda: b"fetched again") == b"k" * 60
+
+
 def test_a_finished_job_says_once_what_its_model_could_not_do() -> None:
     note = "weights have no effect with this model <b>"
     image = {"seed": 1, "width": 64, "height": 64, "sha256": "0" * 64, "notes": [note]}
