@@ -1,4 +1,4 @@
-"""ImageServiceClient: with client_library.py the one place that knows the image service's addresses."""
+"""ImageServiceClient: with client_library.py and client_queue.py the one place that knows the service's addresses."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 from app import __version__
 from app.client_http import part, refusal, session
 from app.client_library import LibraryCalls
+from app.client_queue import QueueCalls, job_of
 from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.answers import ImageGroup, Inspection, Status
 from app.core.errors import ServiceError, ServiceUnreachable
@@ -25,7 +26,7 @@ STREAM_SILENCE_S = 45  # the service sends a comment every 15 s; three missing o
 PASSING_STATUS = (502, 503, 504)
 
 
-class ImageServiceClient(LibraryCalls):
+class ImageServiceClient(LibraryCalls, QueueCalls):
     """Calls one image service. May be used by many threads at once.
 
     No proxy, `.netrc` or other environment setting is ever used for these calls. GET and DELETE, and submits
@@ -144,26 +145,11 @@ class ImageServiceClient(LibraryCalls):
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         if origin:
             headers["X-Atelier-Origin"] = origin
-        return _job(self._json("POST", "/api/jobs", json=body, headers=headers, repeat=True))
+        return job_of(self._json("POST", "/api/jobs", json=body, headers=headers, repeat=True))
 
     def job(self, id: str) -> Job:
         """One job as it is now."""
-        return _job(self._json("GET", f"/api/jobs/{part(id)}"))
-
-    def jobs(
-        self, state: str | None = None, cursor: str | None = None, limit: int = 50
-    ) -> tuple[list[Job], str | None]:
-        """A page of jobs, newest first, and the cursor of the next page (None = this was the last)."""
-        page = self._json("GET", "/api/jobs", params={"state": state, "cursor": cursor, "limit": limit})
-        return [_job(item) for item in page["items"]], page["next"]
-
-    def cancel(self, id: str) -> Job:
-        """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""
-        return _job(self._json("POST", f"/api/jobs/{part(id)}/cancel", repeat=True))
-
-    def set_paused(self, paused: bool) -> None:
-        """Start no further job (running ones go on), or start jobs again."""
-        self._json("POST", f"/api/queue/{'pause' if paused else 'resume'}", repeat=True)
+        return job_of(self._json("GET", f"/api/jobs/{part(id)}"))
 
     def events(self, id: str, after: int | None = None) -> Iterator[Event]:
         """A job's events as they happen, from the one after number `after`; ends behind the last one.
@@ -283,10 +269,6 @@ class ImageServiceClient(LibraryCalls):
 
 
 # `extra="ignore"`: a newer service may say more than this client knows.
-def _job(data: Any) -> Job:
-    return Job.model_validate(data, extra="ignore")
-
-
 def _model(data: Any) -> ModelInfo:
     return ModelInfo.model_validate(data, extra="ignore")
 

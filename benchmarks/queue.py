@@ -87,12 +87,12 @@ def measure(url: str, queued: int) -> None:
         table.submit(a_request(number), origin="api")
     print(f"submit, empty queue     {ROUNDS / (time.perf_counter() - started):7.0f} a second, one thread")
     fill(url, queued)
-    newest = table.list(limit=1).items[0].id
+    newest = table.page(limit=1).items[0].id
     print(f"with {queued} queued:")
     print("  submit               ", milliseconds(lambda number: table.submit(a_request(number), origin="api")))
     print("  claim                ", milliseconds(lambda number: table.claim(loaded=["sdxl-turbo"])))
     print("  get, last in line    ", milliseconds(lambda number: table.get(newest)))
-    print("  list of 50           ", milliseconds(lambda number: table.list(limit=50), 20))
+    print("  list of 50           ", milliseconds(lambda number: table.page(limit=50), 20))
     print("  counts               ", milliseconds(lambda number: table.counts()))
     database.dispose()
 

@@ -67,7 +67,10 @@ ROOMS = {
     "client_stream": _room("event streams as a client reads them"),
     "client_http": _room("one call of the client, and its refusal"),
     "client_library": _room("the client's calls to the library", "client_http"),
-    "client": _room("the files that know the service's addresses", "client_http client_library client_stream"),
+    "client_queue": _room("the client's calls to the queue", "client_http"),
+    "client": _room(
+        "the files that know the service's addresses", "client_http client_library client_queue client_stream"
+    ),
     "dropfolder": _room("prompt files in, pictures out", "client"),
     "cli": _room("the command line", "confine client dropfolder catalog tiers"),
     "ui": _room("the page", "client"),

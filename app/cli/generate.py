@@ -11,7 +11,7 @@ from app.cli.progress import JobProgress
 from app.cli.starts import start_fields
 from app.client import ImageServiceClient
 from app.core.errors import CallerError, ServiceError
-from app.core.schema import Job, JobState
+from app.core.schema import MAX_PRIORITY, Job, JobState
 
 
 def generate(
@@ -61,6 +61,9 @@ def generate(
     extend: Annotated[
         str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option(min=-MAX_PRIORITY, max=MAX_PRIORITY, help="Higher is sooner; above 0 needs an admin's key.")
+    ] = 0,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -90,6 +93,7 @@ def generate(
         "inpaint_full_res": inpaint_full_res,
         "inpaint_full_res_padding": inpaint_full_res_padding,
         "inpainting_fill": inpainting_fill,
+        "priority": priority or None,
     }
     request = {name: value for name, value in values.items() if value is not None}
     if out is not None and not overwrite:

@@ -19,6 +19,7 @@ MAX_MASK_BLUR = 64  # pixels
 MAX_EXTENSION = 2048  # pixels of one side
 NO_SIDES = (0, 0, 0, 0)
 Pixels = Annotated[int, Field(ge=0, le=MAX_EXTENSION, strict=True)]
+MAX_PRIORITY = 10  # and as far below 0
 MAX_INPUTS = 16  # of one job; a setting may allow fewer
 
 
@@ -55,6 +56,14 @@ class JobState(StrEnum):
     def finished(self) -> bool:
         """True if the job will never change again."""
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Move(StrEnum):
+    """Where a queued job goes among the queued jobs of the same caller and priority."""
+
+    FRONT = "front"
+    UP = "up"  # one place nearer to its turn
+    DOWN = "down"
 
 
 class InputRole(StrEnum):
@@ -240,6 +249,8 @@ class Job(Value):
     request: GenerationRequest
     priority: int = 0
     attempt: int = 0
+    crashes: int = Field(0, description="How often the engine ended under it; such a job is tried again.")
+    max_crashes: int = Field(0, description="At so many it fails; 0 = not known.")
     position: int | None = None
     eta_s: float | None = None
     progress: Progress | None = None

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -31,6 +32,8 @@ jobs = Table(
     Column("priority", Integer, nullable=False, default=0),
     Column("caller", String(64), nullable=False, server_default=""),  # whose job it is: see app/service/http/callers.py
     Column("turn", Integer, nullable=False, server_default="0"),  # place among the callers: see app/jobs/turns.py
+    Column("moved", Boolean, nullable=False, server_default=false()),  # somebody put it before others of its caller
+    Column("cleared", Boolean, nullable=False, server_default=false()),  # it ended, and nobody wants it in the list
     Column("model", String(200), nullable=False),
     Column("batch_key", String(64), nullable=False),
     Column("request", JSON, nullable=False),  # fully resolved: seed fixed, no None
@@ -50,6 +53,7 @@ jobs = Table(
     # The line, with all that claiming and counting it needs: no row of a long line has to be read for that.
     Index("jobs_by_state", "state", "priority", "turn", "seq", "caller", "model", "megapixel_steps", "created_at"),
     Index("jobs_by_caller", "caller", "state", "turn"),
+    Index("jobs_shown", "cleared", "seq", "state"),
     Index("jobs_by_pace", "model", "finished_at"),  # what past jobs of a model took, for the ETA
 )
 

@@ -69,6 +69,7 @@ def job_of(
     refs: Sequence[ImageRef] = (),
     place: Place | None = None,
     request: GenerationRequest | None = None,
+    max_crashes: int = 0,
 ) -> Job:
     """The job of one row of `jobs`. Of a row that another version wrote: as much as this one can read.
 
@@ -82,6 +83,8 @@ def job_of(
         request=request or _request_of(row),
         priority=row.priority,
         attempt=row.attempt,
+        crashes=row.crashes,
+        max_crashes=max_crashes,
         position=place.position if place else None,
         eta_s=place.eta_s if place else None,
         images=tuple(refs),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, true
 
 from app.core.schema import JobState
 from app.database import jobs
@@ -63,6 +63,16 @@ def places(
         found[row.id] = Place(position, _eta(seconds, own, devices))
         before = row
     return found
+
+
+def after_in_line(row: Row[Any]) -> ColumnElement[bool]:
+    """The open jobs behind this one: what runs stands before what waits. Behind one that has ended are all."""
+    behind = and_(jobs.c.seq != row.seq, not_(_ahead_of(row)))
+    if row.state == JobState.QUEUED:
+        return and_(jobs.c.state == JobState.QUEUED, behind)
+    if row.state == JobState.RUNNING:
+        return or_(jobs.c.state == JobState.QUEUED, behind)
+    return true()
 
 
 def _between(connection: Connection, first: Row[Any] | None, last: Row[Any]) -> Sequence[Row[Any]]:

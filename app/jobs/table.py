@@ -1,34 +1,29 @@
-"""The job table: the only truth about what was asked for. Every state change is one transaction."""
+"""The job table: the only truth about what was asked for. Every state change is one transaction.
+
+Here is how jobs come in and how engines work on them; `looking.py` and `steering.py` have what people see and do.
+"""
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.catalog import ModelEntry
-from app.core.errors import FieldError, IdempotencyConflict, InvalidRequest
-from app.core.pages import ListPage
+from app.core.errors import IdempotencyConflict
 from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
-from app.jobs import history, transitions, turns
+from app.jobs import transitions, turns
 from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
-from app.jobs.job_rows import Claimed, Stored, image_refs, job_of
-from app.jobs.line import places
-
-Jobs = list[Job]  # inside JobTable, `list` is the method
-ClaimedJobs = list[Claimed]
-StoredEvents = list[StoredEvent]
+from app.jobs.job_rows import Claimed, Stored
+from app.jobs.steering import JobsSteered
 
 
-MAX_PAGE = 200
-
-
-class JobTable:
+class JobTable(JobsSteered):
     """Jobs on one database. Safe to call from any thread and, on PostgreSQL, from several services.
 
     `boot_id` names this start of the service: running rows of another boot are orphans. `on_event` is called after
@@ -51,18 +46,16 @@ class JobTable:
         on_event: OnEvent = nobody_listens,
         forecast: Forecast | None = None,
     ) -> None:
+        super().__init__(
+            database, max_crashes=max_crashes, devices=devices, now=now, on_event=on_event,
+            forecast=forecast or Forecast(),
+        )  # fmt: skip
         self.boot_id = boot_id
         self.shared = database.dialect.name != "sqlite"  # other services may work on the same table
-        self._database = database
         self._max_queue = max_queue
         self._max_queue_of_caller = max_queue_of_caller
-        self._max_crashes = max_crashes
-        self._devices = devices
-        self._now = now
-        self._on_event = on_event
-        self._forecast = forecast or Forecast()
 
-    # Submitting and looking
+    # Submitting
 
     def submit(
         self,
@@ -112,69 +105,9 @@ class JobTable:
             raise IdempotencyConflict
         return self.get(earlier.id), False
 
-    def get(self, job_id: str, request: GenerationRequest | None = None) -> Job:
-        """The job with its images, place in line and ETA. Raises UnknownJob. `request`: the job's own, if at hand."""
-        with reading(self._database) as connection:
-            row = transitions.row_of(connection, job_id)
-            [job] = self._jobs(connection, [row], request)
-        return job
-
-    def caller_of(self, job_id: str) -> str:
-        """Who submitted the job; "" = nobody in particular. Raises UnknownJob."""
-        with reading(self._database) as connection:
-            return str(transitions.row_of(connection, job_id).caller)
-
-    def list(
-        self,
-        *,
-        states: Collection[JobState] | None = None,
-        origin: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> ListPage[Job]:
-        """Jobs from the newest to the oldest, 1 to 200 of them. `cursor` is the `next` of the page before.
-
-        Raises InvalidRequest for a limit or a cursor that is none.
-        """
-        before = _checked(limit, cursor)
-        wanted = select(jobs).order_by(jobs.c.seq.desc()).limit(limit + 1)
-        if states is not None:
-            wanted = wanted.where(jobs.c.state.in_(list(states)))
-        if origin is not None:
-            wanted = wanted.where(jobs.c.origin == origin)
-        if before is not None:
-            wanted = wanted.where(jobs.c.seq < before)
-        with reading(self._database) as connection:
-            rows = connection.execute(wanted).all()
-            found = self._jobs(connection, rows[:limit])
-        return ListPage(tuple(found), str(rows[limit - 1].seq) if len(rows) > limit else None)
-
-    def running_order(self, limit: int = 100) -> Jobs:
-        """What runs, then what is next: at most `limit` jobs in the order of their place in line."""
-        open_states = [JobState.RUNNING, JobState.QUEUED]
-        order = (jobs.c.state.desc(), *turns.IN_LINE)  # "running" sorts after "queued"
-        with reading(self._database) as connection:
-            rows = connection.execute(select(jobs).where(jobs.c.state.in_(open_states)).order_by(*order).limit(limit))
-            return self._jobs(connection, rows.all())
-
-    def counts(self) -> dict[JobState, int]:
-        """How many jobs there are in each state; every state is there."""
-        with reading(self._database) as connection:
-            rows = connection.execute(select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)).all()
-        found = {row.state: row.number for row in rows}
-        return {state: found.get(state, 0) for state in JobState}
-
-    def events_after(self, job_id: str, seq: int = 0) -> StoredEvents:
-        """The job's state events numbered above `seq`. Raises UnknownJob."""
-        with reading(self._database) as connection:
-            found = history.after(connection, job_id, seq)
-            if not found:
-                transitions.row_of(connection, job_id)
-        return found
-
     # Working
 
-    def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> ClaimedJobs:
+    def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> list[Claimed]:
         """Take queued jobs that share a batch key, now running under this boot; [] if there is none.
 
         Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
@@ -182,9 +115,9 @@ class JobTable:
         engine crashed under before runs alone, so that it cannot take others with it. Jobs that this version cannot
         read are failed on the way.
         """
-        unreadable: dict[str, StoredEvents] = {}
+        unreadable: dict[str, list[StoredEvent]] = {}
         with writing(self._database) as connection:
-            found: ClaimedJobs = []
+            found: list[Claimed] = []
             while not found:
                 now = self._now(connection)
                 picked = turns.pick(connection, loaded, capacity, now)
@@ -282,23 +215,6 @@ class JobTable:
             self._announce(job_id, new)
         return len(rows)
 
-    # Cancelling
-
-    def cancel(self, job_id: str) -> Job:
-        """Cancel a queued job at once, or ask the engine to let go of a running one. Idempotent. Raises UnknownJob.
-
-        After this a running job commits no image any more. A finished job comes back unchanged.
-        """
-        written: Sequence[StoredEvent] = ()
-        with writing(self._database) as connection:
-            row = transitions.row_of(connection, job_id, lock=True)
-            if row.state == JobState.QUEUED:
-                written = transitions.end(connection, row, JobState.CANCELLED, self._now(connection))
-            elif row.state == JobState.RUNNING and not row.cancel_requested:
-                connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(cancel_requested=True))
-        self._announce(job_id, written)
-        return self.get(job_id)
-
     def cancel_requested(self, ids: Collection[str]) -> set[str]:
         """Those of the running jobs `ids` that an engine should let go of: cancelled, or not this boot's any more."""
         with reading(self._database) as connection:
@@ -319,28 +235,7 @@ class JobTable:
 
     def _put_back(
         self, connection: Connection, row: Row[Any], crashed: bool, reason: str
-    ) -> tuple[JobState, StoredEvents]:
+    ) -> tuple[JobState, list[StoredEvent]]:
         return transitions.put_back(
             connection, row, crashed=crashed, max_crashes=self._max_crashes, reason=reason, now=self._now(connection)
         )
-
-    def _jobs(self, connection: Connection, rows: Sequence[Row[Any]], request: GenerationRequest | None = None) -> Jobs:
-        refs = image_refs(connection, [row.id for row in rows if row.attempt])
-        now, left = self._now(connection), self._forecast.left
-        line = places(connection, rows, now=now, devices=self._devices, left=left)
-        return [job_of(row, refs.get(row.id, ()), line.get(row.id), request) for row in rows]
-
-    def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:
-        for event in written:
-            self._on_event(job_id, event.kind, event.data, seq=event.seq)
-
-
-def _checked(limit: int, cursor: str | None) -> int | None:
-    """The cursor as the row number that it is."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest([FieldError("limit", limit, f"allowed is 1 to {MAX_PAGE}")])
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
-        raise InvalidRequest([FieldError("cursor", cursor, "allowed is the `next` of the page before")])
-    return int(cursor)

@@ -109,9 +109,16 @@ def _first(connection: Connection, loaded: Collection[str], now: float, passed: 
     front = _one(connection, columns, (queued,), IN_LINE)
     if front is None:
         return None
+    first = _row(connection, front.seq)
+    if first.moved:  # somebody wants this one before the caller's others, whatever is loaded
+        return front, first
     own = (queued, jobs.c.priority == front.priority, jobs.c.caller == front.caller)
     best = _one(connection, columns[:1], own, _best_of_caller(loaded, now))
-    return front, connection.execute(select(jobs).where(jobs.c.seq == best.seq)).one()
+    return front, first if best.seq == front.seq else _row(connection, best.seq)
+
+
+def _row(connection: Connection, seq: int) -> Any:
+    return connection.execute(select(jobs).where(jobs.c.seq == seq)).one()
 
 
 def _one(

@@ -154,7 +154,7 @@ def _own_job(parts: Parts, job_id: str) -> Job:
 def _own_jobs(parts: Parts) -> Iterator[Job]:
     cursor = None
     while True:
-        page = parts.jobs.list(origin=ORIGIN, limit=50, cursor=cursor)
+        page = parts.jobs.page(origin=ORIGIN, limit=50, cursor=cursor)
         yield from page.items
         cursor = page.next
         if cursor is None:

@@ -29,6 +29,7 @@ def submit(
     origin: str,
     idempotency_key: str | None = None,
     fingerprint: str | None = None,
+    priority: int = 0,
 ) -> tuple[Job, bool]:
     """Store a request as a job; True if it is new, False if this idempotency key had made it before.
 
@@ -51,6 +52,7 @@ def submit(
         caller=callers.current().name,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
+        priority=priority,
         admit=lambda: _refuse_what_cannot_be_drawn(parts, resolved.entry),
     )
     if created:

@@ -75,6 +75,28 @@ def test_jobs_are_listed_shown_and_cancelled(service: FakeService, capsys: pytes
     assert json.loads(capsys.readouterr().out)[0]["id"] == "j1"
 
 
+def test_the_queue_is_put_in_order_cancelled_and_cleared(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["jobs", "move", "j1", "front"]) == 0
+    assert json.loads(service.calls[-1].body) == {"to": "front"}
+    assert main(["jobs", "priority", "j1", "--", "-5"]) == 0
+    assert json.loads(service.calls[-1].body) == {"priority": -5}
+    assert main(["jobs", "cancel", "--all", "--yes"]) == 0
+    assert main(["jobs", "cancel", "--all", "--everybody", "--yes"]) == 0
+    assert service.calls[-1].path == "/api/queue/cancel?whose=everybody"
+    assert main(["jobs", "clear"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "j1: 1 before it", "j1: 2 before it", "4 job(s) cancelled", "4 job(s) cancelled",
+        "5 job(s) cleared from the list",
+    ]  # fmt: skip
+    assert main(["jobs", "list", "--line", "--search", "apple"]) == 0
+    assert service.calls[-1].path == "/api/jobs?limit=20&q=apple&order=line"
+    for wrong in (["cancel"], ["cancel", "j1", "--all"], ["cancel", "j1", "--everybody"], ["move", "j1", "back"]):
+        assert main(["jobs", *wrong]) == 2
+    assert main(["jobs", "list", "--line", "--state", "failed"]) == 2
+
+
 def test_an_unknown_job_is_an_error_without_a_traceback(
     service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:

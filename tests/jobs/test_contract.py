@@ -338,23 +338,23 @@ def test_lists_page_through_all_jobs_from_the_newest(table: JobTable) -> None:
     ids = [table.submit(a_request(), origin="ui" if number % 2 else "api")[0].id for number in range(7)]
     seen, cursor = [], None
     while True:
-        page = table.list(limit=3, cursor=cursor)
+        page = table.page(limit=3, cursor=cursor)
         seen += [job.id for job in page.items]
         table.submit(a_request(), origin="later")  # new jobs do not shift the pages
         if (cursor := page.next) is None:
             break
     assert seen == ids[::-1]
     table.claim()
-    running = table.list(states=[JobState.RUNNING])
+    running = table.page(states=[JobState.RUNNING])
     assert [job.id for job in running.items] == [ids[0]]
-    assert {job.origin for job in table.list(origin="ui").items} == {"ui"}
-    assert [job.position for job in table.list(origin="api", limit=1).items] == [6]
+    assert {job.origin for job in table.page(origin="ui").items} == {"ui"}
+    assert [job.position for job in table.page(origin="api", limit=1).items] == [6]
 
 
 @pytest.mark.parametrize("wrong", [{"cursor": "abc"}, {"cursor": "9" * 30}, {"limit": 0}, {"limit": 201}])
 def test_a_list_refuses_a_cursor_or_limit_that_is_none(table: JobTable, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=next(iter(wrong))):
-        table.list(**wrong)
+        table.page(**wrong)
 
 
 def test_running_order_is_what_runs_then_what_is_next(table: JobTable) -> None:

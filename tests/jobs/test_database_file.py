@@ -152,7 +152,7 @@ def test_damage_that_is_met_at_work_is_a_fault_of_the_service_and_fails_no_job(t
     table = JobTable(database, boot_id="boot-1")
     scratched(file)
     with pytest.raises(DatabaseDamaged):
-        table.list(limit=200)
+        table.page(limit=200)
     database.dispose()
 
 

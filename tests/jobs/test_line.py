@@ -78,6 +78,6 @@ def test_lists_and_single_looks_agree_about_place_and_eta(table: JobTable, clock
         table.submit(a_request(model=model, width=64 * (1 + number % 2)), origin="api", priority=number % 3)
     table.claim()
     clock.pass_s(1)
-    for job in (*table.list().items, *table.running_order()):
+    for job in (*table.page().items, *table.running_order()):
         single = table.get(job.id)
         assert (single.position, single.eta_s) == (job.position, pytest.approx(job.eta_s))

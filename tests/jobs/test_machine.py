@@ -186,7 +186,7 @@ class Queue(RuleBasedStateMachine):
     def the_table_says_what_the_model_says(self) -> None:
         if not hasattr(self, "jobs"):
             return
-        found = {job.id: job for job in self.table.list(limit=200).items}
+        found = {job.id: job for job in self.table.page(limit=200).items}
         assert found.keys() == self.jobs.keys()
         for job_id, job in self.jobs.items():
             row = found[job_id]

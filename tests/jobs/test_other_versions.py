@@ -34,7 +34,7 @@ def test_a_row_that_cannot_be_read_fails_its_job_and_the_next_one_is_taken(
     good = table.submit(a_request("a green pear"), origin="api")[0]
     for job_id in strange:
         change(database, job_id, FROM_ELSEWHERE[what])
-    assert [job.id for job in table.list().items] == [good.id, *strange[::-1]]
+    assert [job.id for job in table.page().items] == [good.id, *strange[::-1]]
     assert len(table.running_order()) == 4
     assert table.get(strange[0]).state == JobState.QUEUED
     assert [job.id for job in table.claim()] == [good.id]

@@ -21,7 +21,7 @@ class Act(Enum):
     LOOK = ("look at jobs, pictures, models and settings", Scope.READ)
     INSPECT = ("ask what a picture file says", Scope.READ)
     MAKE = ("submit jobs, upload pictures to start from, resize pictures", Scope.GENERATE)
-    CANCEL = ("cancel one's own jobs (of everybody with `admin`)", Scope.GENERATE)
+    STEER = ("cancel, move and clear one's own jobs (of everybody with `admin`)", Scope.GENERATE)
     MARK = ("mark one's own pictures as favourites (of everybody with `admin`)", Scope.GENERATE)
     DELETE = ("delete pictures, and have them back from the trash", Scope.ADMIN)
     MODELS = ("load, unload, download and clean models", Scope.ADMIN)
@@ -110,8 +110,12 @@ TABLE: Mapping[Act, str] = {
         POST /sdapi/v1/extra-single-image
         POST /sdapi/v1/extra-batch-images
     """,
-    Act.CANCEL: """
+    Act.STEER: """
         POST /api/jobs/<job_id>/cancel
+        POST /api/jobs/<job_id>/move
+        PATCH /api/jobs/<job_id>
+        POST /api/queue/cancel
+        POST /api/queue/clear
         POST /sdapi/v1/interrupt
         POST /sdapi/v1/skip
     """,

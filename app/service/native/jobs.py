@@ -1,18 +1,20 @@
-"""Jobs: submit, look, cancel, wait."""
+"""Jobs: submit, look, cancel, put in another order, wait."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from flask import Response, url_for
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.errors import FieldError, InvalidRequest, NotAllowed
 from app.core.pages import ListPage
-from app.core.schema import GenerationRequest, Job, JobState
+from app.core.schema import MAX_PRIORITY, GenerationRequest, Job, JobState, Move
 from app.service.http import callers
 from app.service.http.documented import documented
 from app.service.http.ids import no_unknown_id
 from app.service.http.json_reply import reply
+from app.service.http.keys import Scope
 from app.service.http.parameters import JobPath, PageQuery, SubmitHeaders
 from app.service.job_events import in_a_list, with_progress
 from app.service.parts import current_parts
@@ -21,14 +23,39 @@ from app.service.work import submit, wait
 TAG = Tag(name="jobs", description="Requests in the queue and what became of them.")
 
 
+def _priority(default: Any) -> Any:
+    """The field of a priority."""
+    low, high = -MAX_PRIORITY, MAX_PRIORITY
+    words = "Jobs of a higher one come first, whoever asked; above 0 it needs the scope `admin`."
+    return Field(default, ge=low, le=high, description=words)
+
+
 class JobRequest(GenerationRequest):
     """What to draw. Absent fields are as the model's catalog entry says."""
 
     model_config = ConfigDict(strict=True)  # "7.5" or true where a number belongs is an error, not a guess
 
+    priority: int = _priority(0)
+
+
+class JobChange(BaseModel):
+    """What is to change of a queued job."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    priority: int = _priority(...)
+
+
+class JobMove(BaseModel):
+    """Where a queued job goes among those of the same caller and priority."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: Move = Field(description="front, or one place up or down.")
+
 
 class JobPage(BaseModel):
-    """A page of jobs, newest first."""
+    """A page of jobs."""
 
     items: tuple[Job, ...]
     next: str | None = Field(description="The cursor of the next page; null at the end.")
@@ -38,6 +65,11 @@ class JobsQuery(PageQuery):
     """Which jobs."""
 
     state: Annotated[list[JobState] | None, Field(description="Only these states; may be given several times.")] = None
+    q: str | None = Field(None, max_length=1000, description="Part of the prompt, or the beginning of the id.")
+    order: Literal["newest", "line"] = Field(
+        "newest", description="`line`: what runs, then what is next, and nothing that has ended."
+    )
+    cleared: bool = Field(False, description="With the jobs that were cleared from the list.")
     cursor: str | None = Field(None, pattern=r"^[0-9]{1,15}$", description="`next` of the page before.")
 
 
@@ -65,11 +97,19 @@ def generate(body: JobRequest, header: SubmitHeaders) -> Response:
 
 
 def list_jobs(query: JobsQuery) -> Response:
-    """Jobs, newest first
+    """Jobs, newest first or in the order of the line
 
     The requests in the list come without their `extra`; ask for the job to see it.
     """
-    page: ListPage[Job] = current_parts().jobs.list(states=query.state, limit=query.limit, cursor=query.cursor)
+    jobs, page = current_parts().jobs, ListPage[Job]()
+    if query.order == "newest":
+        page = jobs.page(
+            states=query.state, words=query.q, with_cleared=query.cleared, limit=query.limit, cursor=query.cursor
+        )
+    elif query.state is None:
+        page = jobs.line(words=query.q, limit=query.limit, cursor=query.cursor)
+    else:
+        raise InvalidRequest([FieldError("state", list(query.state), "allowed is none together with order=line")])
     return reply(JobPage(items=tuple(in_a_list(current_parts(), job) for job in page.items), next=page.next))
 
 
@@ -92,9 +132,38 @@ def cancel_job(path: JobPath) -> Response:
     return reply(with_progress(parts, job))
 
 
+def change_job(path: JobPath, body: JobChange) -> Response:
+    """Give a queued job another priority"""
+    no_unknown_id("job", path.job_id)
+    parts = current_parts()
+    callers.refuse_strangers(parts.jobs.caller_of(path.job_id))
+    _refuse_priority(body.priority)
+    return reply(with_progress(parts, parts.jobs.set_priority(path.job_id, body.priority)))
+
+
+def move_job(path: JobPath, body: JobMove) -> Response:
+    """Put a queued job to the front of its caller's line, or one place up or down
+
+    It passes only jobs of the same caller and priority: nobody else's turn changes.
+    """
+    no_unknown_id("job", path.job_id)
+    parts = current_parts()
+    callers.refuse_strangers(parts.jobs.caller_of(path.job_id))
+    return reply(with_progress(parts, parts.jobs.move(path.job_id, body.to)))
+
+
 def _submitted(body: JobRequest, header: SubmitHeaders) -> tuple[Job, bool]:
-    request = GenerationRequest.model_construct(**dict(body))
-    return submit(current_parts(), request, origin=header.origin, idempotency_key=header.idempotency_key)
+    _refuse_priority(body.priority)
+    request = GenerationRequest.model_construct(**{name: value for name, value in body if name != "priority"})
+    return submit(
+        current_parts(), request, origin=header.origin, idempotency_key=header.idempotency_key, priority=body.priority
+    )
+
+
+def _refuse_priority(priority: int) -> None:
+    """What comes before all others' jobs is for admins."""
+    if priority > 0 and not callers.current().scope.includes(Scope.ADMIN):
+        raise NotAllowed("A priority above 0 needs a key with the scope `admin`.")
 
 
 def blueprint() -> APIBlueprint:
@@ -105,5 +174,8 @@ def blueprint() -> APIBlueprint:
     api.post("/api/generate", responses=documented({200: Job}, *submitting))(generate)
     api.get("/api/jobs", responses=documented({200: JobPage}, 422))(list_jobs)
     api.get("/api/jobs/<job_id>", responses=documented({200: Job}, 404, 422))(get_job)
+    changing = (403, 404, 409, 422, 507)
+    api.patch("/api/jobs/<job_id>", responses=documented({200: Job}, *changing))(change_job)
+    api.post("/api/jobs/<job_id>/move", responses=documented({200: Job}, *changing))(move_job)
     api.post("/api/jobs/<job_id>/cancel", responses=documented({200: Job}, 404, 422, 507))(cancel_job)
     return api

@@ -1,4 +1,4 @@
-"""For whoever runs the service: alive, ready, how it is, pause and resume, metrics."""
+"""For whoever runs the service: alive, ready, how it is, metrics."""
 
 import time
 from typing import Any
@@ -37,12 +37,6 @@ class Ready(BaseModel):
     ready: bool = True
 
 
-class Paused(BaseModel):
-    """Whether the queue is paused."""
-
-    paused: bool
-
-
 def health() -> Response:
     """Alive? Asks neither database nor engine"""
     return reply(Health())
@@ -61,7 +55,7 @@ def status() -> Response:
     """Queue, running jobs, devices, memory, loaded models"""
     parts = current_parts()
     counts = parts.jobs.counts()
-    running = parts.jobs.list(states=[JobState.RUNNING], limit=SHOWN_RUNNING).items
+    running = parts.jobs.page(states=[JobState.RUNNING], limit=SHOWN_RUNNING).items
     engines: Any = parts.dispatcher.status()
     devices = tuple(DeviceStatus.model_validate(engine, from_attributes=True) for engine in engines)
     return reply(
@@ -100,18 +94,6 @@ def problems_of(parts: Parts) -> tuple[JobError, ...]:
     return tuple(dict.fromkeys((*own, *parts.dispatcher.problems())))
 
 
-def pause() -> Response:
-    """Start nothing new; what runs goes on"""
-    current_parts().dispatcher.pause()
-    return reply(Paused(paused=True))
-
-
-def resume() -> Response:
-    """Start queued jobs again"""
-    current_parts().dispatcher.resume()
-    return reply(Paused(paused=False))
-
-
 def show_metrics() -> Response:
     """Prometheus metrics"""
     registry = current_app.extensions[metrics.EXTENSION]
@@ -124,7 +106,5 @@ def blueprint() -> APIBlueprint:
     api.get("/health", responses=documented({200: Health}))(health)
     api.get("/ready", responses=documented({200: Ready}))(ready)
     api.get("/api/status", responses=documented({200: Status}))(status)
-    api.post("/api/queue/pause", responses=documented({200: Paused}))(pause)
-    api.post("/api/queue/resume", responses=documented({200: Paused}))(resume)
     api.get("/metrics", responses=documented({200: media("text/plain", "Prometheus text.")}))(show_metrics)
     return api
