@@ -28,6 +28,7 @@ from app.hub.downloads import Downloads
 from app.inputs import InputStore
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.forecast import Forecast
+from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
 from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
@@ -121,6 +122,12 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         on_event=live.publish,
         forecast=forecast,
     )
+    grids = GridTable(
+        database,
+        max_queue=settings.max_queue,
+        max_queue_of_caller=settings.max_queue_per_key,
+        on_event=live.publish,
+    )
     thumbnails = settings.data_folder / "thumbnails"
     library = Library(
         database,
@@ -132,7 +139,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     inputs = InputStore(database, settings.output_folder, settings)
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
-    parts = Parts(settings, catalog, table, live, library, dispatcher, downloads, inputs)
+    parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs)
     return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()))
 
 

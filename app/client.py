@@ -1,4 +1,4 @@
-"""ImageServiceClient: with client_library.py and client_queue.py the one place that knows the service's addresses."""
+"""ImageServiceClient: with its parts client_*.py the one place that knows the image service's addresses."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +9,7 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from app import __version__
+from app.client_grids import GridCalls
 from app.client_http import part, refusal, session
 from app.client_library import LibraryCalls
 from app.client_queue import QueueCalls, job_of
@@ -26,7 +27,7 @@ STREAM_SILENCE_S = 45  # the service sends a comment every 15 s; three missing o
 PASSING_STATUS = (502, 503, 504)
 
 
-class ImageServiceClient(LibraryCalls, QueueCalls):
+class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
     """Calls one image service. May be used by many threads at once.
 
     No proxy, `.netrc` or other environment setting is ever used for these calls. GET and DELETE, and submits

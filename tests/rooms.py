@@ -68,8 +68,10 @@ ROOMS = {
     "client_http": _room("one call of the client, and its refusal"),
     "client_library": _room("the client's calls to the library", "client_http"),
     "client_queue": _room("the client's calls to the queue", "client_http"),
+    "client_grids": _room("the client's calls for grids", "client_http"),
     "client": _room(
-        "the files that know the service's addresses", "client_http client_library client_queue client_stream"
+        "the files that know the service's addresses",
+        "client_http client_library client_queue client_grids client_stream",
     ),
     "dropfolder": _room("prompt files in, pictures out", "client"),
     "cli": _room("the command line", "confine client dropfolder catalog tiers"),

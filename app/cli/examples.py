@@ -7,6 +7,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'generate "a lighthouse" --model sdxl-turbo --steps 4 --cfg 0 --out light.png',
         "generate - < prompt.txt",
     ),
+    "grid": (
+        'grid "a red apple" --x "steps=1,2,4" --y "seed=1-3"',
+        'grid "a red apple" --x "prompt_sr=red,green,blue" --y "prompt_sr=apple,cup" --seed 7 --out colours.png',
+        "grid --sheet colours.png",
+    ),
     "upscale": ("upscale apple.png", "upscale apple.png --scale 4 --out large.png"),
     "backup": ("backup atelier-backup.db",),
     "restore": ("restore atelier-backup.db --yes",),

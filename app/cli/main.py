@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import doctor, entry, generate, jobs, library, models, models_doc, settings_doc, ui, upscale, watch
+from app.cli import doctor, entry, generate, grid, jobs, library, models, models_doc, settings_doc, ui, upscale, watch
 from app.cli.common import failure_lines, print_json
 from app.cli.examples import examples
 from app.core.errors import AtelierError
@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_common)
     app.command("generate", epilog=examples("generate"))(generate.generate)
+    app.command("grid", epilog=examples("grid"))(grid.grid)
     app.command("upscale", epilog=examples("upscale"))(upscale.upscale)
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.cli.common import shown_seconds, shown_size
 from app.client import Event
+from app.core.grids import Grid
 from app.core.models import Download, ModelInfo
 from app.core.schema import Job
 
@@ -125,3 +126,31 @@ def _waiting(job: dict[str, Any]) -> str:
     if job.get("eta_s"):
         words.append(f"about {shown_seconds(job['eta_s'])}")
     return ", ".join(words)
+
+
+class GridProgress:
+    """Shows on standard error how many pictures of a grid are done, where a person looks and not if `quiet`."""
+
+    def __init__(self, grid: Grid, *, quiet: bool = False, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("pictures"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=grid.of, completed=grid.done)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def one_more(self) -> None:
+        """One more job is over."""
+        self._bar.advance(self._task)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, computed_field
 
+from app.core.grids import GridRequest
 from app.core.schema import Job, JobError, SavedImage, Value
 
 
@@ -45,6 +46,7 @@ class Inspection(Value):
     height: int
     recipe: dict[str, Any] | None = Field(None, description="Our own exact recipe.")
     request: dict[str, Any] | None = Field(None, description="The fields of a request that could be read.")
+    grid: GridRequest | None = Field(None, description="Of the sheet of a grid: what POST /api/grids makes it of.")
     parameters: str | None = Field(None, description="The text under `parameters`, as A1111 writes it.")
     labels: dict[str, Any] = Field({}, description="What its XMP packet says: made by a machine, by which, when.")
     texts: dict[str, str] = Field({}, description="Further texts of the file: at most 64, of at most 16 KiB.")

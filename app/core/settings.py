@@ -172,6 +172,7 @@ class Settings(BaseSettings):
         description="Most bytes of all saved pictures together; beyond it new jobs are refused (507), and from 90 % on "
         "page and status warn. As much as the disk has if absent.",
     )
+    max_grid_cells: int = Field(100, ge=1, le=1000, description="Most pictures of one X/Y/Z grid.")
     max_inputs: int = Field(4, ge=1, le=16, description="Most pictures that one job starts from.")
     max_input_bytes: int = Field(20 * 2**20, ge=1024, description="Largest file of a picture to start from, bytes.")
     max_input_pixels: int = Field(

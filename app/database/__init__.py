@@ -2,13 +2,15 @@
 
 from app.database.opening import check_whole, clock, open_database, reading, writing
 from app.database.sqlite_file import file_of
-from app.database.tables import events, images, inputs, job_inputs, jobs, metadata, trash
+from app.database.tables import events, grid_cells, grids, images, inputs, job_inputs, jobs, metadata, trash
 
 __all__ = [
     "check_whole",
     "clock",
     "events",
     "file_of",
+    "grid_cells",
+    "grids",
     "images",
     "inputs",
     "job_inputs",

@@ -131,3 +131,29 @@ job_inputs = Table(
     Column("sha256", String(64), ForeignKey("inputs.sha256"), primary_key=True),
     Index("job_inputs_by_input", "sha256"),
 )
+
+# What a grid was asked for. How far it is stands nowhere but in the jobs of its cells.
+grids = Table(
+    "grids",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),  # the order of submitting
+    Column("id", String(36), nullable=False, unique=True),
+    Column("idempotency_key", String(200), unique=True),
+    Column("fingerprint", String(64), nullable=False),  # of the grid as it was sent
+    Column("origin", String(40), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("asked", JSON, nullable=False),  # seed fixed, every value read
+    Column("created_at", Float, nullable=False),
+)
+
+grid_cells = Table(
+    "grid_cells",
+    metadata,
+    Column("grid_id", String(36), ForeignKey("grids.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True),  # row by row, table by table
+    Column("job_id", String(36), nullable=False),  # no foreign key: a picture outlives its job
+    Column("fingerprint", String(64), nullable=False),  # of the resolved request and its model: the same picture
+    Column("reused", Boolean, nullable=False),
+    Index("grid_cells_by_job", "job_id"),
+    Index("grid_cells_by_fingerprint", "fingerprint"),
+)

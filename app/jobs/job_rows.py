@@ -88,7 +88,7 @@ def job_of(
         position=place.position if place else None,
         eta_s=place.eta_s if place else None,
         images=tuple(refs),
-        error=_error_of(row) if known_state else _problem_of(row),
+        error=error_of(row) if known_state else _problem_of(row),
         created_at=datetime.fromtimestamp(row.created_at, UTC),
         started_at=utc(row.started_at),
         finished_at=utc(row.finished_at),
@@ -135,7 +135,8 @@ def _request_of(row: Row[Any]) -> GenerationRequest:
         return GenerationRequest(**({"prompt": "", "model": model} | {name: stored[name] for name in readable}))
 
 
-def _error_of(row: Row[Any]) -> JobError | None:
+def error_of(row: Row[Any]) -> JobError | None:
+    """Why the job of a row failed; None if it did not."""
     if not row.error:
         return None
     try:

@@ -5,17 +5,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 
-from app.core.errors import FieldError, InvalidRequest
 from app.core.pages import ListPage
 from app.core.schema import GenerationRequest, Job, JobState
 from app.database import jobs, reading
 from app.jobs import history, transitions, turns
+from app.jobs.cursors import checked
 from app.jobs.forecast import Forecast
 from app.jobs.history import StoredEvent
 from app.jobs.job_rows import image_refs, job_of
 from app.jobs.line import after_in_line, places
-
-MAX_PAGE = 200
 
 
 class JobsSeen:
@@ -63,7 +61,7 @@ class JobsSeen:
         `words` are part of the prompt, or the beginning of the id. Raises InvalidRequest for a limit or a cursor that
         is none.
         """
-        before = _checked(limit, cursor)
+        before = checked(limit, cursor)
         wanted = _matching(words)
         if states is not None:
             wanted.append(jobs.c.state.in_(list(states)))
@@ -80,7 +78,7 @@ class JobsSeen:
 
         The line moves on between two pages: a page begins behind the last job of the one before, wherever it is now.
         """
-        after = _checked(limit, cursor)
+        after = checked(limit, cursor)
         wanted = [jobs.c.state.in_(turns.OPEN), *_matching(words)]
         if after is not None:
             with reading(self._database) as connection:
@@ -130,14 +128,3 @@ def _matching(words: str | None) -> list[ColumnElement[bool]]:
         return []
     prompt = jobs.c.request["prompt"].as_string()
     return [or_(prompt.icontains(words, autoescape=True), jobs.c.id.startswith(words, autoescape=True))]
-
-
-def _checked(limit: int, cursor: str | None) -> int | None:
-    """The cursor as the row number that it is."""
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest([FieldError("limit", limit, f"allowed is 1 to {MAX_PAGE}")])
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
-        raise InvalidRequest([FieldError("cursor", cursor, "allowed is the `next` of the page before")])
-    return int(cursor)

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, delete, select
 
 from app.core.schema import JobState
 from app.database import clock, jobs, reading, writing
+from app.jobs.grids import forget_grids
 
 DAY_S = 86_400.0
 BATCH = 500
@@ -16,7 +17,8 @@ FINISHED = [state for state in JobState if state.finished]
 def forget_finished(database: Engine, keep_days: float) -> int:
     """Delete the jobs that ended more than `keep_days` ago, with their events; how many there were.
 
-    Their pictures stay in the library; their idempotency keys are forgotten with them. Open jobs are never touched.
+    Their pictures stay in the library; their idempotency keys are forgotten with them, and a grid with the last of its
+    jobs. Open jobs are never touched.
     Each batch of 500 is its own commit. Raises DatabaseBusy, DiskFull.
     """
     forgotten = 0
@@ -27,8 +29,11 @@ def forget_finished(database: Engine, keep_days: float) -> int:
         with reading(database) as connection:
             batch = list(connection.scalars(select(jobs.c.seq).where(*ended).limit(BATCH)))
         if not batch:
-            return forgotten
+            break
         with writing(database) as connection:
             connection.execute(delete(jobs).where(jobs.c.seq.in_(batch)))
         forgotten += len(batch)
         time.sleep(PAUSE_S)
+    with writing(database) as connection:
+        forget_grids(connection, before)
+    return forgotten

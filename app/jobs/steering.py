@@ -39,7 +39,8 @@ class JobsSteered(JobsSeen):
         After this a running job commits no image any more. A finished job comes back unchanged.
         """
         with writing(self._database) as connection:
-            written = self._cancel(connection, transitions.row_of(connection, job_id, lock=True))
+            row = transitions.row_of(connection, job_id, lock=True)
+            written = transitions.cancel(connection, row, self._now(connection))
         self._announce(job_id, written)
         return self.get(job_id)
 
@@ -59,7 +60,7 @@ class JobsSteered(JobsSeen):
                 batch = jobs.c.id.in_(ids[start : start + CANCELLED_AT_ONCE])
                 for row in connection.execute(select(jobs).where(batch).with_for_update()).all():
                     if row.state in turns.OPEN:
-                        written[row.id] = self._cancel(connection, row)
+                        written[row.id] = transitions.cancel(connection, row, self._now(connection))
             number += len(written)
             for job_id, new in written.items():
                 self._announce(job_id, new)
@@ -96,13 +97,6 @@ class JobsSteered(JobsSeen):
             number += cleared
             if cleared < CLEARED_AT_ONCE:
                 return number
-
-    def _cancel(self, connection: Connection, row: Row[Any]) -> Sequence[StoredEvent]:
-        if row.state == JobState.QUEUED:
-            return transitions.end(connection, row, JobState.CANCELLED, self._now(connection))
-        if row.state == JobState.RUNNING and not row.cancel_requested:
-            connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(cancel_requested=True))
-        return ()
 
     def _announce(self, job_id: str, written: Sequence[StoredEvent]) -> None:
         for event in written:

@@ -178,6 +178,15 @@ def end(
     return [append(connection, row.id, state.value, data, now)]
 
 
+def cancel(connection: Connection, row: Row[Any], now: float) -> list[StoredEvent]:
+    """Close a queued job, or ask the engine to let go of a running one; what is told of it. The row is locked."""
+    if row.state == JobState.QUEUED:
+        return end(connection, row, JobState.CANCELLED, now)
+    if row.state == JobState.RUNNING and not row.cancel_requested:
+        connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(cancel_requested=True))
+    return []
+
+
 def put_back(
     connection: Connection, row: Row[Any], *, crashed: bool, max_crashes: int, reason: str, now: float
 ) -> tuple[JobState, list[StoredEvent]]:

@@ -14,6 +14,7 @@ from app.core.schema import GenerationRequest
 from app.picture import foreign, infotext, labels, outside, recipe
 from app.picture.chunks import MAX_TEXTS
 from app.picture.exif import user_comment
+from app.picture.grid_recipe import load_grid
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 33_000_000  # of a picture from outside; larger ones are refused before a pixel is decoded
@@ -74,6 +75,19 @@ def inspect(data: bytes) -> Inspection:
             recipe=made,
             request=request,
             parameters=parameters,
+            labels=said,
+        )
+    of_grid = load_grid(texts.get(recipe.KEYWORD, ""))
+    if of_grid is not None:
+        return Inspection(
+            kind="atelier",
+            made_by="Atelier",
+            width=width,
+            height=height,
+            recipe=of_grid[0],
+            grid=of_grid[1],
+            request=of_grid[1].request.model_dump(mode="json"),
+            parameters=texts.get(INFOTEXT),
             labels=said,
         )
     kind, made_by = foreign.recognise(texts, comment, said)

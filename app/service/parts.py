@@ -14,6 +14,7 @@ from app.core.schema import JobError
 from app.core.settings import Settings
 from app.hub.downloads import Downloads
 from app.inputs import InputStore
+from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
@@ -90,6 +91,7 @@ class Parts:
     settings: Settings
     catalog: Catalog
     jobs: JobTable
+    grids: GridTable
     live: LiveEvents
     library: Library
     dispatcher: Dispatcher

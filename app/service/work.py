@@ -1,7 +1,8 @@
-"""What every dialect does alike: hand a request to the queue, wait for a job."""
+"""What every dialect does alike: hand a request or a grid to the queue, wait for a job."""
 
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,9 @@ from flask import g
 
 from app.catalog import ModelEntry
 from app.core.errors import FieldError, InvalidRequest, ShuttingDown
+from app.core.grids import Grid, GridRequest, Plan, plan
 from app.core.schema import GenerationRequest, Job
+from app.jobs.grids import Cell
 from app.service.http import callers
 from app.service.http.streams import StreamEvent, hang_up_if_the_caller_did
 from app.service.installed import check_installed
@@ -63,6 +66,48 @@ def submit(
     return job, created
 
 
+def submit_grid(
+    parts: Parts, asked: GridRequest, *, origin: str, idempotency_key: str | None = None
+) -> tuple[Grid, bool]:
+    """Store a grid with a job for each of its cells; True if it is new, False if this idempotency key had made it.
+
+    Each cell is filled in and checked like a request of its own, and the same errors are raised; a cell that is refused
+    is named in the hint.
+    """
+    if parts.lifecycle.draining.is_set():
+        raise ShuttingDown()
+    _refuse_large(asked.request.extra)
+    planned = plan(asked, max_cells=parts.settings.max_grid_cells, seed=secrets.randbelow(2**32))
+    cells = [_cell(parts, planned, place) for place in range(len(planned.cells))]
+    # What no axis changes is kept as it is drawn, so that a later catalog does not change the grid; but a default
+    # that depends on the model stays open where the model is an axis.
+    by_model = any(axis.name == "model" for axis in planned.axes)
+    base = planned.cells[0] if by_model else cells[0].request
+    entries = {cell.entry.key: cell.entry for cell in cells}
+    grid, created = parts.grids.submit(
+        planned.asked(base),
+        cells,
+        origin=origin,
+        caller=callers.current().name,
+        idempotency_key=idempotency_key,
+        fingerprint=hashlib.sha256(asked.model_dump_json().encode()).hexdigest(),
+        admit=lambda: _refuse_what_cannot_be_drawn(parts, *entries.values()),
+    )
+    if created:
+        parts.dispatcher.wake()
+        g.accepted_origin, g.accepted_jobs = origin, len({cell.job_id for cell in grid.cells if not cell.reused})
+    _logger.info("grid_submitted", grid_id=grid.id, origin=origin, cells=len(cells), created=created)
+    return grid, created
+
+
+def _cell(parts: Parts, planned: Plan, place: int) -> Cell:
+    try:
+        resolved = parts.catalog.resolve_with_entry(planned.cells[place])
+    except InvalidRequest as error:
+        raise InvalidRequest(error.errors, hint=f"In the picture with {planned.words(place)}.") from error
+    return Cell(resolved.request, resolved.entry, resolved.prompt)
+
+
 def _refuse_large(extra: Mapping[str, Any]) -> None:
     """What is kept with each job, each picture and in each list of them must be small, and must be text."""
     try:
@@ -74,9 +119,10 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
         raise InvalidRequest([FieldError("extra", None, allowed)])
 
 
-def _refuse_what_cannot_be_drawn(parts: Parts, entry: ModelEntry) -> None:
+def _refuse_what_cannot_be_drawn(parts: Parts, *entries: ModelEntry) -> None:
     """For want of the model or of room. A key that made a job before gets that one whatever is missing now."""
-    check_installed(parts, entry)
+    for entry in entries:
+        check_installed(parts, entry)
     parts.dispatcher.check_storage()
     parts.library.room.check()
 

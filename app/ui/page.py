@@ -11,9 +11,10 @@ from app.ui.memory import REMEMBER, SENT
 from app.ui.page_events import PageEvents
 from app.ui.shell import Shell
 from app.ui.strings import ENGLISH
-from app.ui.studio import GENERATE, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, Studio
+from app.ui.studio import GENERATE, GRID, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, Studio
 from app.ui.tabs.generate_events import GenerateEvents
 from app.ui.tabs.generate_tab import GenerateTab, create_generate_tab
+from app.ui.tabs.grid_tab import GridEvents, GridTab, create_grid_tab
 from app.ui.tabs.inspect_tab import InspectTab, create_inspect_tab
 from app.ui.tabs.library_tab import LibraryTab, create_library_tab
 from app.ui.tabs.models_tab import ModelsTab, create_models_tab
@@ -36,6 +37,7 @@ class Page:
     shell: Shell
     tab: dict[str, gr.Tab]
     generate: GenerateTab
+    grid: GridTab
     library: LibraryTab
     queue: QueueTab
     inspect: InspectTab
@@ -55,6 +57,8 @@ def create_page(studio: Studio) -> gr.Blocks:
             with gr.Tabs(selected=GENERATE, overflow_behavior="wrap", elem_id="at-tabs") as tabs:
                 with gr.Tab(texts("tab_generate"), id=GENERATE) as tab[GENERATE]:
                     generate = create_generate_tab(studio, list(studio.models()))
+                with gr.Tab(texts("tab_grid"), id=GRID) as tab[GRID]:
+                    grid = create_grid_tab(studio)
                 with gr.Tab(texts("tab_library"), id=LIBRARY) as tab[LIBRARY]:
                     library = create_library_tab(studio)
                 with gr.Tab(texts("tab_queue"), id=QUEUE) as tab[QUEUE]:
@@ -64,10 +68,12 @@ def create_page(studio: Studio) -> gr.Blocks:
                 with gr.Tab(texts("tab_models"), id=MODELS) as tab[MODELS]:
                     models = create_models_tab(studio)
         shell = Shell(head, message, memory, tabs, gr.Timer(PULSE_S))
-        page = Page(shell, tab, generate, library, queue, inspect, models)
+        page = Page(shell, tab, generate, grid, library, queue, inspect, models)
         events = GenerateEvents(studio, shell, generate)
-        shared = PageEvents(studio, shell, events, library, queue, models, inspect)
+        grids = GridEvents(studio, shell, events, grid)
+        shared = PageEvents(studio, shell, events, library, queue, models, inspect, grids)
         _wire_generate(page, events)
+        _wire_grid(page, grids, shared)
         _wire_tabs(page, shared)
         _wire_life(blocks, page, shared)
     return blocks
@@ -99,6 +105,19 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
 
+def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
+    tab, fields, shell = page.grid, page.generate.fields, page.shell
+    shown, chosen = [*tab.shown, shell.toast], {tab.chooser}
+    asked = {shell.memory, *tab.axes} | fields.inputs
+    tab.make.click(events.make, asked, shown, trigger_mode="multiple", **{**QUIET, "js": MASKED})
+    clocks = [page.library.clock, page.queue.clock, page.models.clock]
+    page.tab[GRID].select(shared.clocks, None, clocks, **QUIET).then(events.show, chosen, shown, **QUIET)
+    tab.chooser.input(events.show, chosen, shown, **QUIET)
+    tab.clock.tick(events.tick, chosen, [tab.page, tab.clock], **QUIET)
+    form = [shell.toast, shell.tabs, *fields.outputs]
+    tab.page.click(events.act, None, [*tab.shown, *tab.axes, *form], **QUIET)
+
+
 def _wire_tabs(page: Page, events: PageEvents) -> None:
     shell, library, queue, models = page.shell, page.library, page.queue, page.models
     fields, line, stage = page.generate.fields, page.generate.model_line, page.generate.stage
@@ -118,7 +137,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
     library.page.click(events.act_in_library, search | {fields["model"]}, [library.page, *form], **QUIET)
-    page.inspect.page.click(events.act_in_inspect, None, form, **QUIET)
+    page.inspect.page.click(events.act_in_inspect, None, [*form, *page.grid.shown], **QUIET)
     jobs = [queue.page, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)
     fetched = [models.page, shell.toast, models.hub_id]

@@ -10,6 +10,7 @@ from app.ui.actions import Action, texts_of
 from app.ui.shell import Shell, Updates
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
 from app.ui.tabs.generate_events import GenerateEvents, Values
+from app.ui.tabs.grid_tab import GridEvents
 from app.ui.tabs.inspect_tab import InspectTab
 from app.ui.tabs.library_tab import LibraryEvents, LibraryTab
 from app.ui.tabs.models_tab import ModelsEvents, ModelsTab
@@ -31,11 +32,13 @@ class PageEvents:
         queue: QueueTab,
         models: ModelsTab,
         inspect: InspectTab,
+        grids: GridEvents,
     ) -> None:
         self._studio = studio
         self._shell = shell
         self._generate = generate
         self._library_tab, self._queue_tab, self._models_tab, self._inspect_tab = library, queue, models, inspect
+        self._grids = grids
         self._library = LibraryEvents(studio, shell, library)
         self._queue = QueueEvents(studio)
         self._models = ModelsEvents(studio)
@@ -117,11 +120,17 @@ class PageEvents:
         return self._use(request, lambda: self._generate.settings_of_image(action.id, words))
 
     def act_in_inspect(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """The button that uses what was found."""
-        found = Action.of(event).mapping("request")
+        """The button that uses what was found, or makes the grid of a sheet again."""
+        action, words = Action.of(event), self._studio.words(request)
+        if action.act == "make-grid":
+            try:
+                return self._grids.make_of_sheet(action, words)
+            except ServiceError as error:
+                return {self._shell.toast: self._studio.refusal(error, words)}
+        found = action.mapping("request")
         if found is None:
             return {}
-        return self._use(request, lambda: self._generate.settings_of_request(found, self._studio.words(request)))
+        return self._use(request, lambda: self._generate.settings_of_request(found, words))
 
     def act_in_queue(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A button in the queue."""

@@ -1,5 +1,5 @@
 """Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`,
-and `/atelier/input/SHA256.png`, the pictures to start from.
+`/atelier/input/SHA256.png`, the pictures to start from, and `/atelier/grid/ID.png`, the sheets of grids.
 
 Nothing else is served.
 """
@@ -47,6 +47,13 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
         kind = "attachment" if download else "inline"
         name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.png"'}
         return _png(link, lambda: link.client.image_bytes(image_id), name)
+
+    @router.get("/grid/{grid_id}.png")
+    def sheet(grid_id: str) -> Response:
+        if not IMAGE_ID.fullmatch(grid_id):
+            return _missing(404)
+        name = {"Content-Disposition": f'attachment; filename="atelier-grid-{grid_id}.png"'}
+        return _png(link, lambda: link.client.sheet(grid_id), {**name, "Cache-Control": "no-store"})
 
     @router.get("/input/{sha256}.png")
     def start(sha256: str) -> Response:

@@ -19,8 +19,8 @@ from app.ui.views.toast import toast, undoable
 # A tab's own events: small calls that answer at once, not part of any API, and no spinner over the page.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # The names of the tabs, as `?tab=` and the code call them.
-GENERATE, LIBRARY, QUEUE, INSPECT, MODELS = "generate", "library", "queue", "inspect", "models"
-TABS = (GENERATE, LIBRARY, QUEUE, INSPECT, MODELS)
+GENERATE, GRID, LIBRARY, QUEUE, INSPECT, MODELS = "generate", "grid", "library", "queue", "inspect", "models"
+TABS = (GENERATE, GRID, LIBRARY, QUEUE, INSPECT, MODELS)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ def cellar(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cellar]:
         return
     database = open_database(request.getfixturevalue("postgres_url"))
     with writing(database) as connection:
-        connection.exec_driver_sql("TRUNCATE jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY")
+        connection.exec_driver_sql(
+            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY"
+        )
     yield Cellar(database, tmp_path / "pictures")
     database.dispose()

@@ -43,7 +43,9 @@ def sqlite(tmp_path: Path, empty_file: Path) -> Iterator[sqlalchemy.Engine]:
 def postgres(postgres_url: str) -> Iterator[sqlalchemy.Engine]:
     engine = open_database(postgres_url)
     with writing(engine) as connection:
-        connection.exec_driver_sql("TRUNCATE jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY")
+        connection.exec_driver_sql(
+            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY"
+        )
     yield engine
     engine.dispose()
 

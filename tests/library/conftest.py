@@ -118,6 +118,8 @@ def shelf_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sh
         return
     database = open_database(request.getfixturevalue("postgres_url"))
     with writing(database) as connection:
-        connection.exec_driver_sql("TRUNCATE jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY")
+        connection.exec_driver_sql(
+            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY"
+        )
     yield Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
     database.dispose()

@@ -29,9 +29,10 @@ CHECKS = [
     negative_data_rejection,
     unsupported_method,
 ]
-NATIVE = ["jobs", "events", "images", "models", "operations"]
+NATIVE = ["jobs", "events", "grids", "images", "models", "operations"]
 # Not asked of other programs' doors: that all that the document does not allow is refused. They take what clients send.
 FOREIGN_CHECKS = [check for check in CHECKS if check is not negative_data_rejection]
+GRID = {"request": {"prompt": "a cup"}, "x": {"name": "seed", "values": "1-2"}}
 RANDOM_IDS, KNOWN_IDS = 12, 4  # examples of each operation
 
 
@@ -81,6 +82,7 @@ def test_so_it_is_with_ids_that_exist(operations: list[Any], house: House) -> No
             "job_id": lambda: house.submit()["id"],
             "key": lambda: "pocket",
             "image_id": lambda: house.image()["id"],
+            "grid_id": lambda: house.client.post("/api/grids", json=GRID).get_json()["id"],
         }
         case.path_parameters = {name: known[name]() for name in case.path_parameters}
 

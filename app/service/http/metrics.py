@@ -61,7 +61,7 @@ def register(app: Flask, parts: Parts) -> CollectorRegistry:
         answers.labels(door, method, str(response.status_code)).inc()
         seconds.labels(door).observe(time.perf_counter() - g.started)
         if origin := g.get("accepted_origin"):
-            accepted.labels(origin).inc()
+            accepted.labels(origin).inc(g.get("accepted_jobs", 1))
         return response
 
     app.after_request(count)

@@ -32,6 +32,12 @@ class JobPath(BaseModel):
     job_id: str = Field(max_length=64, description="The job's id.")
 
 
+class GridPath(BaseModel):
+    """A grid's id."""
+
+    grid_id: str = Field(max_length=64, description="The grid's id.")
+
+
 class ImagePath(BaseModel):
     """An image's id."""
 

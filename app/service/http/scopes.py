@@ -18,10 +18,10 @@ class Act(Enum):
     """What can be done, and the scope that it needs. None = no key."""
 
     KNOW = ("learn that the service lives and how to talk to it", None)
-    LOOK = ("look at jobs, pictures, models and settings", Scope.READ)
+    LOOK = ("look at jobs, grids, pictures, models and settings", Scope.READ)
     INSPECT = ("ask what a picture file says", Scope.READ)
-    MAKE = ("submit jobs, upload pictures to start from, resize pictures", Scope.GENERATE)
-    STEER = ("cancel, move and clear one's own jobs (of everybody with `admin`)", Scope.GENERATE)
+    MAKE = ("submit jobs and grids, upload pictures to start from, resize pictures", Scope.GENERATE)
+    STEER = ("cancel, move and clear one's own jobs and grids (of everybody with `admin`)", Scope.GENERATE)
     MARK = ("mark one's own pictures as favourites (of everybody with `admin`)", Scope.GENERATE)
     DELETE = ("delete pictures, and have them back from the trash", Scope.ADMIN)
     MODELS = ("load, unload, download and clean models", Scope.ADMIN)
@@ -47,6 +47,9 @@ TABLE: Mapping[Act, str] = {
         GET /api/jobs
         GET /api/jobs/<job_id>
         GET /api/jobs/<job_id>/events
+        GET /api/grids
+        GET /api/grids/<grid_id>
+        GET /grids/<grid_id>.png
         GET /api/images
         GET /api/images/<image_id>
         GET /api/inputs/<sha256>
@@ -99,6 +102,7 @@ TABLE: Mapping[Act, str] = {
     Act.MAKE: """
         POST /api/jobs
         POST /api/generate
+        POST /api/grids
         POST /api/inputs
         POST /v1/images/generations
         POST /v1/images/edits
@@ -112,6 +116,7 @@ TABLE: Mapping[Act, str] = {
     """,
     Act.STEER: """
         POST /api/jobs/<job_id>/cancel
+        POST /api/grids/<grid_id>/cancel
         POST /api/jobs/<job_id>/move
         PATCH /api/jobs/<job_id>
         POST /api/queue/cancel

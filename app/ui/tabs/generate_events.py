@@ -45,18 +45,22 @@ class GenerateEvents:
 
     def generate(self, request: gr.Request, values: Values) -> Updates:
         """Send the form to the service. The job belongs to the service from then on."""
-        words, form = self._studio.words(request), self._fields.read(values)
+        words = self._studio.words(request)
         try:
-            model = find_model(self._link.models(), form["model"])
-            problems = form.problems(model, words)
-            if model is None or problems:
-                return self._say(toast(" ".join(problems), words, "bad"))
-            start = self.start.fields_of(request, self._memory(values).start, model)
-            if start is None:
-                return self._say(toast(words("start_mask_lost"), words, "bad"))
-            return self._submit(values, form.request(start), words)
+            body = self.body(request, values, words)
+            return self._say(toast(body, words, "bad")) if isinstance(body, str) else self._submit(values, body, words)
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words))
+
+    def body(self, request: gr.Request, values: Values, words: Words) -> dict[str, Any] | str:
+        """The form as the service takes it, or what is wrong with it, in words. Raises ServiceError."""
+        form = self._fields.read(values)
+        model = find_model(self._link.models(), form["model"])
+        problems = form.problems(model, words)
+        if model is None or problems:
+            return " ".join(problems)
+        start = self.start.fields_of(request, self._memory(values).start, model)
+        return words("start_mask_lost") if start is None else form.request(start)
 
     def tick(self, request: gr.Request, values: Values) -> Updates:
         """Look at the jobs again; the history only when the last job has ended, and then the clock stops."""

@@ -8,6 +8,7 @@ from app.core.answers import Inspection
 from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
 from app.ui.markup import Markup, action, icon, join, notice
 from app.ui.strings import Words
+from app.ui.views.grid import grid_button
 from app.ui.views.pictures import facts, facts_list
 
 MAX_SHOWN_CHARS = 16_384
@@ -30,7 +31,8 @@ def inspection_page(found: Inspection, words: Words) -> Markup:
     parts = [notice(f"{about} {size}", "good" if found.request else "quiet")]
     if found.request:
         parts += _recipe(found.request, words)
-    parts.append(Markup('<div class="at-row">{}{}</div>').format(_use(found.request, words), _start(words)))
+    buttons = join([_again(found, words), _use(found.request, words), _start(words)])
+    parts.append(Markup('<div class="at-row">{}</div>').format(buttons))
     parts += [_labels(found.labels, words), _raw(found.parameters, words), _texts(found.texts, words)]
     return Markup('<section class="at-card">{}</section>').format(join(parts))
 
@@ -50,6 +52,10 @@ def _use(request: object, words: Words) -> Markup:
     # The request travels in the button, so the server remembers nothing; the service checks it like any other.
     data: dict[str, object] = {"request": json.dumps(request, ensure_ascii=False)}
     return action("apply", words("use_as_settings"), picture="reuse", kind="primary", data=data)
+
+
+def _again(found: Inspection, words: Words) -> Markup:
+    return grid_button(found.grid, words) if found.grid else Markup("")
 
 
 def _start(words: Words) -> Markup:
