@@ -41,9 +41,10 @@ class LibraryCalls:
         """One saved image with its recipe."""
         return _image(self._json("GET", f"/api/images/{part(id)}"))
 
-    def image_bytes(self, id: str) -> bytes:
-        """The PNG exactly as it was saved."""
-        return self._call("GET", f"/images/{part(id)}.png").content
+    def image_bytes(self, id: str, format: str = "png", quality: int = 92) -> bytes:
+        """The PNG exactly as it was saved; or `jpeg`, `webp` or `avif` made of it, which carry the recipe too."""
+        params = None if format == "png" else {"format": format, "quality": quality}
+        return self._call("GET", f"/images/{part(id)}.png", params=params).content
 
     def thumbnail(self, id: str, width: Literal[256, 512] = 256) -> bytes:
         """A WebP of the image, `width` pixels wide."""

@@ -45,6 +45,13 @@ def made_by_machines(connection: Connection, request: GenerationRequest) -> bool
     return len(said) == len(hashes) and all(each.get("labels", {}).get("ai_generated") for each in said)
 
 
+def credentials_lost(connection: Connection, request: GenerationRequest) -> bool:
+    """True if a file that a request starts from had Content Credentials (C2PA), which no picture made of it has."""
+    hashes = {item.sha256 for item in request.inputs}
+    said = connection.scalars(select(inputs.c.said).where(inputs.c.sha256.in_(hashes))).all()
+    return any(each.get("c2pa") for each in said)
+
+
 def let_go(connection: Connection, job_id: str | None = None) -> None:
     """Forget what a job (every job if absent) started from, if it is over and made no picture that is still here."""
     idle: list[ColumnElement[bool]] = [

@@ -53,7 +53,7 @@ def test_words_may_hold_commas_in_quotes_and_a_random_seed_is_drawn() -> None:
 )
 def test_a_value_that_is_none_is_refused_with_what_is_allowed(name: str, values: object, said: str) -> None:
     with pytest.raises(InvalidRequest, match=r"x\.values") as refused:
-        read_axis("x", name, values, most=100, seed=0)  # type: ignore[arg-type]
+        read_axis("x", name, values, most=100, seed=0)
     assert said in refused.value.message
 
 

@@ -12,16 +12,19 @@ import typer
 from app.cli.common import print_json
 from app.client import ImageServiceClient
 from app.core.errors import CallerError
+from app.core.picture import FORMATS
 from app.core.schema import ImageRef, Job
 from app.core.settings import Settings
 
 NAME_CHARS = 60
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="FILE.png, or a folder (existing, or written with a / at the end)."),
+    typer.Option(
+        "--out", "-o", help="FILE.png (or .jpg, .webp, .avif), or a folder (existing, or written with a / at the end)."
+    ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Let --out replace a file.")]
-OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".avif", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".heic")
+OTHER_PICTURES = (".jxl", ".gif", ".bmp", ".tif", ".tiff", ".heic")
 
 
 def is_folder(out: Path) -> bool:
@@ -32,8 +35,10 @@ def is_folder(out: Path) -> bool:
     if out.is_dir():
         return True
     if out.suffix.lower() in OTHER_PICTURES:
-        raise CallerError(f"--out: {out} is not allowed; allowed is a name that ends in .png, or a folder.")
-    return out.suffix.lower() != ".png"
+        raise CallerError(
+            f"--out: {out} is not allowed; allowed is a name that ends in {', '.join(FORMATS)}, or a folder."
+        )
+    return out.suffix.lower() not in FORMATS
 
 
 def tell_files(job: Job, files: Iterable[Path], as_json: bool) -> None:
@@ -48,7 +53,7 @@ def tell_files(job: Job, files: Iterable[Path], as_json: bool) -> None:
 
 
 def planned_files(out: Path, num_images: int) -> list[Path]:
-    """The files that `--out FILE.png` will write; none for a folder, whose names are always new."""
+    """The files that `--out FILE` will write; none for a folder, whose names are always new."""
     if is_folder(out):
         return []
     if num_images == 1:
@@ -71,7 +76,7 @@ def write_files(client: ImageServiceClient, job: Job, out: Path) -> list[Path]:
     files = planned or [out / _name(job, image) for image in job.images]
     for image, file in zip(job.images, files, strict=True):
         unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        unfinished.write_bytes(client.image_bytes(image.id))
+        unfinished.write_bytes(client.image_bytes(image.id, FORMATS[file.suffix.lower()]))
         unfinished.replace(file)
     return [file.absolute() for file in files]
 

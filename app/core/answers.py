@@ -49,6 +49,7 @@ class Inspection(Value):
     grid: GridRequest | None = Field(None, description="Of the sheet of a grid: what POST /api/grids makes it of.")
     parameters: str | None = Field(None, description="The text under `parameters`, as A1111 writes it.")
     labels: dict[str, Any] = Field({}, description="What its XMP packet says: made by a machine, by which, when.")
+    c2pa: bool = Field(False, description="It has Content Credentials (C2PA), which are not checked here.")
     texts: dict[str, str] = Field({}, description="Further texts of the file: at most 64, of at most 16 KiB.")
     cut: tuple[str, ...] = Field((), description="Names of the texts that were too long to show in full.")
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+# Endings of files, and the format that each means. AVIF is there where Pillow can write it.
+FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".avif": "avif"}
+
 
 @dataclass(frozen=True)
 class Picture:

@@ -16,7 +16,7 @@ from app.core.schema import Job, SavedImage, TrashedImage
 from app.database import images, reading, writing
 from app.engine.base import Picture
 from app.image_rows import image_of
-from app.input_rows import made_by_machines
+from app.input_rows import credentials_lost, made_by_machines
 from app.inputs.upkeep import free_of_job
 from app.library import files, trash, upkeep
 from app.library import search as finding
@@ -27,6 +27,7 @@ from app.picture import png
 from app.picture import thumbnail as small
 
 DAY_S = 86_400.0
+CREDENTIALS_LOST = "The picture it starts from had Content Credentials (C2PA); the new file has none."
 logger = logging.getLogger(__name__)
 
 
@@ -74,7 +75,10 @@ class Library:
             "how": picture.how,
         }
         if job.request.inputs:
-            made["composite"] = not self._from_machines(job)
+            machines, lost = self._of_inputs(job)
+            made["composite"] = not machines
+            if lost:
+                made["how"] = {**picture.how, "notes": [*(picture.how.get("notes") or ()), CREDENTIALS_LOST]}
         data = png.encode(job.request, picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
         storage.write_durably(self._folder, path, data)
@@ -228,13 +232,16 @@ class Library:
         before = self._now() - min_age_s
         return upkeep.collect_orphans(self._database, self._folder, self._thumbnails, before=before)
 
-    def _from_machines(self, job: Job) -> bool:
-        """True if what the job started from is known to be AI's; what cannot be asked now is not known."""
+    def _of_inputs(self, job: Job) -> tuple[bool, bool]:
+        """Of what the job started from: is all of it known to be AI's, and had a file Content Credentials?
+
+        What cannot be asked now is not known.
+        """
         try:
             with reading(self._database) as connection:
-                return made_by_machines(connection, job.request)
+                return made_by_machines(connection, job.request), credentials_lost(connection, job.request)
         except DatabaseBusy:
-            return False
+            return False, False
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).date().isoformat()

@@ -31,6 +31,7 @@ class PngTexts:
     texts: dict[str, str] = field(default_factory=dict)
     exif: bytes = b""
     frames: int = 1
+    c2pa: bool = False
 
 
 def read_png(data: bytes) -> PngTexts:
@@ -40,7 +41,7 @@ def read_png(data: bytes) -> PngTexts:
     texts the first 64 are read, and of those no more than 8 MiB in all.
     """
     width = height = 0
-    frames = 1
+    frames, c2pa = 1, False
     exif = b""
     texts = _Texts()
     for kind, body in _chunks(data):
@@ -50,11 +51,13 @@ def read_png(data: bytes) -> PngTexts:
             exif = bytes(body[:MAX_TEXT_BYTES])
         elif kind == b"acTL" and len(body) == 8:  # https://www.w3.org/TR/png-3/#acTL-chunk
             (frames, _) = struct.unpack_from(">II", body)
+        elif kind == b"caBX":  # https://spec.c2pa.org: a manifest in a PNG file
+            c2pa = True
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             texts.take(kind, body)
     if not width or not height:
         raise UnreadablePicture("The PNG file has no size.")
-    return PngTexts(width, height, texts.found, exif, frames)
+    return PngTexts(width, height, texts.found, exif, frames, c2pa)
 
 
 def without_texts(data: bytes) -> bytes:

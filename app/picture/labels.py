@@ -24,6 +24,7 @@ _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _EXIF = "http://ns.adobe.com/exif/1.0/"
+_ATELIER = "urn:atelier:"  # ours: the recipe, in files that have no other place for it
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 _NAMES = (  # XMP property, name in `read_labels`
@@ -85,6 +86,23 @@ def xmp_packet(
     return _PACKET.format(rdf=_RDF, iptc=_IPTC, xmp=_XMP, tc260=_TC260, properties="\n".join(lines))
 
 
+def with_recipe(packet: str, text: str) -> str:
+    """The packet with a recipe in it, for files that have no texts of their own."""
+    if not packet or not text:
+        return packet
+    # The recipe is JSON, which has its own way to write what XML cannot hold.
+    json_text = _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    written = f'<atelier:Recipe xmlns:atelier="{_ATELIER}">{_xml(json_text)}</atelier:Recipe>\n'
+    return packet.replace("</rdf:Description>", f"{written}</rdf:Description>", 1)
+
+
+def read_recipe(xmp: str) -> str:
+    """The recipe that `with_recipe` wrote, "" if there is none."""
+    if len(xmp) > MAX_PACKET_CHARS:
+        return ""
+    return _properties(xmp, {_ATELIER + "Recipe"}).get(_ATELIER + "Recipe", "")
+
+
 def read_labels(xmp: str) -> dict[str, Any]:
     """What a packet, ours or another program's, says about how the picture was made.
 
@@ -94,7 +112,7 @@ def read_labels(xmp: str) -> dict[str, Any]:
     """
     if len(xmp) > MAX_PACKET_CHARS:
         return {}
-    properties = _properties(xmp)
+    properties = _properties(xmp, {key for key, _ in _NAMES})
     labels: dict[str, Any] = {name: properties[key].strip() for key, name in _NAMES if properties.get(key, "").strip()}
     if not labels:
         return {}
@@ -116,9 +134,8 @@ def _aigc(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _properties(xmp: str) -> dict[str, str]:
+def _properties(xmp: str, wanted: set[str]) -> dict[str, str]:
     """Simple properties by full name, whether written as elements or as attributes of a description."""
-    wanted = {key for key, _ in _NAMES}
     found: dict[str, list[str]] = {}
     open_names: list[str] = []
 

@@ -19,7 +19,7 @@ MAX_SIDE = 65_535  # a filter's table grows with the side
 MAX_DECODED_PIXELS = {"PNG": 2**24, "JPEG": 2**23, "WEBP": 2**23}
 
 _EXIF, _XMP, _PROFILE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
-_SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE
+_SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP11, _APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xEE
 _ALONE = (0x01, *range(0xD0, 0xD8))  # markers without a length
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DROPPED = frozenset(range(0xE0, 0xF0)) - {_APP0, _APP2, _APP14} | {0xFE}
@@ -29,7 +29,8 @@ _DROPPED = frozenset(range(0xE0, 0xF0)) - {_APP0, _APP2, _APP14} | {0xFE}
 class Outside:
     """One file: `PNG`, `JPEG` or `WEBP`, its size in pixels, its texts by keyword, the XMP packet, the EXIF block.
 
-    `frames` is more than 1 for an animation.
+    `frames` is more than 1 for an animation; `c2pa`: there are Content Credentials in it (https://spec.c2pa.org), which
+    are neither read nor checked.
     """
 
     format: str
@@ -39,6 +40,7 @@ class Outside:
     xmp: str = ""
     exif: bytes = b""
     frames: int = 1
+    c2pa: bool = False
 
 
 def read(data: bytes) -> Outside:
@@ -46,7 +48,7 @@ def read(data: bytes) -> Outside:
     if data.startswith(chunks.SIGNATURE):
         png = chunks.read_png(data)
         xmp = png.texts.get(labels.KEYWORD, "")
-        return Outside("PNG", png.width, png.height, png.texts, xmp, png.exif, png.frames)
+        return Outside("PNG", png.width, png.height, png.texts, xmp, png.exif, png.frames, png.c2pa)
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)[0]
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -79,6 +81,7 @@ def _jpeg(data: bytes) -> tuple[Outside, bytes]:
     view, kept = memoryview(data), [memoryview(data)[:2]]
     width = height = 0
     exif = xmp = b""
+    c2pa = False
     at = 2
     for _ in range(MAX_PARTS):
         start, at = at, at + _fill(data, at)
@@ -89,7 +92,7 @@ def _jpeg(data: bytes) -> tuple[Outside, bytes]:
             if not width or not height:
                 break
             whole = b"".join([*kept, view[start:]])
-            return Outside("JPEG", width, height, {}, xmp.decode("utf-8", "replace"), exif), whole
+            return Outside("JPEG", width, height, {}, xmp.decode("utf-8", "replace"), exif, c2pa=c2pa), whole
         length = 0 if kind in _ALONE else int.from_bytes(data[at + 1 : at + 3])
         body = view[at + 3 : at + 1 + length]
         if kind not in _ALONE and (length < 2 or at + 1 + length > len(data)):
@@ -100,6 +103,8 @@ def _jpeg(data: bytes) -> tuple[Outside, bytes]:
             exif = exif or bytes(body)
         elif kind == _APP1 and bytes(body[: len(_XMP)]) == _XMP:
             xmp = xmp or bytes(body[len(_XMP) :])
+        elif kind == _APP11:
+            c2pa = c2pa or (bytes(body[:2]) == b"JP" and b"c2pa" in bytes(body[:256]))
         at += 1 + length
         if kind not in _DROPPED and (kind != _APP2 or bytes(body[: len(_PROFILE)]) == _PROFILE):
             kept.append(view[start:at])
@@ -119,7 +124,7 @@ def _webp(data: bytes) -> Outside:
     """https://developers.google.com/speed/webp/docs/riff_container."""
     sizes: list[tuple[int, int]] = []
     exif = xmp = b""
-    frames = 0
+    frames, c2pa = 0, False
     at = 12
     for _ in range(MAX_PARTS):
         if at + 8 > len(data):
@@ -133,12 +138,14 @@ def _webp(data: bytes) -> Outside:
         frames += kind == b"ANMF"
         exif = exif or (body if kind == b"EXIF" else b"")
         xmp = xmp or (body if kind == b"XMP " else b"")
+        c2pa = c2pa or kind == b"C2PA"
         at += 8 + length + length % 2
     else:
         raise UnreadablePicture(f"The WebP file has more than {MAX_PARTS} parts.")
     if not sizes or not all(sizes[0]):
         raise UnreadablePicture("The WebP file has no size.")
-    return Outside("WEBP", *sizes[0], xmp=xmp.decode("utf-8", "replace"), exif=exif, frames=max(1, frames))
+    packet = xmp.decode("utf-8", "replace")
+    return Outside("WEBP", *sizes[0], xmp=packet, exif=exif, frames=max(1, frames), c2pa=c2pa)
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Picture files: writing a PNG with its recipe and labels, and reading what any PNG, JPEG or WebP says about itself."""
+"""Picture files: writing a PNG with its recipe and labels, and reading what any file says about itself."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from app import __version__
 from app.core.answers import Inspection
 from app.core.errors import UnreadablePicture
 from app.core.schema import GenerationRequest
-from app.picture import foreign, infotext, labels, outside, recipe
+from app.picture import avif, foreign, infotext, labels, outside, recipe
 from app.picture.chunks import MAX_TEXTS
 from app.picture.exif import user_comment
 from app.picture.grid_recipe import load_grid
@@ -56,17 +56,18 @@ def encode(
 def inspect(data: bytes) -> Inspection:
     """What the file `data` says about itself; no pixel is decoded. `recipe` is ours only.
 
-    Raises UnreadablePicture if it is no PNG, JPEG or WebP, is damaged, or has more than 33 million pixels.
+    Raises UnreadablePicture if it is no PNG, JPEG, WebP or AVIF, is damaged, or has more than 33 million pixels.
     """
-    file = outside.read(data)
+    file = avif.read(data) if avif.is_avif(data) else outside.read(data)
     width, height, texts, comment = file.width, file.height, file.texts, user_comment(file.exif)
     if width * height > MAX_PIXELS:
         raise UnreadablePicture(f"The picture has {width}x{height} pixels; allowed is at most {MAX_PIXELS} in all.")
     said = labels.read_labels(file.xmp)
-    made = recipe.load(texts.get(recipe.KEYWORD, ""))
+    own = texts.get(recipe.KEYWORD, "") or labels.read_recipe(file.xmp)
+    made = recipe.load(own)
     if made is not None:
         request = recipe.request_of(made).model_dump(mode="json")
-        parameters = texts.get(INFOTEXT)
+        parameters = foreign.infotext_of(texts, comment) or None
         return Inspection(
             kind="atelier",
             made_by="Atelier",
@@ -76,8 +77,9 @@ def inspect(data: bytes) -> Inspection:
             request=request,
             parameters=parameters,
             labels=said,
+            c2pa=file.c2pa,
         )
-    of_grid = load_grid(texts.get(recipe.KEYWORD, ""))
+    of_grid = load_grid(own)
     if of_grid is not None:
         return Inspection(
             kind="atelier",
@@ -87,8 +89,9 @@ def inspect(data: bytes) -> Inspection:
             recipe=of_grid[0],
             grid=of_grid[1],
             request=of_grid[1].request.model_dump(mode="json"),
-            parameters=texts.get(INFOTEXT),
+            parameters=foreign.infotext_of(texts, comment) or None,
             labels=said,
+            c2pa=file.c2pa,
         )
     kind, made_by = foreign.recognise(texts, comment, said)
     text = foreign.infotext_of(texts, comment)
@@ -100,6 +103,7 @@ def inspect(data: bytes) -> Inspection:
         request=infotext.request_fields(infotext.parse(text)) if kind == "a1111" else None,
         parameters=_cut(text) if kind == "a1111" else None,
         labels=_cut_all(said),
+        c2pa=file.c2pa,
         **_shown(texts, comment),
     )
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from app import __version__
 from app.core.errors import ServiceError
+from app.core.picture import FORMATS
 from app.ui.link import ServiceLink
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.views.generate import SAMPLES, SAMPLES_FOLDER
@@ -24,7 +25,9 @@ WIDTHS = (256, 512)
 MOST_IN_A_ZIP = 200
 SHA256 = re.compile(r"[0-9a-f]{64}")
 IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-PNG, WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF"
+WEBP = b"RIFF"
+# What a file of each format begins with; of AVIF the second four bytes.
+BEGINNINGS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "webp": WEBP, "avif": b"ftyp"}
 # Bytes under an id never change; `private`: a shared cache must not hand them to somebody without a login.
 HEADERS = {
     "Cache-Control": "private, max-age=31536000, immutable",
@@ -41,25 +44,25 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
         return JSONResponse({"status": "ok", "version": __version__})
 
     @router.get("/picture/{image_id}.png")
-    def picture(image_id: str, download: bool = False) -> Response:
-        if not IMAGE_ID.fullmatch(image_id):
+    def picture(image_id: str, download: bool = False, format: str = "png") -> Response:
+        if not IMAGE_ID.fullmatch(image_id) or format not in FORMATS.values():
             return _missing(404)
-        kind = "attachment" if download else "inline"
-        name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.png"'}
-        return _png(link, lambda: link.client.image_bytes(image_id), name)
+        kind, ending = "attachment" if download else "inline", "jpg" if format == "jpeg" else format
+        name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.{ending}"'}
+        return _file(link, lambda: link.client.image_bytes(image_id, format), name, format)
 
     @router.get("/grid/{grid_id}.png")
     def sheet(grid_id: str) -> Response:
         if not IMAGE_ID.fullmatch(grid_id):
             return _missing(404)
         name = {"Content-Disposition": f'attachment; filename="atelier-grid-{grid_id}.png"'}
-        return _png(link, lambda: link.client.sheet(grid_id), {**name, "Cache-Control": "no-store"})
+        return _file(link, lambda: link.client.sheet(grid_id), {**name, "Cache-Control": "no-store"})
 
     @router.get("/input/{sha256}.png")
     def start(sha256: str) -> Response:
         if not SHA256.fullmatch(sha256):
             return _missing(404)
-        return _png(link, lambda: link.client.input_bytes(sha256))
+        return _file(link, lambda: link.client.input_bytes(sha256))
 
     @router.get("/thumbnail/{image_id}.webp")
     def thumbnail(image_id: str, w: int = WIDTHS[0]) -> Response:
@@ -127,16 +130,16 @@ class Unseekable(io.RawIOBase):
         return b"".join(parts)
 
 
-def _png(link: ServiceLink, fetch: Callable[[], bytes], more: Mapping[str, str] | None = None) -> Response:
+def _file(
+    link: ServiceLink, fetch: Callable[[], bytes], more: Mapping[str, str] | None = None, format: str = "png"
+) -> Response:
     try:
         data = link.ask(fetch)
     except ServiceError as error:
         return _missing(error.http_status)
-    return (
-        Response(data, media_type="image/png", headers={**HEADERS, **(more or {})})
-        if data.startswith(PNG)
-        else _missing(502)
-    )
+    if not data.startswith(BEGINNINGS[format], 4 if format == "avif" else 0):
+        return _missing(502)
+    return Response(data, media_type=f"image/{format}", headers={**HEADERS, **(more or {})})
 
 
 def _missing(status: int) -> Response:

@@ -67,13 +67,19 @@ def test_out_names_the_file_and_never_replaces_one_unasked(
     assert main(["generate", "cat", "--out", "new/cat.png", "--overwrite"]) == 0
 
 
-@pytest.mark.parametrize("name", ["cat.jpg", "folder/cat.WEBP"])
+@pytest.mark.parametrize("name", ["cat.gif", "folder/cat.HEIC"])
 def test_a_name_of_another_format_is_refused_before_anything_is_made(
     name: str, service: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["generate", "cat", "--out", name]) == 1
-    assert f"--out: {name} is not allowed; allowed is a name that ends in .png" in capsys.readouterr().err
+    assert f"--out: {name} is not allowed; allowed is a name that ends in .png, .jpg" in capsys.readouterr().err
     assert service.calls == []
+
+
+def test_the_ending_of_the_name_says_the_format(service: FakeService, tmp_path: Path) -> None:
+    assert main(["generate", "cat", "--out", "cat.JPG"]) == 0
+    assert (tmp_path / "cat.JPG").is_file()
+    assert service.calls[-1].path.endswith(".png?format=jpeg&quality=92")
 
 
 def test_a_prompt_is_read_from_standard_input(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ class Hall:
     def rows(self) -> tuple[int, int]:
         """How many jobs and cells there are."""
         with reading(self.database) as connection:
-            return tuple(len(connection.execute(select(t.c[0])).all()) for t in (jobs.c.seq.table, grid_cells))  # type: ignore[return-value]
+            return tuple(len(connection.execute(select(t.c[0])).all()) for t in (jobs.c.seq.table, grid_cells))
 
 
 @pytest.fixture

@@ -29,6 +29,25 @@ def test_the_png_is_served_byte_for_byte(house: House, image_id: str) -> None:
     assert (head.status_code, head.data) == (200, b"")
 
 
+@pytest.mark.parametrize(("kind", "ending"), [("jpeg", "jpg"), ("webp", "webp"), ("avif", "avif")])
+def test_a_picture_comes_in_other_formats_with_its_recipe(house: House, image_id: str, kind: str, ending: str) -> None:
+    answer = house.client.get(f"/images/{image_id}.png?format={kind}&quality=80")
+    assert answer.content_type == f"image/{kind}"
+    assert answer.headers["Content-Disposition"] == f'inline; filename="{image_id}.{ending}"'
+    told = house.client.post("/api/inspect", data=answer.data, content_type=answer.content_type).get_json()
+    assert told["recipe"] == house.client.get(f"/api/images/{image_id}").get_json()["recipe"]
+    other = house.client.get(f"/images/{image_id}.png?format={kind}&quality=20")
+    assert other.headers["ETag"] != answer.headers["ETag"]
+    assert len(other.data) < len(answer.data)
+
+
+@pytest.mark.parametrize("query", ["format=gif", "quality=0", "quality=101", "format=jpeg&quality=much"])
+def test_a_format_or_quality_that_is_none_is_refused_by_name(house: House, image_id: str, query: str) -> None:
+    answer = house.client.get(f"/images/{image_id}.png?{query}")
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"][0]["field"] == query.split("&")[-1].split("=")[0]
+
+
 @pytest.mark.parametrize("width", [256, 512])
 def test_a_thumbnail_is_a_webp(house: House, image_id: str, width: int) -> None:
     answer = house.client.get(f"/images/{image_id}/thumbnail.webp?w={width}")

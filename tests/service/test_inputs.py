@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
+from app.library.library import CREDENTIALS_LOST
 from tests.inputs.conftest import picture
+from tests.picture.test_convert import with_credentials
 from tests.service.conftest import House
 
 
@@ -64,3 +66,11 @@ def test_a_full_store_says_so_and_takes_no_more(make_house: Callable[..., House]
 def test_an_unknown_picture_is_404_never_a_file(house: House, sha256: str) -> None:
     for path in (f"/api/inputs/{sha256}", f"/api/inputs/{sha256}.png"):
         assert house.client.get(path).status_code in (404, 422)
+
+
+def test_a_picture_made_of_one_with_content_credentials_says_that_they_are_lost(house: House) -> None:
+    kept = house.client.post("/api/inputs", data=with_credentials("jpeg"), content_type="image/jpeg").get_json()
+    assert kept["said"]["c2pa"] is True
+    start = {"task": "image", "inputs": [{"role": "image", "sha256": kept["sha256"]}]}
+    made = house.image("a red apple", **start)
+    assert made["notes"][-1] == CREDENTIALS_LOST

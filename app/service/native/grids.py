@@ -11,6 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.grids import Grid, GridRequest
+from app.core.schema import GenerationRequest
 from app.picture.sheet import sheet
 from app.service.http import callers
 from app.service.http.documented import binary, documented
@@ -18,11 +19,16 @@ from app.service.http.ids import no_unknown_id
 from app.service.http.json_reply import reply
 from app.service.http.parameters import GridPath, PageQuery, SubmitHeaders
 from app.service.native.images import picture_answer
-from app.service.native.jobs import JobRequest
 from app.service.parts import Parts, current_parts
 from app.service.work import submit_grid
 
 TAG = Tag(name="grids", description="Tables of pictures: one for each combination of values.")
+
+
+class SharedRequest(GenerationRequest):
+    """What all pictures share. Absent fields are as the model's catalog entry says."""
+
+    model_config = ConfigDict(strict=True)
 
 
 class GridBody(GridRequest):
@@ -30,7 +36,7 @@ class GridBody(GridRequest):
 
     model_config = ConfigDict(strict=True)
 
-    request: JobRequest = Field(description="What all pictures share; one image each.")
+    request: SharedRequest = Field(description="What all pictures share; one image each.")
 
 
 class GridPage(BaseModel):
@@ -52,7 +58,8 @@ def submit(body: GridBody, header: SubmitHeaders) -> Response:
     Each picture is a job of its own in the queue; all of them are accepted, or none. Pictures that an earlier grid
     made, and that are still in the library, are not made again. A random seed is drawn once, for all.
     """
-    asked = GridRequest.model_construct(**dict(body))
+    shared = GenerationRequest.model_construct(**dict(body.request))
+    asked = GridRequest.model_construct(**(dict(body) | {"request": shared}))
     grid, created = submit_grid(current_parts(), asked, origin=header.origin, idempotency_key=header.idempotency_key)
     answer = reply(grid, 202 if created else 200)
     answer.headers["Location"] = url_for(".get_grid", grid_id=grid.id)

@@ -12,9 +12,10 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.core.answers import Image, ImageGroup, Inspection
 from app.core.errors import FieldError, InvalidRequest, UnknownJob
+from app.core.picture import FORMATS
 from app.core.schema import SavedImage
 from app.library import Filter
-from app.picture import png
+from app.picture import convert, png
 from app.service.http import callers
 from app.service.http.documented import binary, documented
 from app.service.http.ids import no_unknown_id
@@ -24,6 +25,7 @@ from app.service.parts import Parts, current_parts
 
 TAG = Tag(name="images", description="The library of saved pictures.")
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
+INSPECTED_TYPES = (*PICTURE_TYPES, "image/avif")
 # Bytes under an id never change. `private`: a shared cache must not hand them to somebody without a key.
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -64,6 +66,13 @@ class ThumbnailWidth(IntEnum):
 
     SMALL = 256
     LARGE = 512
+
+
+class FileQuery(Query):
+    """As which file."""
+
+    format: Literal["png", "jpeg", "webp", "avif"] = Field("png", description="png: byte for byte as it was saved.")
+    quality: int = Field(92, ge=1, le=100, description="Of the other formats.")
 
 
 class ThumbnailQuery(Query):
@@ -132,14 +141,24 @@ def delete_image(path: ImagePath, query: DeleteQuery) -> Response:
     return Response(status=204)
 
 
-def image_file(path: ImagePath) -> Response:
-    """The PNG, byte for byte as it was saved"""
+def image_file(path: ImagePath, query: FileQuery) -> Response:
+    """The PNG, byte for byte as it was saved; or another format made of it
+
+    A JPEG, WebP or AVIF file carries the same recipe, infotext and AI labels, in its XMP packet and EXIF UserComment.
+    """
     no_unknown_id("image", path.image_id)
-    library = current_parts().library
-    answer = picture_answer("image/png", library.get(path.image_id).sha256)
-    if not answer.is_streamed and answer.status_code != 304:
-        answer.set_data(library.open(path.image_id))
-    answer.headers["Content-Disposition"] = f'inline; filename="{path.image_id}.png"'
+    parts, wanted = current_parts(), query.format
+    if wanted not in convert.FORMATS:
+        raise InvalidRequest([FieldError("format", wanted, f"allowed here is one of: {', '.join(convert.FORMATS)}")])
+    sha256 = parts.library.get(path.image_id).sha256
+    answer = picture_answer(f"image/{wanted}", sha256 if wanted == "png" else f"{sha256}-{wanted}-{query.quality}")
+    if answer.status_code != 304 and wanted == "png":
+        answer.set_data(parts.library.open(path.image_id))
+    elif answer.status_code != 304:
+        with callers.seat(parts):  # pictures are converted one after the other
+            answer.set_data(convert.convert(parts.library.open(path.image_id), wanted, query.quality))
+    ending = "jpg" if wanted == "jpeg" else wanted
+    answer.headers["Content-Disposition"] = f'inline; filename="{path.image_id}.{ending}"'
     return answer
 
 
@@ -156,10 +175,10 @@ def thumbnail_file(path: ImagePath, query: ThumbnailQuery) -> Response:
 def inspect_picture() -> Response:
     """What does this picture file say about how it was made?
 
-    Send the file itself as the body: PNG, JPEG or WebP. Nothing of it is kept.
+    Send the file itself as the body: PNG, JPEG, WebP or AVIF. Nothing of it is kept.
     """
-    if request.mimetype not in PICTURE_TYPES:
-        raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(PICTURE_TYPES)}.")
+    if request.mimetype not in INSPECTED_TYPES:
+        raise UnsupportedMediaType(f"Send the picture itself, with one of the types {', '.join(INSPECTED_TYPES)}.")
     return reply(png.inspect(request.get_data(cache=False)))
 
 
@@ -195,11 +214,14 @@ def blueprint() -> APIBlueprint:
     api.patch("/api/images/<image_id>", responses=documented({200: Image}, 404, 413, 415, 422, 507))(change_image)
     api.delete("/api/images/<image_id>", responses=documented({204: None}, 404, 422, 507))(delete_image)
     unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
-    png_file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
+    kinds = {
+        f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in dict.fromkeys(FORMATS.values())
+    }
+    png_file = documented({200: {"description": "The file.", "content": kinds}, 304: unchanged}, 404, 422, 429)
     api.get("/images/<image_id>.png", responses=png_file)(image_file)
     webp_file = documented({200: binary("image/webp", "The thumbnail."), 304: unchanged}, 404, 422)
     api.get("/images/<image_id>/thumbnail.webp", responses=webp_file)(thumbnail_file)
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES}
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in INSPECTED_TYPES}
     api.post(
         "/api/inspect",
         responses=documented({200: Inspection}, 413, 415, 422),

@@ -17,7 +17,7 @@ from app.ui.views.header import error_text
 from app.ui.views.inspect import inspection_page
 from app.ui.visitors import visitor_of
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 MAX_PIXELS = 33_000_000
 SHOWN_WIDTH = 512
 

@@ -19,7 +19,7 @@ def drop_zone(words: Words) -> Markup:
     """Where a picture is dropped or chosen. `static/page.js` sends it to the page as bytes."""
     return Markup(
         '<label class="at-drop" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
-        '<input type="file" class="at-hidden" accept=".png,.jpg,.jpeg,.webp"></label>'
+        '<input type="file" class="at-hidden" accept=".png,.jpg,.jpeg,.webp,.avif"></label>'
     ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("inspect_drop"))
 
 

@@ -15,6 +15,7 @@ from app.ui.views.pictures import (
     facts_list,
     favourite_button,
     how_far,
+    other_formats,
     parameters_text,
     picture_url,
     ratio_style,
@@ -163,6 +164,7 @@ def _gallery(now: JobNow, words: Words) -> Markup:
     for image in job.images:
         buttons = [
             download_link(image, words, bare=many),
+            *([] if many else [other_formats(image, words)]),
             start_button(image.id, words),
             variations_button(image.id, words),
             upscale_button(image.id, words),

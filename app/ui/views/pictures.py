@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.parameters import numbers_of_infotext
+from app.core.picture import FORMATS
 from app.core.samplers import DEFAULT
 from app.core.schema import GenerationRequest
 from app.ui.markup import Markup, action, attributes, icon, join
@@ -67,6 +68,17 @@ def download_link(image: Any, words: Words, *, bare: bool = False) -> Markup:
         Markup(' aria-label="{0}" title="{0}"').format(text) if bare else "",
         inside,
     )
+
+
+def other_formats(image: Any, words: Words) -> Markup:
+    """Links to the same picture in other formats, each with its recipe."""
+    links = join(
+        Markup('<a href="{}?download=1&format={}" download="atelier-{}-{}{}">{}</a>').format(
+            picture_url(image.id), FORMATS[ending], image.seed, image.id[:8], ending, FORMATS[ending].upper()
+        )
+        for ending in (".jpg", ".webp", ".avif")
+    )
+    return Markup('<span class="at-formats" role="group" aria-label="{}">{}</span>').format(words("download_as"), links)
 
 
 def favourite_button(image_id: str, marked: bool, words: Words) -> Markup:
