@@ -16,6 +16,7 @@ from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.shapes import parse_shape
 
 AxisValue = bool | int | float | str
+SEEDS = ("seed", "subseed")
 PROMPT_SR, SIZE = "prompt_sr", "size"
 # The fields that say which pictures are made at all, and of what.
 NO_AXES = ("num_images", "task", "scale")
@@ -84,7 +85,7 @@ def read_axis(place: str, name: str, values: Sequence[AxisValue] | str, *, most:
             raise ValueError("at least one value is needed")
         if len(read) > most:
             raise ValueError(f"allowed are at most {most} values")
-        checked = tuple(seed if known == "seed" and value == RANDOM_SEED else value for value in read)
+        checked = tuple(seed if known in SEEDS and value == RANDOM_SEED else value for value in read)
         for value in checked:
             _check(known, kind, value)
     except ValueError as error:

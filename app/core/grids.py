@@ -114,7 +114,8 @@ def places_of(lengths: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def plan(asked: GridRequest, *, max_cells: int, seed: int) -> Plan:
-    """The cells of a grid. `seed` is what a random one is here: all cells share it.
+    """The cells of a grid. `seed` is what a random one is here, and a random subseed is made of it: all
+    cells share them.
 
     Raises InvalidRequest naming the field, such as `x.values`, and what is allowed; for more than `max_cells` too.
     """
@@ -123,8 +124,8 @@ def plan(asked: GridRequest, *, max_cells: int, seed: int) -> Plan:
     base = asked.request
     if base.num_images != 1:
         raise InvalidRequest([FieldError("request.num_images", base.num_images, "allowed is 1 in a grid")])
-    if base.seed == RANDOM_SEED:
-        base = base.model_copy(update={"seed": seed})
+    drawn = {"seed": seed, "subseed": (seed + 2**31) % 2**32}  # alike in all cells, whatever an axis does to them
+    base = base.model_copy(update={name: it for name, it in drawn.items() if getattr(base, name) == RANDOM_SEED})
     given = [(place, axis) for place in PLACES if (axis := getattr(asked, place)) is not None]
     axes = tuple(read_axis(place, axis.name, axis.values, most=max_cells, seed=seed) for place, axis in given)
     _refuse_twice(axes)

@@ -17,7 +17,7 @@ from tests.service.conftest import House
 
 APPLE = {
     "request": {"prompt": "a red apple", "seed": 7},
-    "x": {"name": "steps", "values": "1-3"},
+    "x": {"name": "seed", "values": "7-9"},
     "y": {"name": "prompt_sr", "values": "red, green"},
 }
 
@@ -52,8 +52,8 @@ def apples(house: House) -> Any:
 def test_each_cell_is_the_picture_that_it_would_be_alone(house: House, apples: Any) -> None:
     assert (apples["state"], apples["done"], apples["of"]) == ("succeeded", 6, 6)
     job = house.client.get(f"/api/jobs/{apples['cells'][4]['job_id']}").get_json()
-    assert (job["request"]["prompt"], job["request"]["num_inference_steps"]) == ("a green apple", 2)
-    alone = house.image("a green apple", num_inference_steps=2, seed=7)
+    assert (job["request"]["prompt"], job["request"]["seed"]) == ("a green apple", 8)
+    alone = house.image("a green apple", seed=8)
     assert pixels(house, {"image": alone}) == pixels(house, apples["cells"][4])
 
 
@@ -81,9 +81,9 @@ def test_the_sheet_shows_every_picture_where_it_belongs_and_says_the_grid(house:
     assert tops[3] > tops[0]
     said = inspected(house, answer.data)
     assert said["grid"] == {name: apples[name] for name in ("request", "x", "y", "z")}
-    assert said["grid"]["x"]["values"] == [1, 2, 3]
+    assert said["grid"]["x"]["values"] == [7, 8, 9]
     assert said["recipe"]["cells"][0]["image_id"] == apples["cells"][0]["image"]["id"]
-    assert 'X Type: Steps, X Values: "1, 2, 3", Y Type: Prompt S/R, Y Values: "red, green"' in said["parameters"]
+    assert 'X Type: Seed, X Values: "7, 8, 9", Y Type: Prompt S/R, Y Values: "red, green"' in said["parameters"]
     assert said["labels"]["ai_generated"] is True
     assert house.client.get(apples["url"], headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 
