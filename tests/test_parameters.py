@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.core.batching import batch_key
 from app.core.parameters import Parameter, numbers_of_infotext, parameters
-from app.core.schema import GenerationRequest, JobInput
+from app.core.schema import GenerationRequest, JobInput, Written
 from app.core.task import Task
 from app.picture import infotext
 
@@ -21,7 +21,7 @@ OTHER: dict[str, Any] = {
     "scheduler": "Euler", "clip_skip": 1,
     "task": Task.IMAGE, "inputs": (JobInput(sha256="a" * 64),), "strength": 0.5,
     "mask_blur": 4.5, "inpaint_full_res": True, "inpaint_full_res_padding": 8, "inpainting_fill": 0,
-    "extend": (0, 0, 8, 0), "scale": 2, "extra": {"a": 1},
+    "extend": (0, 0, 8, 0), "scale": 2, "written": Written(prompt="{a|b}"), "extra": {"a": 1},
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
 from app.catalog.table import Table
 from app.catalog.tasks import strength_of, task_errors
+from app.catalog.wildcards import drawn
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.models import Span
 from app.core.prompt_syntax import Prompt
@@ -119,7 +120,7 @@ class Catalog:
     def _resolved(self, request: GenerationRequest, entry: ModelEntry) -> Resolved:
         if entry.refused:
             raise ModelRefused(entry.refused)
-        filled = request.model_copy(update=dict(_filled(request, entry)))
+        filled = drawn(request.model_copy(update=dict(_filled(request, entry))), self.folder)
         errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
         errors += task_errors(filled, entry, self._max_inputs)
         prompt = Prompt("")

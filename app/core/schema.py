@@ -84,6 +84,13 @@ class JobInput(Value):
     model: str | None = Field(None, max_length=200, description="Catalog key of the control model that reads it.")
 
 
+class Written(Value):
+    """Both prompts as they were written, where choices or wildcards in them were drawn."""
+
+    prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="With its choices, such as {red|blue}.")
+    negative_prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="Likewise.")
+
+
 class GenerationRequest(Value):
     """What to draw. `None` means "as the model's catalog entry says".
 
@@ -175,6 +182,11 @@ class GenerationRequest(Value):
     )
     scale: Annotated[int, Parameter(infotext="Upscale by")] = Field(
         1, ge=1, le=4, strict=True, description="How many times as wide and as high the task upscale makes a picture."
+    )
+    written: Annotated[Written, Parameter(per_row=True)] = Field(
+        Written(),
+        description="Set by the service where {red|blue} or __wildcards__ in a prompt were drawn. With it both prompts "
+        "are taken as they stand, so that a stored request gives the same picture again.",
     )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."

@@ -12,7 +12,8 @@ _LABELS = ("digital_source_type", "ai_generated", "ai_system", "aigc")
 def what_it_says(data: bytes) -> dict[str, Any]:
     """`kind`, `made_by`, `labels`, our own `recipe` and `c2pa` of a file that was decoded, each only if it is there."""
     seen = png.inspect(data)
-    said = {"kind": seen.kind, "made_by": seen.made_by, "labels": seen.labels, "recipe": seen.recipe, "c2pa": seen.c2pa}
+    said: dict[str, Any] = {"kind": seen.kind, "made_by": seen.made_by, "labels": seen.labels}
+    said |= {"recipe": seen.recipe, "c2pa": seen.c2pa}
     said = {name: value for name, value in said.items() if value and value != "none"}
     if _size(said) > MAX_SAID_BYTES:
         said.pop("recipe", None)

@@ -77,6 +77,8 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Model hash": how.get("model_hash"),
         "Model": request.model,
         "Lora hashes": _lora_hashes(how),
+        "Template": request.written.prompt or None,  # as the extension Dynamic Prompts calls them
+        "Negative Template": request.written.negative_prompt or None,
         "RNG": "CPU",  # the noise comes from a CPU generator whatever the device
         "Version": f"Atelier {__version__}",
     }

@@ -82,7 +82,9 @@ def submit_grid(
     # What no axis changes is kept as it is drawn, so that a later catalog does not change the grid; but a default
     # that depends on the model stays open where the model is an axis.
     by_model = any(axis.name == "model" for axis in planned.axes)
-    base = planned.cells[0] if by_model else cells[0].request
+    first = planned.cells[0]
+    as_written = {name: getattr(first, name) for name in ("prompt", "negative_prompt", "written")}
+    base = first if by_model else cells[0].request.model_copy(update=as_written)
     entries = {cell.entry.key: cell.entry for cell in cells}
     grid, created = parts.grids.submit(
         planned.asked(base),

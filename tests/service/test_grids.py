@@ -1,6 +1,5 @@
 """X/Y/Z grids over HTTP and on the command line: made, cancelled, made again, and the sheet that says all of it."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -117,6 +116,20 @@ def test_cancelling_a_grid_cancels_its_jobs_and_the_sheet_shows_what_there_is(ma
     assert [(item["id"], item["cells"], item["of"]) for item in listed["items"]] == [(grid["id"], [], 6)]
 
 
+def test_each_cell_draws_the_choices_of_a_prompt_by_its_own_seed_and_the_grid_keeps_them_as_written(
+    house: House,
+) -> None:
+    body = {"request": {"prompt": "a {red|green|blue} cup"}, "x": {"name": "seed", "values": "1-6"}}
+    grid = finished(house, submitted(house, body))
+    assert grid["request"]["prompt"] == "a {red|green|blue} cup"
+    prompts = [
+        house.client.get(f"/api/jobs/{cell['job_id']}").get_json()["request"]["prompt"] for cell in grid["cells"]
+    ]
+    assert {"a red cup", "a blue cup"} <= set(prompts) <= {"a red cup", "a green cup", "a blue cup"}
+    again = submitted(house, {name: grid[name] for name in ("request", "x")})
+    assert all(cell["reused"] for cell in again["cells"])
+
+
 def test_a_random_seed_is_drawn_once_and_stays(house: House) -> None:
     grid = submitted(house, {"request": {"prompt": "a cup"}, "x": {"name": "seed", "values": [-1, 5]}})
     assert grid["request"]["seed"] >= 0
@@ -182,10 +195,11 @@ def test_the_command_makes_a_sheet_and_makes_it_again_from_the_file(
     sheet, again = tmp_path / "sheet.png", tmp_path / "again.png"
     line = ["grid", "a red apple", "--x", "steps=1,2", "--y", "seed=1-2", "--out", str(sheet), "--url", address]
     assert main(line) == 0
-    assert capsys.readouterr().out == f"{sheet}\n"
-    assert main(["grid", "--sheet", str(sheet), "--out", str(again), "--json", "--url", address]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert all(cell["reused"] for cell in told["cells"])
+    assert str(sheet) in capsys.readouterr().out
+    assert main(["grid", "--sheet", str(sheet), "--out", str(again), "--url", address]) == 0
+    newest = house.client.get("/api/grids").get_json()["items"][0]
+    made = house.client.get(f"/api/grids/{newest['id']}").get_json()
+    assert [cell["reused"] for cell in made["cells"]] == [True] * 4
     with Image.open(sheet) as first, Image.open(again) as second:
         assert first.tobytes() == second.tobytes()
 
