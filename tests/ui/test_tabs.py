@@ -16,7 +16,7 @@ from tests.ui.conftest import EVIL
 from tests.ui.steps import generate, open_tab, picture_is_there, until, write
 
 pytestmark = pytest.mark.browser
-TABS = ("Image generation", "Library", "Queue", "Inspect", "Models")
+TABS = ("Image generation", "Grid", "Library", "Queue", "Inspect", "Models")
 
 
 def test_a_downloaded_picture_is_the_saved_file_and_gives_the_identical_image_again(
