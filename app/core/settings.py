@@ -53,6 +53,14 @@ class Tier(StrEnum):
     INT4 = "int4"
 
 
+class Compute(StrEnum):
+    """What computes on a processor."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+
 class Confine(StrEnum):
     """How the process with the models is kept from the rest of the machine."""
 
@@ -197,6 +205,11 @@ class Settings(BaseSettings):
         description="How models are laid out in memory: resident, released, model-offload, group-offload, int8, fp8, "
         "fp8-offload or int4; chosen for each model if absent (`python -m app doctor` shows how).",
     )
+    compute: Compute = Field(
+        Compute.AUTO,
+        description="What computes on a processor: torch, openvino (refused where it is not installed), or auto: "
+        "OpenVINO where it is installed, for large models that it knows and that fit into memory twice more.",
+    )
     default_model: str = Field("pocket", description="Catalog key of the model used when a request names none.")
     model_aliases: str = Field(
         "dall-e-*, gpt-image-*, chatgpt-image-*",
@@ -267,6 +280,11 @@ class Settings(BaseSettings):
                 if isinstance(values.get(name), str):
                     values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
         return values
+
+    @property
+    def compiled_folder(self) -> Path:
+        """Where models that OpenVINO computes are kept in its format. It may be emptied whenever nothing draws."""
+        return self.data_folder / "compiled"
 
     @property
     def resolved_database_url(self) -> str:

@@ -10,6 +10,7 @@ import torch
 from app.catalog import ModelEntry
 from app.core.errors import OutOfMemory
 from app.core.settings import MachineSize, Tier
+from app.diffusion.compiled.choose import Computing
 from app.diffusion.machine import choose_device, memory
 from app.diffusion.pipelines import (
     Checked,
@@ -49,7 +50,7 @@ class ModelCache:
 
     `budget_bytes` bounds the weights of all loaded models; absent, the device's free memory does. `download` allows
     a hub model that is not installed to be fetched. How a model is laid out in memory is measured, unless `tier` or
-    `machine_size` says it.
+    `machine_size` says it. `computing`: whether OpenVINO may compute instead of torch; by default it does not.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class ModelCache:
         machine_size: MachineSize | None = None,
         tier: Tier | None = None,
         download: bool = False,
+        computing: Computing | None = None,
     ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         self._budget = budget_bytes
         self._machine_size = machine_size
         self._tier = tier
+        self._computing = computing or Computing()
         self._sources: dict[str, _Source] = {}
         self._download = download
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
@@ -179,7 +182,14 @@ class ModelCache:
 
     def _load(self, source: _Source, plan: Plan) -> LoadedModel:
         return load_pipeline(
-            source.entry, source.checked, self.device, plan, on_event=source.on_event, shared=self._parts
+            source.entry,
+            source.checked,
+            self.device,
+            plan,
+            on_event=source.on_event,
+            shared=self._parts,
+            computing=self._computing,
+            files=source.stamp,
         )
 
     def _load_or_evict(self, source: _Source, plan: Plan) -> LoadedModel:

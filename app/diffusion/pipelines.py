@@ -18,6 +18,7 @@ from app.core.errors import ModelNotInstalled, ModelRefused, OutOfMemory
 from app.core.models import Presence
 from app.core.settings import Tier
 from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class, read_index, weight_files
+from app.diffusion.compiled.choose import Computing
 from app.diffusion.kinds import Pipeline
 from app.diffusion.loras import Loras
 from app.diffusion.machine import choose_dtype
@@ -133,10 +134,13 @@ def load_pipeline(
     *,
     on_event: OnEvent | None = None,
     shared: SharedParts | None = None,
+    computing: Computing | None = None,
+    files: object = None,
 ) -> LoadedModel:
     """Load a checked model and lay it out as the plan says. Runs no code of the model's and opens no pickle.
 
-    Components that `shared` knows are used as they are, and the others become known to it.
+    Components that `shared` knows are used as they are, and the others become known to it. `computing` may have
+    OpenVINO take over from torch; `files` stands for the bytes of the model's files in what it keeps.
 
     Raises ModelRefused for files that do not fit together and for a plan whose optional package is missing,
     OutOfMemory.
@@ -151,10 +155,12 @@ def load_pipeline(
     encoding = _place(pipe, plan, device, checked, entry.variant, dtype)
     if shared is not None and isinstance(checked, CheckedFolder) and _is_common(plan):
         shared.keep(checked, entry.variant, dtype, pipe)
+    reason = computing.take_over(pipe, entry, plan, device, files, tell) if computing else ""
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
     loaded = LoadedModel(
         entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, planned=plan
     )  # fmt: skip
+    loaded.notes += [reason] if reason else []
     loaded.prompts.encoding = loaded.loras.changing = encoding
     if plan.tier in (Tier.FP8, Tier.FP8_OFFLOAD):  # peft would keep the LoRA in fp8 as well, and nothing computes in it
         loaded.loras.refused = f"A model in the memory tier {plan.tier} takes no LoRA."

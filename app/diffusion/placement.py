@@ -70,6 +70,9 @@ def place(pipe: Pipeline, plan: Plan, device: torch.device, read_again: ReadAgai
     if plan.vae_tiling:
         tile(pipe, True)
     modules = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
+    if device.type == "cpu":
+        for part in modules.values():
+            channels_last(part)
     encoders = {name: part for name, part in modules.items() if role_of(name) == "encoder"}
     if plan.tier in (Tier.FP8, Tier.FP8_OFFLOAD):
         _store_in_8_bit({name: part for name, part in modules.items() if role_of(name) == "denoiser"})
@@ -88,6 +91,17 @@ def place(pipe: Pipeline, plan: Plan, device: torch.device, read_again: ReadAgai
     else:
         pipe.to(device)
     return None
+
+
+def channels_last(module: torch.nn.Module) -> None:
+    """Lay the weights of bfloat16 convolutions out as a processor reads them best. Nothing else of a module is changed.
+
+    A Stable Diffusion UNet is faster so (docs/performance.md); in float32 it would be slower. It is a fixed rule,
+    so that a seed gives the same picture on every start: sums are rounded in another order.
+    """
+    for part in module.modules():
+        if isinstance(part, torch.nn.Conv2d) and part.weight.dtype is torch.bfloat16:
+            part.to(memory_format=torch.channels_last)
 
 
 def tile(pipe: Pipeline, on: bool) -> bool:

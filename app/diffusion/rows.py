@@ -12,6 +12,7 @@ from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.blend import Blend, begin_anew
+from app.diffusion.compiled.choose import computed_by
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
@@ -253,6 +254,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         **variation,
         "batch_size": batch,
         "memory": loaded.plan.words(),
+        **computed_by(loaded.pipe),
         **({"retried": loaded.retried} if loaded.retried else {}),
         "safety_checker": False,
         "seconds": round(seconds, 3),

@@ -20,6 +20,7 @@ from app.core.schema import NO_SIDES, RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.diffusion.asked import validated
 from app.diffusion.cache import ModelCache
+from app.diffusion.compiled.choose import Computing
 from app.diffusion.generate import generate
 from app.diffusion.given import Given, start_fields
 from app.diffusion.pipelines import LoadedModel
@@ -61,7 +62,10 @@ class DiffusionService:
         self._settings = settings
         self._catalog = Catalog(settings)
         self._cache = ModelCache(
-            device or settings.device, machine_size=settings.machine_size, tier=settings.memory_tier
+            device or settings.device,
+            machine_size=settings.machine_size,
+            tier=settings.memory_tier,
+            computing=Computing(settings.compute, settings.compiled_folder),
         )
         self._own_entries: dict[str, ModelEntry] = {}
         self._current: str | None = None

@@ -61,6 +61,8 @@ class Launcher:
             "previews_per_s": self._settings.previews_per_s,
             "machine_size": self._settings.machine_size,
             "memory_tier": self._settings.memory_tier,
+            "compute": self._settings.compute,
+            "compiled": str(self._reach.compiled()),
         }
         scratch = self._reach.scratch()
         confined = self._confines(last_try)

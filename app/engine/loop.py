@@ -46,6 +46,8 @@ class Options:
     previews_per_s: float
     machine_size: str | None
     memory_tier: str | None = None
+    compute: str = "torch"
+    compiled: str | None = None  # folder for what OpenVINO computes from
 
 
 class Report:

@@ -1,4 +1,5 @@
-"""What a child can reach: the models, Python and the system's libraries to read, a folder of its own to write."""
+"""What a child can reach: the models, Python and the system's libraries to read, a folder of its own and that of the
+translated models to write."""
 
 import glob
 import logging
@@ -39,6 +40,7 @@ class Reach:
         self._private = _private(settings)
         self._output = settings.output_folder
         self._scratch = settings.data_folder / SCRATCH_FOLDER
+        self._compiled = settings.compiled_folder
         self._gpu = gpu
         self._readable: frozenset[str] = frozenset()
         self._told: set[Path] = set()
@@ -51,6 +53,11 @@ class Reach:
                 shutil.rmtree(folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self._scratch)).resolve()
 
+    def compiled(self) -> Path:
+        """The folder in which all children keep translated models. It may be emptied whenever no service runs."""
+        self._compiled.mkdir(parents=True, exist_ok=True)
+        return self._compiled.resolve()
+
     def walls(self, scratch: Path) -> Walls:
         """The walls of a child that is started now."""
         self._readable = frozenset(map(str, self._models_now()))
@@ -58,7 +65,7 @@ class Reach:
         devices = _matches(GPU_DEVICES) if self._gpu else []
         return Walls(
             read=tuple(sorted({*system, *map(str, self._python()), *self._readable})),
-            write=(str(scratch),),
+            write=(str(scratch), str(self.compiled())),
             use=(*DEVICES, *devices),
             data_bytes=None if self._gpu else all_memory(),
             local_sockets=self._gpu,

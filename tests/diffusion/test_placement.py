@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import app.diffusion.generate as generate_module
+import app.diffusion.pipelines as pipelines_module
 import app.diffusion.placement as placement_module
 from app.catalog import ModelEntry
 from app.core.errors import ModelRefused, OutOfMemory
@@ -39,6 +40,19 @@ def test_a_tier_that_loses_nothing_gives_equal_pixels(
         assert made.how["memory"].startswith(f"{tier}:")
     generate(laid_out, ask("another prompt"))
     assert generate(laid_out, ask())[0].rgb == usual.rgb
+
+
+def test_convolutions_in_bfloat16_lie_as_a_processor_reads_them_and_others_as_they_came(
+    tiny_entry: ModelEntry, loaded: LoadedModel, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lie_last(model: LoadedModel) -> set[bool]:
+        weights = (part.weight for part in model.pipe.unet.modules() if isinstance(part, torch.nn.Conv2d))
+        return {weight.is_contiguous(memory_format=torch.channels_last) for weight in weights if weight.shape[2] > 1}
+
+    monkeypatch.setattr(pipelines_module, "choose_dtype", lambda device, parameters: torch.bfloat16)
+    half = load(tiny_entry)
+    assert (lie_last(half), lie_last(loaded)) == ({True}, {False})
+    assert generate(half, ask())[0].rgb == generate(half, ask())[0].rgb
 
 
 def test_fp8_halves_the_denoiser_again_and_says_that_pixels_change(

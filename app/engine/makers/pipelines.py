@@ -12,9 +12,10 @@ from app.catalog import ModelEntry
 from app.core.errors import AtelierError, GenerationCancelled
 from app.core.picture import Picture
 from app.core.schema import JobError
-from app.core.settings import MachineSize, Tier
+from app.core.settings import Compute, MachineSize, Tier
 from app.core.task import Task
 from app.diffusion.cache import ModelCache
+from app.diffusion.compiled.choose import Computing
 from app.diffusion.enlarge import enlarge_batch
 from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
@@ -30,7 +31,8 @@ class PipelineMaker:
     def __init__(self, options: Options) -> None:
         size = MachineSize(options.machine_size) if options.machine_size else None
         tier = Tier(options.memory_tier) if options.memory_tier else None
-        self._cache = ModelCache(options.device, machine_size=size, tier=tier)
+        computing = Computing(Compute(options.compute), Path(options.compiled) if options.compiled else None)
+        self._cache = ModelCache(options.device, machine_size=size, tier=tier, computing=computing)
         self.name = str(self._cache.device)
 
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
