@@ -3,9 +3,10 @@
     python -m benchmarks.drop_folder [--files 1000] [--kills 10] [--deletes 50]
 
 Everything runs on this machine, in a temporary folder, with the fast test engine. A kill is `kill -9` of one watcher,
-of the whole service, or of all at once. So many of the newest pictures are deleted in the library meanwhile, as its
-owner may: their prompt files have an error file that says so, if they were not delivered before. Ends with status 1 if
-an answer is missing, doubled or anything is left over.
+of the whole service, or of all at once; every fourth is a drop folder without any room for six seconds, where a small
+disk may be mounted for it. So many of the newest pictures are deleted in the library meanwhile, as its owner may:
+their prompt files have an error file that says so, if they were not delivered before. Ends with status 1 if an answer
+is missing, doubled or anything is left over.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
+from benchmarks.soak.disk import fill, small_disk
 from tests.running import ROOT
 from tests.system.victim import Victim
 
@@ -34,13 +36,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--deletes", type=int, default=50)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, Victim(Path(name) / "service") as service:
-        failed = stress(Path(name) / "stress", service, options.files, options.kills, options.deletes)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        small_disk(Path(name) / "disk", 64) as disk,
+        Victim(Path(name) / "service") as service,
+    ):
+        folder = (disk or Path(name)) / "stress"
+        failed = stress(folder, disk, service, options.files, options.kills, options.deletes)
         latency(Path(name) / "latency", service.client)
     return int(failed)
 
 
-def stress(folder: Path, service: Victim, count: int, kills: int, deletes: int) -> bool:
+def stress(folder: Path, disk: Path | None, service: Victim, count: int, kills: int, deletes: int) -> bool:
     """All files at once before two watchers; watchers and service die at random. True if something went wrong."""
     folder.mkdir()
     chance = random.Random(1)
@@ -56,7 +63,11 @@ def stress(folder: Path, service: Victim, count: int, kills: int, deletes: int) 
             time.sleep(chance.uniform(0.5, 2.5))
             if killed.total() < kills:
                 way = chance.choice(("watcher", "watcher", "service", "all"))
-                kill(way, chance.randrange(2), watchers, folder, service)
+                if disk is not None and killed.total() % 4 == 3:
+                    way = "full disk"
+                    fill(disk)
+                else:
+                    kill(way, chance.randrange(2), watchers, folder, service)
                 killed[way] += 1
         settle(folder)
     finally:

@@ -1,5 +1,6 @@
 """Gradio's Blocks, without files: nothing that a browser sends or a function answers makes Gradio open a path."""
 
+from copy import copy
 from typing import Any
 
 import gradio as gr
@@ -28,15 +29,27 @@ class FilelessBlocks(gr.Blocks):  # type: ignore[misc]
         refuse_files(inputs)
         return await super().preprocess_data(block_fn, inputs, *others, **more)
 
-    async def postprocess_data(self, block_fn: Any, predictions: Any, *others: Any, **more: Any) -> Any:
+    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> Any:
         """As Gradio's; raises FileRefused for a file in the answer: it can only have come from a visitor.
 
-        An empty answer changes nothing.
+        What is not in an answer by components stays as it is, at no cost: Gradio would make each of them anew. One that
+        is made anew keeps its number: by a new one the visitor's session would remember it for ever beside the old.
         """
         refuse_files(predictions)
-        if predictions == {}:
-            predictions = gr.skip()
-        return await super().postprocess_data(block_fn, predictions, *others, **more)
+        if not isinstance(predictions, dict) or not predictions.keys() <= set(block_fn.outputs):
+            return await self._answer(block_fn, predictions, state)
+        named = copy(block_fn)
+        named.outputs = [block for block in block_fn.outputs if block in predictions]
+        values = [predictions[block] for block in named.outputs]
+        answered = await self._answer(named, values[0] if len(values) == 1 else values, state) if values else []
+        told = dict(zip(named.outputs, answered, strict=True))
+        return [told[block] if block in told else gr.skip() for block in block_fn.outputs]
+
+    async def _answer(self, block_fn: Any, predictions: Any, state: Any) -> Any:
+        answered = await super().postprocess_data(block_fn, predictions, state)
+        for block in block_fn.outputs if state else ():
+            state.blocks_config.blocks[block._id]._id = block._id
+        return answered
 
 
 def refuse_files(value: Any, depth: int = 0) -> None:

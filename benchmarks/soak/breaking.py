@@ -1,16 +1,15 @@
 """What is broken under the studio, and in which order."""
 
-import errno
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.soak.disk import fill
 from tests.running import RunningPage
 from tests.system.victim import Victim, wait_until
 
-HOLD_FULL_S = 6.0
 READY_S = 300.0  # of a loaded machine
 
 
@@ -29,7 +28,7 @@ class Breaker:
         seed: int,
         rounds: int,
     ) -> None:
-        self._service, self._page, self._disk = service, page, disk
+        self._service, self._page = service, page
         self._dice = random.Random(seed)
         self._rounds = rounds
         self.done: Counter[str] = Counter()
@@ -43,7 +42,7 @@ class Breaker:
             "watcher": restart_watcher,
         }
         if disk is not None:
-            self._ways["full disk"] = self.fill_disk
+            self._ways["full disk"] = lambda: fill(disk)
 
     def plan(self) -> list[str]:
         """The names of what to do, shuffled."""
@@ -58,17 +57,6 @@ class Breaker:
         wait_until("the service is ready", self._ready, READY_S)
         self.done[way] += 1
         self.back_s.append(round(time.monotonic() - began, 2))
-
-    def fill_disk(self) -> None:
-        """No room at all for some seconds."""
-        assert self._disk is not None
-        filler = self._disk / "filler"
-        try:
-            with filler.open("wb", buffering=0) as stream:
-                _write_until_full(stream.write)
-            time.sleep(HOLD_FULL_S)
-        finally:
-            filler.unlink(missing_ok=True)
 
     def _kill_engine(self) -> None:
         wait_until("there is an engine to kill", self._service.kill_engine, READY_S, 0.01)
@@ -92,14 +80,3 @@ class Breaker:
             return self._service.client.ready()
         except Exception:  # noqa: BLE001 - whatever it says, it is not ready
             return False
-
-
-def _write_until_full(write: Callable[[bytes], int]) -> None:
-    for size in (2**20, 4096, 1):
-        block = bytes(size)
-        try:
-            while write(block):
-                pass
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise

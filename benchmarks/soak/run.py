@@ -1,14 +1,13 @@
 """One soak from start to end: the studio, its callers, what breaks, what is measured, what must be true after it."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.core.errors import ServiceError
 from benchmarks.soak.breaking import Breaker
 from benchmarks.soak.browser import keep_browsing
 from benchmarks.soak.callers import CALLERS, Studio, keep_calling
+from benchmarks.soak.disk import small_disk
 from benchmarks.soak.samples import Drift, Sampler, Watched, drifts
 from tests.running import ROOT, RunningPage
 from tests.system.history import check_files, check_history
@@ -141,21 +141,6 @@ def _is_idle(service: Victim) -> bool:
     except ServiceError:
         return False
     return bool(queue.queued + queue.running == 0)
-
-
-@contextmanager
-def small_disk(folder: Path, mebibytes: int) -> Iterator[Path | None]:
-    """A file system of that size, so that it can be filled; None where mounting is not allowed."""
-    folder.mkdir(parents=True)
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
-    if mount is None or os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
-        yield None
-        return
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _catalog(folder: Path) -> Path:

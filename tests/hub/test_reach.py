@@ -1,12 +1,15 @@
 """A hub of the internet cannot send this machine to its neighbours."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx2
 import huggingface_hub.constants as hub_constants
 import pytest
+from huggingface_hub import get_session
 from huggingface_hub.utils import close_session
 
 from app.core.errors import ModelRefused
@@ -14,7 +17,7 @@ from app.hub.child import Wanted
 from app.hub.disk import storage_folder
 from app.hub.download_plan import PLAN_FILE
 from app.hub.fetch import fetch
-from app.hub.reach import refuse_private
+from app.hub.reach import guard_redirects, refuse_private
 from tests import hub_server
 from tests.hub.conftest import assert_same_files
 from tests.hub_server import Hub
@@ -94,6 +97,25 @@ def test_a_redirect_to_a_neighbour_is_not_followed(
     assert neighbour.asked == []
     left = [file for file in storage_folder(wanted.repository).rglob("*") if file.is_file() and file.name != PLAN_FILE]
     assert all(file.stat().st_size == 0 for file in left)
+
+
+def test_a_name_that_leads_to_a_neighbour_once_it_was_looked_up_is_sent_nothing(
+    neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_constants, "ENDPOINT", "https://hub.invalid")
+    addresses, true_lookup = iter(["8.8.8.8", "127.0.0.1", "127.0.0.1"]), socket.getaddrinfo
+
+    def look_up(host: str, *more: Any, **named: Any) -> Any:
+        return true_lookup(next(addresses) if host == "rebound.test" else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setenv("NO_PROXY", "*")
+    close_session()
+    guard_redirects()
+    with pytest.raises(ModelRefused, match=r"sent this machine to rebound\.test"):
+        get_session().get(f"http://rebound.test:{neighbour.server_port}/secret", timeout=20)
+    close_session()
+    assert neighbour.asked == []
 
 
 def test_a_public_hub_is_still_read(far_hub: Hub, wanted: Wanted) -> None:
