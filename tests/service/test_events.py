@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.service.http import streams
+from tests.place import wait_for
 from tests.service.conftest import House
 
 
@@ -131,6 +132,24 @@ def test_streams_and_waiting_calls_beyond_the_cap_are_sent_away(make_house: Call
     with house.client.head(path) as answer:
         assert answer.status_code == 200
     assert house.client.get("/api/status").get_json()["waiting_calls"] == 0
+
+
+def test_a_full_queue_makes_an_a1111_call_wait_and_answers_it_when_there_is_room(
+    make_house: Callable[..., House],
+) -> None:
+    house = make_house(start_paused=True, max_queue=1)
+    house.submit()
+    answers: list[Any] = []
+    other = house.client.application.test_client()
+    body = {"prompt": "patient", "width": 64, "height": 64, "steps": 2}
+    call = threading.Thread(target=lambda: answers.append(other.post("/sdapi/v1/txt2img", json=body)), daemon=True)
+    call.start()
+    wait_for(lambda: house.client.get("/api/status").get_json()["waiting_calls"] == 1, "the call has its seat")
+    assert house.client.post("/api/jobs", json={"prompt": "one too many"}).get_json()["code"] == "queue_full"
+    assert answers == []
+    house.client.post("/api/queue/resume")
+    call.join(120)
+    assert [(answer.status_code, len(answer.get_json()["images"])) for answer in answers] == [(200, 1)]
 
 
 def test_a_quarter_of_the_threads_stays_free_for_short_calls(make_house: Callable[..., House]) -> None:
