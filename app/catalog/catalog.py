@@ -13,6 +13,7 @@ from app.catalog.table import Table
 from app.catalog.tasks import strength_of, task_errors
 from app.catalog.wildcards import drawn
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
+from app.core.hires import result_size
 from app.core.models import Span
 from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
@@ -161,9 +162,10 @@ def _range_errors(
         if value is not None and not span.allows(value):  # a strength, where there is no picture to start from
             whose = "" if name == "num_images" else f" for model {entry.key}"
             yield FieldError(name, value, span.words() + whose)
-    if request.width * request.height > max_pixels:  # type: ignore[operator]
-        size = f"{request.width}x{request.height}"
-        yield FieldError("width", size, f"allowed is at most {max_pixels} pixels in all")
+    width, height = result_size(request)
+    if width * height > max_pixels:
+        field = "hr_scale" if request.enable_hr else "width"
+        yield FieldError(field, f"{width}x{height}", f"allowed is at most {max_pixels} pixels in all")
     allowed = allowed_schedulers(entry)
     choice = parse_scheduler(request.scheduler or DEFAULT)
     if choice is None or choice.value not in (DEFAULT, *allowed):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from app.catalog.entry import ModelEntry
 from app.core.errors import FieldError
-from app.core.schema import NO_SIDES, GenerationRequest, InputRole
+from app.core.hires import MAX_STEPS, result_size, schedule_steps, steps_again
+from app.core.schema import HR_LANCZOS, HR_LATENT, NO_SIDES, GenerationRequest, InputRole
 from app.core.task import Task
 from app.families import family_of
 
@@ -18,12 +19,14 @@ STARTS: dict[Task, dict[InputRole, int]] = {
     Task.UPSCALE: {InputRole.IMAGE: 1},
 }
 # What a request says of its mask.
+ROUNDING = 1e-6  # pixels
+OF_HIRES = ("hr_scale", "hr_upscaler", "hr_second_pass_steps")
 OF_A_MASK = ("mask_blur", "inpaint_full_res", "inpaint_full_res_padding", "inpainting_fill")
 
 
 def strength_of(request: GenerationRequest) -> float | None:
     """The request's strength with the default filled in; None where there is no picture to start from."""
-    if request.strength is None and request.task in WITH_STRENGTH:
+    if request.strength is None and (request.task in WITH_STRENGTH or request.enable_hr):
         return DEFAULT_STRENGTH
     return request.strength
 
@@ -56,6 +59,7 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
             yield FieldError(f"inputs.{place}.{field}", value, f"it has no meaning for the task {request.task}")
     yield from _strength_errors(request)
     yield from _scale_errors(request)
+    yield from _hires_errors(request, entry)
     if extended and request.task is not Task.INPAINT:
         yield FieldError("extend", request.extend, "it needs a picture to start from, in `inputs` (task inpaint)")
     if request.task is not Task.INPAINT:
@@ -74,9 +78,35 @@ def _scale_errors(request: GenerationRequest) -> Iterator[FieldError]:
         yield FieldError("num_images", request.num_images, "allowed is 1 for the task upscale")
 
 
+def _hires_errors(request: GenerationRequest, entry: ModelEntry) -> Iterator[FieldError]:
+    if not request.enable_hr:
+        for name in OF_HIRES:
+            if (value := getattr(request, name)) != GenerationRequest.model_fields[name].default:
+                yield FieldError(name, value, "it needs enable_hr")
+        return
+    family = family_of(entry.pipeline)
+    if request.task is not Task.TEXT:
+        yield FieldError("enable_hr", True, "allowed is false for a task that starts from a picture")
+    elif not family.can(Task.IMAGE):
+        yield FieldError("enable_hr", True, f"allowed is false for model {entry.key}: it makes no pictures of pictures")
+    if request.hr_upscaler == HR_LATENT and not family.convolves:
+        yield FieldError("hr_upscaler", HR_LATENT, f"allowed is {HR_LANCZOS} for model {entry.key}")
+    if request.hr_upscaler == HR_LATENT and request.strength == 0:
+        yield FieldError("strength", 0, f"allowed is more than 0 with the hr_upscaler {HR_LATENT}")
+    if schedule_steps(request) > MAX_STEPS:
+        least = steps_again(request) / MAX_STEPS
+        yield FieldError("strength", request.strength, f"allowed is 0 or {least:g} to 1 for so many steps")
+    for name, side in zip(("width", "height"), result_size(request), strict=True):
+        becomes = (getattr(request, name) or 0) * request.hr_scale
+        if abs(becomes - side) > ROUNDING or not entry.size_range.allows(side):
+            allowed = f"the {name} becomes {becomes:g}; {entry.size_range.words()} for model {entry.key}"
+            yield FieldError("hr_scale", request.hr_scale, allowed)
+            return
+
+
 def _strength_errors(request: GenerationRequest) -> Iterator[FieldError]:
     strength, steps = request.strength, request.num_inference_steps or 1
-    if strength is None:
+    if strength is None or request.enable_hr:
         return
     if request.task not in WITH_STRENGTH:
         yield FieldError("strength", strength, "it needs a picture to start from, in `inputs` (task image or inpaint)")

@@ -41,7 +41,8 @@ def generate(
         Path | None, typer.Option(help="With --from: picture that is white where it is to be made anew.")
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="With --from: how far to leave it; 0 gives it back, 1 hardly looks at it.")
+        float | None,
+        typer.Option(help="With --from or --enable-hr: how far to leave that picture; 0 gives it back."),
     ] = None,
     mask_blur: Annotated[float | None, typer.Option(help="With --mask: soften its edge by so many pixels.")] = None,
     inpaint_full_res: Annotated[
@@ -64,6 +65,14 @@ def generate(
     priority: Annotated[
         int, typer.Option(min=-MAX_PRIORITY, max=MAX_PRIORITY, help="Higher is sooner; above 0 needs an admin's key.")
     ] = 0,
+    enable_hr: Annotated[
+        bool, typer.Option("--enable-hr", help="Hires fix: enlarge the picture and draw it again (--strength).")
+    ] = False,
+    hr_scale: Annotated[float | None, typer.Option(help="With --enable-hr: how many times as large, 1 to 4.")] = None,
+    hr_upscaler: Annotated[str | None, typer.Option(help="With --enable-hr: Lanczos or Latent.")] = None,
+    hr_second_pass_steps: Annotated[
+        int | None, typer.Option(help="With --enable-hr: steps of the second pass; 0 = as many as the first.")
+    ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -94,12 +103,17 @@ def generate(
         "inpaint_full_res_padding": inpaint_full_res_padding,
         "inpainting_fill": inpainting_fill,
         "priority": priority or None,
+        "enable_hr": enable_hr or None,
+        "hr_scale": hr_scale,
+        "hr_upscaler": hr_upscaler,
+        "hr_second_pass_steps": hr_second_pass_steps,
+        "strength": strength if enable_hr else None,
     }
     request = {name: value for name, value in values.items() if value is not None}
     if out is not None and not overwrite:
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
-        request |= start_fields(client, start, mask, strength, extend)
+        request |= start_fields(client, start, mask, None if enable_hr else strength, extend)
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     tell_files(job, files, as_json)

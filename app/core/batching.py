@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from app.core.hires import result_size, steps_again
 from app.core.parameters import parameters
 from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest
@@ -36,8 +37,10 @@ def batch_key(request: GenerationRequest, model: str = "", prompt: Prompt | None
 def megapixel_steps(request: GenerationRequest) -> float:
     """The work in a resolved request: width × height × steps × images, in millions.
 
-    From a picture only the last steps are made, as many as `strength` says.
+    From a picture only the last steps are made, as many as `strength` says; the hires fix has a second pass besides.
     """
     steps, images = request.num_inference_steps or 0, request.num_images
-    steps = steps if request.strength is None else int(steps * request.strength)
-    return (request.width or 0) * (request.height or 0) * steps * images / 1e6
+    steps = steps if request.strength is None or request.enable_hr else int(steps * request.strength)
+    width, height = result_size(request)
+    again = width * height * steps_again(request)
+    return ((request.width or 0) * (request.height or 0) * steps + again) * images / 1e6

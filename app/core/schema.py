@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,6 +15,9 @@ MAX_PROMPT_CHARS = 20_000
 # such a job must be allowed too, or its picture could not be asked for again.
 MAX_SEED = 2**32 + 63
 RANDOM_SEED = -1
+# How the hires fix enlarges what its first pass made.
+HR_LANCZOS: Literal["Lanczos"] = "Lanczos"
+HR_LATENT: Literal["Latent"] = "Latent"
 MAX_MASK_BLUR = 64  # pixels
 MAX_EXTENSION = 2048  # pixels of one side
 NO_SIDES = (0, 0, 0, 0)
@@ -179,6 +182,21 @@ class GenerationRequest(Value):
         le=3,
         strict=True,
         description="What is under the mask at first: 0 the colours around it, 1 what is there, 2 noise, 3 nothing.",
+    )
+    enable_hr: Annotated[bool, Parameter()] = Field(
+        False,
+        strict=True,
+        description="Hires fix: draw at the size that is asked for, enlarge that, and draw it again as far as "
+        "`strength` says.",
+    )
+    hr_scale: Annotated[float, Parameter()] = Field(
+        2.0, ge=1, le=4, allow_inf_nan=False, description="With enable_hr: how many times as wide and high it becomes."
+    )
+    hr_upscaler: Annotated[Literal["Lanczos", "Latent"], Parameter()] = Field(
+        HR_LANCZOS, description="With enable_hr: enlarge the picture (Lanczos) or what it is decoded from (Latent)."
+    )
+    hr_second_pass_steps: Annotated[int, Parameter()] = Field(
+        0, ge=0, le=1000, strict=True, description="With enable_hr: steps of the second pass; 0 = as many as the first."
     )
     scale: Annotated[int, Parameter(infotext="Upscale by")] = Field(
         1, ge=1, le=4, strict=True, description="How many times as wide and as high the task upscale makes a picture."

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, ValidationError
 
 from app.core.errors import FieldError, InvalidRequest
 from app.core.schema import GenerationRequest
+from app.core.task import Task
 
 
 class _Asked(GenerationRequest):
@@ -24,7 +25,7 @@ def validated(fields: dict[str, Any]) -> GenerationRequest:
             FieldError(".".join(str(part) for part in item["loc"]), item.get("input"), f"allowed is {_allowed(item)}")
             for item in error.errors()
         ]
-    if isinstance(fields["prompt"], str) and not fields["prompt"].strip():
+    if isinstance(fields["prompt"], str) and not fields["prompt"].strip() and fields.get("task") != Task.UPSCALE:
         wrong.append(FieldError("prompt", fields["prompt"], "allowed is a text that says what the picture shows"))
     if wrong:
         raise InvalidRequest(wrong)

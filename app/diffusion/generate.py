@@ -12,10 +12,12 @@ from functools import partial
 
 from app.core.batching import images_in_a_pass
 from app.core.errors import AtelierError, GenerationCancelled, OutOfMemory
+from app.core.hires import result_size
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.core.shapes import as_drawn
 from app.diffusion.cache import ModelCache
+from app.diffusion.hires import run_twice
 from app.diffusion.made import Collected, Made, Making, PassWatch
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.prompts import pass_key
@@ -157,7 +159,9 @@ def _make(
         problem: AtelierError | None = None
         made: dict[Row, Picture] = {}
         try:
-            made = run_rows(loaded, open_rows, run_watch)
+            twice = members[0].asked.enable_hr  # so have all of a pass, and the same sizes
+            run = partial(run_twice, asked=members[0].asked) if twice else run_rows
+            made = run(loaded, open_rows, watch=run_watch)
         except AtelierError as error:
             # Its frames would keep the pass's tensors alive while it is made again.
             problem = error.with_traceback(None)
@@ -181,7 +185,8 @@ def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | N
     if said is not None:
         picture = replace(picture, how={**picture.how, "retried": said})
     try:
-        picture = finished(picture, asked, making.frame)
+        if not asked.enable_hr:  # else it has been
+            picture = finished(picture, asked, making.frame)
     except MemoryError:  # what was drawn is small, what was asked for need not be
         words = f"There was not enough memory for {asked.width}x{asked.height} pixels."
         making.tell_end(watch, OutOfMemory(words, hint="Try a smaller size or fewer images."))
@@ -191,7 +196,8 @@ def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | N
 
 
 def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
-    return images_in_a_pass(str(loaded.device), request.width or 512, request.height or 512)
+    width, height = result_size(request)
+    return images_in_a_pass(str(loaded.device), width or 512, height or 512)
 
 
 def _at_once(loaded: LoadedModel, makings: Sequence[Making]) -> int:

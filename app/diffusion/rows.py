@@ -23,7 +23,7 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
-from app.diffusion.starts import Start, pipeline_of, start_arguments
+from app.diffusion.starts import Latents, Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
 
 LATENT_FILLS = {2: True, 3: False}  # `inpainting_fill` → whether there is noise under the mask, or nothing
@@ -37,7 +37,7 @@ class Row:
     image: int
     seed: int
     asked: Asked
-    start: Start | None = None
+    start: Start | Latents | None = None
 
     @property
     def request(self) -> GenerationRequest:
@@ -70,10 +70,12 @@ class RunWatch:
         self._loaded: LoadedModel | None = None
         self._blend: Blend | None = None
         self.dropped: set[int] = set()
+        self.beside = 0, 0  # steps of these rows before this pass, and after it
+        self.steps = 0  # of the newest pass
 
-    def attach(self, loaded: LoadedModel, tap: PredictionTap, blend: Blend | None) -> None:
-        """Say which model runs, where its predictions can be read, and what keeps it inside a mask."""
-        self._loaded, self._tap, self._blend = loaded, tap, blend
+    def attach(self, rows: list[Row], loaded: LoadedModel, tap: PredictionTap, blend: Blend | None) -> None:
+        """Say which rows and model run, where its predictions can be read, and what keeps it inside a mask."""
+        self._rows, self._loaded, self._tap, self._blend = rows, loaded, tap, blend
 
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
@@ -81,12 +83,14 @@ class RunWatch:
         self.dropped |= {index for index in indices if index not in self.dropped and self._watch.cancelled(index)}
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
-        of = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
+        self.steps = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
+        earlier, later = self.beside
+        of = earlier + self.steps + later
         for index in indices:
             if index not in self.dropped:
                 before, chunks = self._places[index]
                 preview = self._preview(index, tensors.get("latents"))
-                self._watch.step(index, before * of + step + 1, chunks * of, preview)
+                self._watch.step(index, before * of + earlier + step + 1, chunks * of, preview)
         return {"latents": self._blend(pipe, step, tensors["latents"])} if self._blend else {}
 
     def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
@@ -114,14 +118,13 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     request = rows[0].request  # what all rows share
 
     # 1. The task's pipeline, made of the loaded parts, and a sampler of this pass's own.
-    base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
-    scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
-    pipe = pipeline_of(loaded.pipe, request.task)
+    pipe, scheduler = _begun(loaded, request)
 
     # 2. to 4. Encode, denoise, decode. Where nothing of the picture is to change, it is there already.
     decoding = Decoding()
-    if rows[0].start is not None and request.strength == 0:
-        pixels = _to_pixels(torch.stack([row.start.pixels() for row in rows if row.start]), request)
+    starts = [row.start.pixels() for row in rows if isinstance(row.start, Start)]
+    if starts and request.strength == 0:
+        pixels = _to_pixels(torch.stack(starts), request)
     else:
         pixels = _drawn(loaded, pipe, scheduler, rows, watch, decoding)
 
@@ -138,10 +141,28 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     return made
 
 
+def latents_of(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> torch.Tensor:
+    """`run_rows` without its end: what would be decoded of the rows, [n, C, h, w]."""
+    pipe, scheduler = _begun(loaded, rows[0].request)
+    return _drawn(loaded, pipe, scheduler, rows, watch, Decoding(), output="latent")
+
+
+def _begun(loaded: LoadedModel, request: GenerationRequest) -> tuple[Pipeline, Scheduler]:
+    base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
+    scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
+    return pipeline_of(loaded.pipe, request.task), scheduler
+
+
 def _drawn(
-    loaded: LoadedModel, pipe: Pipeline, scheduler: Scheduler, rows: list[Row], watch: RunWatch, decoding: Decoding
+    loaded: LoadedModel,
+    pipe: Pipeline,
+    scheduler: Scheduler,
+    rows: list[Row],
+    watch: RunWatch,
+    decoding: Decoding,
+    output: str = "pt",
 ) -> torch.Tensor:
-    """Steps 2 to 4 of `run_rows`: the rows' pixels."""
+    """Steps 2 to 4 of `run_rows`: the rows' pixels, or with the `output` "latent" what would be decoded."""
     own_scheduler, state = loaded.pipe.scheduler, (type(pipe).__name__, loaded.loras.active)
     noise = [torch.Generator("cpu").manual_seed(row.seed) for row in rows]
     masks = [row.start.mask for row in rows if row.start and row.start.mask]
@@ -149,7 +170,7 @@ def _drawn(
     fill = rows[0].request.inpainting_fill
     if masks and fill in LATENT_FILLS:
         begin_anew(scheduler, masks, noise=LATENT_FILLS[fill])
-    watch.attach(loaded, PredictionTap(scheduler, noise), blend)
+    watch.attach(rows, loaded, PredictionTap(scheduler, noise), blend)
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
@@ -160,10 +181,11 @@ def _drawn(
             words = text_arguments(loaded.pipe, asked, loaded.prompts, loaded.loras.active)
             # 3. Denoise from each row's own noise: `watch` hears of each step, and may end it there. 4. Decode: in the
             # same call, for diffusers' pipelines do both; `decoding` looks at what the VAE gives.
-            images = pipe(**_arguments(pipe, rows, words, watch), generator=noise).images
+            arguments = _arguments(pipe, rows, words, watch) | {"output_type": output}
+            images: torch.Tensor = pipe(**arguments, generator=noise).images
         if pipe is not loaded.pipe:  # it knows nothing of the hooks that the loaded one has on their common parts
             loaded.pipe.maybe_free_model_hooks()
-        return _to_pixels(images, rows[0].request)
+        return images if output == "latent" else _to_pixels(images, rows[0].request)
     except AtelierError as error:
         problem = error
     except (MemoryError, RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
@@ -185,7 +207,6 @@ def _arguments(pipe: Pipeline, rows: list[Row], words: dict[str, Any], watch: Ru
         **words,
         **_asked(request),
         **start_arguments(starts, request.strength),
-        "output_type": "pt",
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,
     }

@@ -16,21 +16,24 @@ from PIL import Image
 from app.catalog import Catalog, ModelEntry, file_entry, folder_entry, hub_entry
 from app.core.errors import AtelierError, CallerError, FieldError, InvalidRequest, ServerError, UnknownModel
 from app.core.picture import Picture
-from app.core.schema import NO_SIDES, RANDOM_SEED, GenerationRequest
+from app.core.schema import HR_LANCZOS, NO_SIDES, RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.diffusion.asked import validated
 from app.diffusion.cache import ModelCache
 from app.diffusion.compiled.choose import Computing
+from app.diffusion.enlarge import enlarged
 from app.diffusion.generate import generate
 from app.diffusion.given import Given, start_fields
 from app.diffusion.pipelines import LoadedModel
 from app.picture.png import encode
+from app.picture.recipe import stated
 from app.shipped import unpack_shipped
 
 OnStep = Callable[[int, int, bytes | None], None]
 # One for the whole process: while the libraries read a model they change what every thread of the process sees (how
 # modules are made, the usual number format), so a second object may neither load nor draw meanwhile.
 _ONE_AT_A_TIME = threading.RLock()
+_NO_MODEL = ModelEntry(key="none", title="none")
 _WHICH_MODEL = "allowed is a catalog key, a folder, a .safetensors file or a hub id"
 
 
@@ -131,6 +134,10 @@ class DiffusionService:
         extend: tuple[int, int, int, int] = NO_SIDES,
         subseed: int = RANDOM_SEED,
         subseed_strength: float = 0.0,
+        enable_hr: bool = False,
+        hr_scale: float = 2.0,
+        hr_upscaler: str = HR_LANCZOS,
+        hr_second_pass_steps: int = 0,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -140,6 +147,9 @@ class DiffusionService:
         3 nothing). With `inpaint_full_res` that part alone is drawn, with `inpaint_full_res_padding` pixels around it,
         at `width` and `height`, and put back into the picture, which keeps its own size. `extend` draws so many pixels
         more at its left, top, right and bottom.
+
+        With `enable_hr` what was drawn is enlarged `hr_scale` times (`hr_upscaler` "Lanczos" or "Latent") and drawn
+        again as far as `strength` says, in `hr_second_pass_steps` steps (0 = as many as the first time).
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -154,7 +164,8 @@ class DiffusionService:
             "num_images": num_images, "scheduler": scheduler, "clip_skip": clip_skip, "strength": strength,
             "mask_blur": mask_blur, "inpaint_full_res": inpaint_full_res,
             "inpaint_full_res_padding": inpaint_full_res_padding, "inpainting_fill": inpainting_fill,
-            "extend": extend, "subseed": subseed, "subseed_strength": subseed_strength,
+            "extend": extend, "subseed": subseed, "subseed_strength": subseed_strength, "enable_hr": enable_hr,
+            "hr_scale": hr_scale, "hr_upscaler": hr_upscaler, "hr_second_pass_steps": hr_second_pass_steps,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
@@ -177,6 +188,21 @@ class DiffusionService:
                 )
                 # 4. Label and save.
                 return self._result(request, made)
+            except AtelierError as error:
+                return {"success": False, "message": _sentence(error), "error": error.as_dict()}
+
+    def upscale(self, image: Given, scale: int = 2, prompt: str = "") -> dict[str, Any]:
+        """Make a picture `scale` times as wide and as high (2, 3 or 4) and save it; no model is needed.
+
+        `prompt` is kept with it. Gives what `generate_image` gives.
+        """
+        with _ONE_AT_A_TIME:
+            try:
+                start, pictures = start_fields(image, None, NO_SIDES, self._settings)
+                asked = validated({"prompt": prompt, "scale": scale, **start, "task": "upscale"})
+                request = self._catalog.resolve_for(asked, _NO_MODEL)
+                self._check_output()
+                return self._result(request, [enlarged(request, pictures)])
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 
@@ -241,7 +267,9 @@ class DiffusionService:
         }
 
     def _save(self, request: GenerationRequest, picture: Picture, recipe: dict[str, Any], created: datetime) -> str:
-        data = encode(request, picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"])
+        data = encode(
+            stated(request, picture), picture.rgb, picture.width, picture.height, recipe, image_id=recipe["image_id"]
+        )
         path = self.output_dir / f"{created:%Y%m%d-%H%M%S}-{recipe['image_id']}.png"
         unfinished = path.with_suffix(".tmp")
         try:
@@ -262,7 +290,7 @@ def _recipe(request: GenerationRequest, picture: Picture, job_id: str, created: 
         "seed": picture.seed,
         "origin": "library",
         "created_at": created.isoformat(),
-        "request": request.model_dump(mode="json"),
+        "request": stated(request, picture).model_dump(mode="json"),
         "how": picture.how,
         **({"composite": True} if request.inputs else {}),  # what was given need not be a machine's
     }

@@ -62,7 +62,15 @@ class Start:
         return data.view(self.picture.height, self.picture.width, 3).permute(2, 0, 1) / 255
 
 
-def start_arguments(starts: Sequence[Start], strength: float | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Latents:
+    """What a second pass starts from where no picture was made: one row of the latents, [C, h, w]."""
+
+    values: torch.Tensor
+    mask: None = None
+
+
+def start_arguments(starts: Sequence[Start | Latents], strength: float | None) -> dict[str, Any]:
     """The part of a pipeline's call that says what its rows start from; {} for rows that start from nothing.
 
     One picture for each row: only then every pipeline draws what is random of a row from that row's own generator.
@@ -70,7 +78,9 @@ def start_arguments(starts: Sequence[Start], strength: float | None) -> dict[str
     if not starts:
         return {}
     masks = [start.mask for start in starts if start.mask is not None]
-    found = {"image": [start.picture for start in starts], "strength": strength}
+    latents = [start.values for start in starts if isinstance(start, Latents)]
+    pictures = [start.picture for start in starts if isinstance(start, Start)]
+    found = {"image": torch.stack(latents) if latents else pictures, "strength": strength}
     return {**found, "mask_image": masks} if masks else found
 
 
@@ -94,9 +104,9 @@ def starts_of(
     if grey is not None and (asked.inpaint_full_res or asked.extend != NO_SIDES):
         start, frame = _part(picture, grey, drawn, asked)
     else:
-        frame = _whole(picture, grey, asked, asked)
+        frame = whole(picture, grey, asked, asked)
         same = (drawn.width, drawn.height) == (asked.width, asked.height)
-        start = frame if same else _whole(picture, grey, drawn, asked)
+        start = frame if same else whole(picture, grey, drawn, asked)
     if asked.inpainting_fill == FILL_AROUND and start.mask is not None:
         start = replace(start, picture=filled_from_around(start.picture, start.mask))
     return start, frame
@@ -179,8 +189,8 @@ def _refuse_too_large(picture: Image.Image, sides: tuple[int, int, int, int]) ->
         raise InvalidRequest([FieldError("extend", list(sides), allowed)])
 
 
-def _whole(picture: Image.Image, mask: Image.Image | None, sized: GenerationRequest, asked: GenerationRequest) -> Start:
-    """All of the picture in the size of `sized`, and the mask as soft as it is to be in the size of `asked`."""
+def whole(picture: Image.Image, mask: Image.Image | None, sized: GenerationRequest, asked: GenerationRequest) -> Start:
+    """All of a picture in the size of `sized`, and the mask as soft as it is to be in the size of `asked`."""
     size = sized.width or 0, sized.height or 0
     cut = None
     if picture.width * size[1] != picture.height * size[0]:

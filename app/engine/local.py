@@ -17,6 +17,7 @@ from app.core.errors import (
     OutOfMemory,
     UnknownInput,
 )
+from app.core.hires import result_size
 from app.core.schema import GenerationRequest, JobError
 from app.core.settings import Settings
 from app.core.task import Task
@@ -80,7 +81,8 @@ class LocalEngine:
 
     def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
         """See `Engine.capacity`."""
-        return images_in_a_pass(self._torch_device, request.width or entry.width, request.height or entry.height)
+        width, height = result_size(request)
+        return images_in_a_pass(self._torch_device, width or entry.width, height or entry.height)
 
     def run(self, work: Sequence[Work], inputs: Inputs, watch: Watch) -> None:
         """See `Engine.run`. Also raises EngineUnavailable if no child can be started, or if `close` was called.

@@ -25,6 +25,7 @@ from app.library.room import LibraryRoom
 from app.library.words import forget_words
 from app.picture import png
 from app.picture import thumbnail as small
+from app.picture.recipe import stated
 
 DAY_S = 86_400.0
 CREDENTIALS_LOST = "The picture it starts from had Content Credentials (C2PA); the new file has none."
@@ -64,6 +65,7 @@ class Library:
         """
         now = datetime.fromtimestamp(self._now(), UTC)
         image_id = str(uuid.uuid4())
+        asked = stated(job.request, picture)
         made = {
             "image_id": image_id,
             "job_id": job.id,
@@ -71,7 +73,7 @@ class Library:
             "seed": picture.seed,
             "origin": job.origin,
             "created_at": now.isoformat(),
-            "request": job.request.model_dump(mode="json"),
+            "request": asked.model_dump(mode="json"),
             "how": picture.how,
         }
         if job.request.inputs:
@@ -79,10 +81,10 @@ class Library:
             made["composite"] = not machines
             if lost:
                 made["how"] = {**picture.how, "notes": [*(picture.how.get("notes") or ()), CREDENTIALS_LOST]}
-        data = png.encode(job.request, picture.rgb, picture.width, picture.height, made, image_id=image_id)
+        data = png.encode(asked, picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
         storage.write_durably(self._folder, path, data)
-        return upkeep.image_from(job.request, made, path=path, data=data, width=picture.width, height=picture.height)
+        return upkeep.image_from(asked, made, path=path, data=data, width=picture.width, height=picture.height)
 
     def check_storage(self, needed_bytes: int = 0) -> None:
         """Raise what `write` would raise now, for pictures that take `needed_bytes` at most. Tries it on the disk."""

@@ -24,6 +24,7 @@ NEGATIVE = "Negative prompt:"
 MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters are far less
 MAX_PARAMETER_LINE_CHARS = 16 * 1024
 MIN_PARAMETERS = 3
+HIRES_SCALE, HIRES_STEPS, HIRES_UPSCALER = "Hires upscale", "Hires steps", "Hires upscaler"
 VARIATION_SEED = "Variation seed"  # of the image, as its seed
 
 # A1111's pattern, with the key's length bounded so that a hostile line cannot cost quadratic time.
@@ -61,7 +62,8 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
     `Steps` comes first and `Sampler` second, the seed is not the job's but the image's, and `Version` is no number
     of A1111's, because readers switch old behaviour on by it.
     """
-    sampler, schedule_type = _sampler(request, how)
+    only_larger = "upscaler" in how  # nothing was drawn
+    sampler, schedule_type = (None, None) if only_larger else _sampler(request, how)
     numbers = numbers_of_infotext(request)
     parameters = {
         "Steps": numbers.pop("Steps", None),
@@ -72,6 +74,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         VARIATION_SEED: how.get("subseed"),
         "Size": f"{request.width}x{request.height}",
         "Drawn size": _drawn_size(how),
+        **hires_values(request),
         "Upscaler": how.get("upscaler"),
         **{_HASHES[item.role]: item.sha256 for item in request.inputs},
         "Model hash": how.get("model_hash"),
@@ -79,12 +82,21 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Lora hashes": _lora_hashes(how),
         "Template": request.written.prompt or None,  # as the extension Dynamic Prompts calls them
         "Negative Template": request.written.negative_prompt or None,
-        "RNG": "CPU",  # the noise comes from a CPU generator whatever the device
+        "RNG": None if only_larger else "CPU",  # the noise comes from a CPU generator whatever the device
         "Version": f"Atelier {__version__}",
     }
     line = ", ".join(f"{key}: {quote(value)}" for key, value in parameters.items() if value is not None)
     negative = f"\n{NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
     return f"{request.prompt}{negative}\n{line}".strip()
+
+
+def hires_values(request: GenerationRequest) -> dict[str, Any]:
+    """A1111's keys for a second pass; nothing for a request without one."""
+    if not request.enable_hr:
+        return {}
+    scale = int(request.hr_scale) if request.hr_scale == int(request.hr_scale) else request.hr_scale
+    keys = {HIRES_SCALE: scale, HIRES_STEPS: request.hr_second_pass_steps or None}
+    return {**keys, HIRES_UPSCALER: request.hr_upscaler}
 
 
 def _drawn_size(how: dict[str, Any]) -> str | None:
@@ -146,6 +158,10 @@ def request_fields(parsed: dict[str, Any]) -> dict[str, Any]:
         "seed": _number(parsed.get("Seed"), int),
         "subseed": _number(parsed.get(VARIATION_SEED), int),
         "scheduler": sampler or None,
+        "enable_hr": True if HIRES_SCALE in parsed else None,
+        "hr_scale": _number(parsed.get(HIRES_SCALE), float),
+        "hr_upscaler": parsed.get(HIRES_UPSCALER),
+        "hr_second_pass_steps": _number(parsed.get(HIRES_STEPS), int),
     }
     return {name: value for name, value in raw.items() if value is not None and _valid(name, value)}
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.errors import UnreadablePicture
+from app.core.picture import Picture
 from app.core.schema import GenerationRequest, alone
 
 KEYWORD = "atelier"
@@ -28,6 +29,14 @@ def load(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError, UnreadablePicture):
         return None
     return recipe
+
+
+def stated(request: GenerationRequest, picture: Picture) -> GenerationRequest:
+    """The request as the recipe of its picture tells it: what was only made larger names no model, for none ran."""
+    if "upscaler" not in picture.how:
+        return request
+    no_model = dict.fromkeys(("model", "num_inference_steps", "guidance_scale", "scheduler"))
+    return request.model_copy(update={**no_model, "width": picture.width, "height": picture.height})
 
 
 def request_of(recipe: dict[str, Any]) -> GenerationRequest:

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.models import ModelInfo, Span
 from app.core.samplers import DEFAULT
-from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED
+from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_PROMPT_CHARS, RANDOM_SEED
 from app.ui.sizes import RATIOS, size_for
 from app.ui.strings import Words
 
@@ -38,6 +38,7 @@ class Group(Enum):
     START = "start"
     MASK = "mask"
     SEED = "seed"
+    HIRES = "hires"
     MORE = "more"
 
 
@@ -65,7 +66,7 @@ class Field:
     step: float = 1
     lines: int = 1
     width: int = 160
-    choices: tuple[int, ...] = ()
+    choices: tuple[int, ...] | tuple[str, ...] = ()
 
     @property
     def is_number(self) -> bool:
@@ -77,7 +78,8 @@ class Field:
         """What its value is."""
         if self.kind is Kind.CHECK:
             return bool
-        return int | float if self.is_number or self.choices else str
+        numbers = self.is_number or any(isinstance(choice, int) for choice in self.choices)
+        return int | float if numbers else str
 
     @property
     def label_key(self) -> str:
@@ -106,6 +108,13 @@ FIELDS = (
     Field("mask_blur", Kind.SLIDER, Group.MASK, default=0, kept=True, optional=True, whole=False, step=0.5, width=200),
     Field("inpainting_fill", Kind.CHOICE, Group.MASK, default=1, kept=True, optional=True, choices=(1, 0, 2, 3)),
     Field("seed", Kind.NUMBER, Group.SEED, label="form_seed", default=RANDOM_SEED, kept=True, width=140),
+    Field("enable_hr", Kind.CHECK, Group.HIRES, info="form_enable_hr_info", default=False, kept=True, optional=True,
+          width=420),
+    Field("hr_scale", Kind.SLIDER, Group.HIRES, default=2, kept=True, optional=True, whole=False, step=0.25, width=200),
+    Field("hr_upscaler", Kind.CHOICE, Group.HIRES, default=HR_LANCZOS, kept=True, optional=True,
+          choices=(HR_LANCZOS, HR_LATENT)),
+    Field("hr_second_pass_steps", Kind.SLIDER, Group.HIRES, info="form_hr_steps_info", default=0, kept=True,
+          optional=True, width=200),
     Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT, optional=True),
     Field("subseed_strength", Kind.SLIDER, Group.MORE, info="form_subseed_strength_info", default=0, kept=True,
           optional=True, whole=False, step=0.01),
@@ -133,7 +142,7 @@ class Form:
         task = body.get("task")
         for field in FIELDS:
             value = self[field.name]
-            if (field.group is Group.START and not start) or (field.group is Group.MASK and task != "inpaint"):
+            if not self._counts(field.group, task):
                 continue
             if field.optional and value in (None, "", field.default):
                 continue
@@ -141,6 +150,12 @@ class Form:
                 value = value or ""
             body[field.name] = int(value) if field.is_number and field.whole else value
         return body
+
+    def _counts(self, group: Group, task: str | None) -> bool:
+        """False for fields that say nothing of such a task. A strength is the second pass', too."""
+        twice = task is None and bool(self["enable_hr"])
+        applies = {Group.START: task is not None or twice, Group.MASK: task == "inpaint", Group.HIRES: twice}
+        return applies.get(group, True)
 
     def problems(self, model: ModelInfo | None, words: Words) -> list[str]:
         """What is wrong, a sentence for each field, in the reader's language. Empty = ready to send."""

@@ -196,6 +196,10 @@ def test_the_library_class_takes_pictures_files_and_bytes(tmp_path: Path) -> Non
     assert made[0]["metadata"][0]["request"]["task"] == "image"
     masked = service.generate_image("a cat", image=COLOURS, mask_image=MASK, **values)
     assert masked["images"][0].getpixel((0, 0)) == COLOURS.getpixel((0, 0))
+    larger = service.upscale(COLOURS, 3)
+    assert larger["images"][0].tobytes() == COLOURS.resize((192, 288), Image.Resampling.LANCZOS).tobytes()
+    assert larger["metadata"][0]["request"]["model"] is None
+    assert "scale" in service.upscale(COLOURS, 5)["message"]
     for wrong in ({"image": b"no picture"}, {"mask_image": MASK}, {"image": tmp_path / "none.png"}, {"image": 7}):
         refused = service.generate_image("a cat", **(values | wrong))
         assert not refused["success"]

@@ -61,6 +61,21 @@ def test_webuiapi_varies_a_seed_and_each_picture_is_made_again_from_its_file(
     assert Image.open(io.BytesIO(base64.b64decode(by_text["images"][0]))).tobytes() == one
 
 
+def test_webuiapi_draws_enlarges_and_draws_again(api: webuiapi.WebUIApi, service: RunningService) -> None:
+    sides = {"steps": 4, "width": 64, "height": 64, "denoising_strength": 0.5, "prompt": "a cat", "seed": 3}
+    made = api.txt2img(enable_hr=True, hr_scale=2, hr_upscaler=webuiapi.HiResUpscaler.Latent, **sides)
+    assert made.image.size == (128, 128)
+    said = "Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent"
+    assert all(part in made.info["infotexts"][0] for part in said.split(", "))
+    assert made.info["extra_generation_params"]["Hires upscaler"] == "Latent"
+    by_size = api.txt2img(enable_hr=True, hr_resize_x=96, hr_resize_y=96, hr_upscaler="Lanczos", **sides)
+    assert by_size.image.size == (96, 96)
+    with ImageServiceClient(service.url) as client:
+        request = client.job(by_size.info["job_id"]).request
+    assert (request.hr_scale, request.hr_upscaler, request.strength) == (1.5, "Lanczos", 0.5)
+    assert api.txt2img(enable_hr=False, hr_scale=2, **sides).image.size == (64, 64)
+
+
 def test_webuiapi_asks_its_lists_and_helpers(api: webuiapi.WebUIApi) -> None:
     assert "Euler a" in [item["name"] for item in api.get_samplers()]
     assert "karras" in [item["name"] for item in api.get_schedulers()]
@@ -120,7 +135,10 @@ SCRIPT = {"ADetailer": {"args": [True, {"ad_model": "face_yolov8n.pt"}]}}
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"enable_hr": True},
+        {"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"},
+        {"enable_hr": True, "hr_scale": 5},
+        {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 256, "width": 64, "height": 64},
+        {"hr_sampler_name": "Euler"},
         {"script_name": "x"},
         {"steps": 0},
         {"width": 65},

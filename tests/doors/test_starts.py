@@ -21,6 +21,7 @@ from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import Job, JobState
 from app.dropfolder import Watcher
+from app.picture import infotext
 from app.picture.fit import scaled
 from tests.running import RunningService
 
@@ -107,22 +108,35 @@ def test_a_picture_is_made_from_a_picture_and_its_file_says_from_which(
     assert untouched(drawn(client, inside), start, mask)
 
 
-def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
-    client: ImageServiceClient, start: Image.Image
-) -> None:
-    request = request_with(client, start, num_inference_steps=60, strength=0.9, width=256, height=256)
-    wanted = drawn(client, client.generate(request))
-    job = client.submit(request)
+def until_drawing(client: ImageServiceClient, job: str, step: int = 3) -> None:
     deadline = time.monotonic() + 120
-    while not (progress := client.job(job.id).progress) or progress.phase != "denoising" or progress.step < 3:
+    while not (progress := client.job(job).progress) or progress.phase != "denoising" or progress.step < step:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", ["image", "inpaint", "hires"])
+def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
+    kind: str, client: ImageServiceClient, start: Image.Image, mask: Image.Image
+) -> None:
+    twice: dict[str, Any] = {"prompt": PROMPT, "seed": 5, "enable_hr": True, "strength": 0.5, "num_inference_steps": 40}
+    pictures = [start, mask] if kind == "inpaint" else [start]
+    sizes = {"num_inference_steps": 60, "strength": 0.9, "width": 256, "height": 256}
+    request = twice if kind == "hires" else request_with(client, *pictures, **sizes)
+    wanted = drawn(client, client.generate(request))
+    job = client.submit(request)
+    until_drawing(client, job.id)
     pid = client.status().devices[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     done = client.wait(job.id)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
     assert drawn(client, done).tobytes() == wanted.tobytes()
+    stopped = client.submit(request | {"num_inference_steps": 150})
+    until_drawing(client, stopped.id, 1)
+    client.cancel(stopped.id)
+    assert client.wait(stopped.id).state is JobState.CANCELLED
+    assert drawn(client, client.generate(request)).tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -252,6 +266,11 @@ def test_a_picture_becomes_larger_as_a_job_that_needs_no_model(
     assert drawn(client, made).tobytes() == wanted.tobytes()
     image = client.image(made.images[0].id)
     assert (image.width, image.height, image.recipe["how"]["upscaler"]) == (2 * SIDE, 2 * SIDE, "Lanczos")
+    file = client.inspect(client.image_bytes(image.id))
+    assert (image.model, image.recipe["request"]["model"], file.labels.get("ai_system")) == ("", None, None)
+    assert not {"Model", "Steps", "Sampler", "CFG scale"} & set(infotext.parse(file.parameters or ""))
+    assert file.request is not None
+    assert drawn(client, client.generate(file.request)).tobytes() == wanted.tobytes()
     (tmp_path / "small.png").write_bytes(client.image_bytes(image.id))
     out = tmp_path / "large.png"
     words = ["upscale", str(tmp_path / "small.png"), "--scale", "3", "--out", str(out), "--url", pocket.url]

@@ -25,6 +25,7 @@ from PIL import Image
 
 from app.catalog import ModelEntry
 from app.core.errors import GenerationFailed, OutOfMemory
+from app.core.hires import result_size
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest, JobError
 from app.engine.base import Inputs, Outcome, Work
@@ -38,7 +39,7 @@ PREVIEW_PIXELS = 32
 
 def draw(request: GenerationRequest, index: int) -> bytes:
     """RGB of picture `index`, `width * height * 3` bytes: stripes that another seed, prompt or size changes."""
-    width, height = request.width or 0, request.height or 0
+    width, height = result_size(request)
     subseed = request.subseed_of(index)
     noise = f"{request.seed_of(index)}" + (f" {subseed} {request.subseed_strength}" if subseed is not None else "")
     recipe = f"{noise} {width}x{height} {request.prompt}"
@@ -142,7 +143,7 @@ class FastMaker:
         if (subseed := request.subseed_of(image)) is not None:
             how["subseed"] = subseed
         seed = request.seed_of(image)
-        return Picture(image, seed, request.width or 0, request.height or 0, draw(request, image), how)
+        return Picture(image, seed, *result_size(request), draw(request, image), how)
 
 
 def _fail_if_asked(work: Sequence[Work]) -> None:
@@ -154,7 +155,8 @@ def _fail_if_asked(work: Sequence[Work]) -> None:
 
 
 def _preview(request: GenerationRequest) -> bytes:
-    row = draw(request.model_copy(update={"width": PREVIEW_PIXELS, "height": PREVIEW_PIXELS}), 0)
+    small = {"width": PREVIEW_PIXELS, "height": PREVIEW_PIXELS, "enable_hr": False}
+    row = draw(request.model_copy(update=small), 0)
     stream = io.BytesIO()
     Image.frombytes("RGB", (PREVIEW_PIXELS, PREVIEW_PIXELS), row).save(stream, "JPEG", quality=70)
     return stream.getvalue()

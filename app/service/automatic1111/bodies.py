@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from app.core.schema import MAX_MASK_BLUR
+from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_MASK_BLUR
 from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
@@ -102,6 +102,13 @@ class A1111Txt2Img(A1111Body):
     infotext: Annotated[str | None, BeforeValidator(lambda text: text if isinstance(text, str) else None)] = Field(
         None, description="Fills the fields that were not given."
     )
+    enable_hr: Flag = Field(False, description="Draw, enlarge, and draw again.")
+    denoising_strength: float | None = ours("strength", strict=False)
+    hr_scale: float | None = Field(None, description="With enable_hr: how many times as large, 1 to 4; 2 if absent.")
+    hr_upscaler: str | None = Field(None, description=f"With enable_hr: {HR_LATENT} (if absent) or {HR_LANCZOS}.")
+    hr_second_pass_steps: int | None = Field(None, description="With enable_hr: 0 = as many as the first pass.")
+    hr_resize_x: int | None = Field(None, description="With enable_hr: the width in pixels, instead of hr_scale.")
+    hr_resize_y: int | None = Field(None, description="With enable_hr: the height in pixels, instead of hr_scale.")
     force_task_id: TaskId = Field(None, description="The caller's own name for this job.")
     eta: Any = Field(None, description="Only 0 and 1, and only without effect.")
     send_images: Flag = Field(True, description="Put the pictures into the answer.")
@@ -122,7 +129,6 @@ class A1111Img2Img(A1111Txt2Img):
 
     init_images: list[Picture] = Field(min_length=1, max_length=1, description="One picture in base64.")
     mask: Annotated[Picture | None, _EMPTY_IS_NONE] = Field(None, description="White where it is made anew.")
-    denoising_strength: float | None = ours("strength", strict=False)
     resize_mode: int | None = Field(None, ge=0, le=1, description="0 = just resize, 1 = crop and resize.")
     mask_blur: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels, both ways.")
     mask_blur_x: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels across.")

@@ -11,7 +11,11 @@ from app.core.samplers import Choice
 _OFF = (None, False, 0, "")
 # Field → the values that ask for nothing. 0 and False are equal, and so are 1 and 1.0.
 TXT2IMG: Mapping[str, tuple[Any, ...]] = {
-    "enable_hr": _OFF,
+    "hr_checkpoint_name": (*_OFF, "Use same checkpoint"),
+    "hr_sampler_name": (*_OFF, "Use same sampler"),
+    "hr_scheduler": (*_OFF, "Use same scheduler", "Automatic", "automatic"),
+    "hr_prompt": _OFF,
+    "hr_negative_prompt": _OFF,
     "restore_faces": _OFF,
     "tiling": _OFF,
     "styles": (*_OFF, []),
@@ -31,7 +35,12 @@ TXT2IMG: Mapping[str, tuple[Any, ...]] = {
     "disable_extra_networks": _OFF,
 }
 # `image_cfg_scale` is for one kind of model, which is not here: it is ignored, as A1111 does for all others.
-IMG2IMG: Mapping[str, tuple[Any, ...]] = {**TXT2IMG, "latent_mask": _OFF, "initial_noise_multiplier": (*_OFF, 1)}
+IMG2IMG: Mapping[str, tuple[Any, ...]] = {
+    **TXT2IMG,
+    "enable_hr": _OFF,
+    "latent_mask": _OFF,
+    "initial_noise_multiplier": (*_OFF, 1),
+}
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
     "sd_vae": (*_OFF, "None", "Automatic", "auto"),
     "forge_additional_modules": (*_OFF, []),

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.core.errors import FieldError, InvalidRequest
 from app.core.samplers import SCHEDULE_TYPES, Choice, find_sampler, find_schedule, parse_scheduler
-from app.core.schema import GenerationRequest, Job
+from app.core.schema import HR_LATENT, GenerationRequest, Job
 from app.picture import infotext
 from app.service.automatic1111.answers import A1111Made, A1111Progress, A1111State
 from app.service.automatic1111.bodies import CLIP_FROM, A1111Txt2Img
 from app.service.automatic1111.features import eta_comment
-from app.service.foreign.names import request_of
+from app.service.foreign.names import field_errors, request_of
 
 NAMES = {
     "num_inference_steps": "steps",
@@ -40,6 +42,10 @@ _INFOTEXT_FIELDS = {
     "strength": "denoising_strength",
     "mask_blur": "mask_blur",
     "inpaint_full_res_padding": "inpaint_full_res_padding",
+    "enable_hr": "enable_hr",
+    "hr_scale": "hr_scale",
+    "hr_upscaler": "hr_upscaler",
+    "hr_second_pass_steps": "hr_second_pass_steps",
 }
 
 
@@ -94,6 +100,7 @@ def to_request(body: A1111Txt2Img, model: str) -> GenerationRequest:
             "num_images": (body.batch_size or 1) * (body.n_iter or 1),
             "scheduler": _sampling(body).value,
             "clip_skip": _clip_skip(body),
+            **(_hires(body) if body.enable_hr else {}),
         }
     )
 
@@ -145,6 +152,7 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
     extra = {"Schedule type": choice.schedule.label} if choice and choice.schedule.name != "automatic" else {}
     if request.strength is not None:
         extra["Denoising strength"] = str(request.strength)
+    extra |= {key: value for key, value in infotext.hires_values(request).items() if value is not None}
     if request.mask_blur:
         extra["Mask blur"] = f"{request.mask_blur:g}"
     comments = [_sampling(body).comment, eta_comment(body.eta, choice)]
@@ -224,6 +232,32 @@ def schedule_rows() -> list[dict[str, Any]]:
 
 def _sampling(body: A1111Txt2Img) -> Sampling:
     return to_sampling(body.sampler_name or body.sampler_index, body.scheduler)
+
+
+def _hires(body: A1111Txt2Img) -> dict[str, Any]:
+    """The second pass. A1111 goes by a size where one is given, and cuts what does not fit; here the ratio stays.
+
+    Raises InvalidRequest for a size of another ratio.
+    """
+    wanted = {"width": body.hr_resize_x or 0, "height": body.hr_resize_y or 0}
+    sizes = {"width": body.width or 0, "height": body.height or 0}
+    scales = {name: side / sizes[name] for name, side in wanted.items() if side and sizes[name]}
+    if any(wanted.values()) and (len(set(scales.values())) != 1 or len(scales) != sum(map(bool, wanted.values()))):
+        allowed = "with hr_resize_x a width and with hr_resize_y a height is needed, and the same ratio"
+        raise InvalidRequest([FieldError("hr_resize_x", body.hr_resize_x, allowed)])
+    values = {
+        "enable_hr": True,
+        "strength": body.denoising_strength,
+        "hr_scale": next(iter(scales.values()), body.hr_scale),
+        "hr_upscaler": body.hr_upscaler or HR_LATENT,
+        "hr_second_pass_steps": body.hr_second_pass_steps,
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        GenerationRequest.model_validate({"prompt": "", **given})
+    except ValidationError as error:
+        raise InvalidRequest(field_errors(error, GenerationRequest, given, "")) from None
+    return values
 
 
 def _clip_skip(body: A1111Txt2Img) -> int:

@@ -65,6 +65,8 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                             gr.Button(texts(key), size="md", min_width=110, scale=0, elem_classes="at-beside")
                             for key in ("seed_random", "seed_reuse")
                         )
+                    with gr.Accordion(texts("hires"), open=False), gr.Row(elem_classes="at-tight"):
+                        by_name |= create_fields(Group.HIRES, texts, models)
                     with gr.Accordion(texts("settings_more"), open=False):
                         by_name |= create_fields(Group.MORE, texts, models)
                     defaults = gr.Button(

@@ -120,7 +120,7 @@ def delete_button(image_id: str, words: Words) -> Markup:
 def facts(request: Mapping[str, Any], seconds: float | None, words: Words) -> list[tuple[str, str]]:
     """Name and value of what a picture was made with, ready to show."""
     rows = [
-        (words("field_model"), request.get("model")),
+        (words("field_model"), request.get("model") or None),
         (words("form_size"), _size(request)),
         (words("field_num_inference_steps"), request.get("num_inference_steps")),
         (words("field_guidance_scale"), request.get("guidance_scale")),
@@ -133,7 +133,11 @@ def facts(request: Mapping[str, Any], seconds: float | None, words: Words) -> li
 
 def _size(request: Mapping[str, Any]) -> str | None:
     width, height = request.get("width"), request.get("height")
-    return None if width is None or height is None else f"{width} × {height}"
+    if width is None or height is None:
+        return None
+    scale = request.get("hr_scale") if request.get("enable_hr") else None
+    larger = f" → {round(width * scale)} × {round(height * scale)}" if scale else ""
+    return f"{width} × {height}{larger}"
 
 
 def _shown(value: object) -> str:

@@ -54,7 +54,7 @@ def _cell(image: Any, words: Words) -> Markup:
 
 
 def _about(image: Any, request: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    size = {"width": image.width, "height": image.height, "model": image.model}
+    size = {"width": image.width, "height": image.height, "model": image.model, "enable_hr": False}
     rows = facts({**request, **size}, image.seconds, words)
     return [*rows, (words("created"), f"{image.created_at:%Y-%m-%d %H:%M}")]
 

@@ -1,0 +1,71 @@
+"""Both passes of the hires fix, over the same rows: from words, then from what that made, enlarged."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from app.core.hires import from_latents, second_pass, steps_again
+from app.core.picture import Picture
+from app.core.schema import GenerationRequest
+from app.core.shapes import as_drawn
+from app.diffusion.pipelines import LoadedModel
+from app.diffusion.rows import Row, RunWatch, latents_of, run_rows
+from app.diffusion.starts import Latents, Start, finished, whole
+from app.picture.fit import scaled
+
+
+def run_twice(loaded: LoadedModel, rows: list[Row], asked: GenerationRequest, watch: RunWatch) -> dict[Row, Picture]:
+    """`run_rows` for rows with a second pass; the pictures come in the size that is given out.
+
+    `asked` has the sizes that all rows share, as they were asked for. The same as asking for the two passes by hand.
+    """
+    again = second_pass(asked)
+    drawn = as_drawn(again, loaded.entry.shapes)
+    watch.beside = 0, steps_again(asked)
+    first: dict[Row, Picture] = {}
+    frames: dict[Row, Start] = {}
+    starts: dict[Row, Start | Latents]
+    if from_latents(asked):
+        starts = dict(zip(rows, _enlarged_latents(loaded, latents_of(loaded, rows, watch), drawn), strict=True))
+    else:
+        alone = asked.model_copy(update={"enable_hr": False})
+        first = {row: finished(made, alone, None) for row, made in run_rows(loaded, rows, watch).items()}
+        large = {row: _enlarged(picture, again) for row, picture in first.items()}
+        starts = {row: whole(picture, None, drawn, again) for row, picture in large.items()}
+        frames = {row: whole(picture, None, again, again) for row, picture in large.items()}
+    watch.beside = watch.steps, 0
+    second = {row: _second(row, drawn, starts[row]) for row in rows if row.request_index not in watch.dropped}
+    made = run_rows(loaded, list(second.values()), watch)
+    done = {row: finished(made[other], again, frames.get(row)) for row, other in second.items() if other in made}
+    return {row: replace(picture, how=_both(picture, first.get(row), asked)) for row, picture in done.items()}
+
+
+def _enlarged(picture: Picture, again: GenerationRequest) -> Image.Image:
+    with Image.frombytes("RGB", (picture.width, picture.height), picture.rgb) as small:
+        return scaled(small, again.width or 0, again.height or 0, Image.Resampling.LANCZOS)
+
+
+def _enlarged_latents(loaded: LoadedModel, latents: torch.Tensor, drawn: GenerationRequest) -> list[Latents]:
+    """As A1111 enlarges them."""
+    factor = loaded.pipe.vae_scale_factor
+    size = (drawn.height or 0) // factor, (drawn.width or 0) // factor
+    return [Latents(row) for row in torch.nn.functional.interpolate(latents, size=size, mode="bilinear")]
+
+
+def _second(row: Row, drawn: GenerationRequest, start: Start | Latents) -> Row:
+    """The row's second pass: its words and seeds are its own."""
+    own = {name: getattr(drawn, name) for name in ("task", "enable_hr", "width", "height", "num_inference_steps")}
+    return replace(row, asked=replace(row.asked, request=row.request.model_copy(update=own)), start=start)
+
+
+def _both(picture: Picture, first: Picture | None, asked: GenerationRequest) -> dict[str, Any]:
+    """How the picture was made, in both passes."""
+    before: dict[str, Any] = first.how if first else {"seconds": 0.0, "notes": []}
+    return {
+        **picture.how,
+        "first_pass": {"width": asked.width, "height": asked.height},
+        "seconds": round(before["seconds"] + picture.how["seconds"], 3),
+        "notes": list(dict.fromkeys([*before["notes"], *picture.how["notes"]])),
+    }
