@@ -71,7 +71,12 @@ class Family:
     @property
     def pipeline(self) -> str:
         """The class that its models name, and by which the family is told."""
-        return self.tasks[Task.TEXT]
+        return self.tasks[Task.UPSCALE if self.only_enlarges else Task.TEXT]
+
+    @property
+    def only_enlarges(self) -> bool:
+        """True if it makes pictures larger and none from words."""
+        return Task.TEXT not in self.tasks
 
     @property
     def flow_samplers(self) -> tuple[str, ...]:
@@ -275,7 +280,9 @@ FAMILIES = (
     Family("Ovis-Image", _tasks("OvisImagePipeline"), samplers=FLOW_SAMPLERS),
     Family("PRX", _tasks("PRXPipeline"), samplers=FLOW_SAMPLERS),
 )
-_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in FAMILIES}
+# What makes pictures larger by a model; their classes are those of transformers.
+UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
+_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in (*FAMILIES, *UPSCALERS)}
 
 
 def is_known(pipeline: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Swin2SRConfig, Swin2SRForImageSuperResolution
 
 TEXT_WIDTH = 32
 
@@ -95,6 +95,18 @@ def make_tiny_sd(folder: Path, seed: int = 0) -> Path:
             requires_safety_checker=False,
         )
     pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def make_tiny_upscaler(folder: Path, factor: int = 2) -> Path:
+    """Save a Swin2SR of a few thousand random parameters; gives the folder back."""
+    config = Swin2SRConfig(
+        image_size=16, embed_dim=12, depths=[1], num_heads=[2], window_size=8, upscale=factor,
+        upsampler="pixelshuffledirect",
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Swin2SRForImageSuperResolution(config).save_pretrained(folder)
     return folder
 
 

@@ -13,14 +13,14 @@ from app.catalog.entry import ModelEntry
 from app.core.errors import ModelRefused
 from app.core.models import Presence
 from app.core.names import is_clean, shown_name
-from app.families import STABLE_DIFFUSION, family_of, is_known
+from app.families import STABLE_DIFFUSION, UPSCALERS, family_of, is_known
 from app.hub.disk import on_disk, repositories, storage_folder
 from app.hub.download_plan import read_plan
 from app.weights.header import read_header
 from app.weights.kinds import Kind, Layout, kind_of
 
 OUTPUT_PREFIX = "generated_images"
-INDEX = "model_index.json"
+INDEX, CONFIG = "model_index.json", "config.json"
 WEIGHTS = ".safetensors"
 MAX_INDEX_BYTES = 2**20
 MAX_KNOWN_FILES = 10_000
@@ -140,7 +140,7 @@ def own_models(folder: Path, taken: set[str], files: SingleFiles) -> Iterator[Mo
 
 
 def _look_at(path: Path, files: SingleFiles) -> ModelEntry | Skipped | None:
-    is_folder = path.is_dir() and (path / INDEX).is_file()
+    is_folder = path.is_dir() and ((path / INDEX).is_file() or _upscaler_in(path) is not None)
     if not is_folder and not (path.suffix == WEIGHTS and path.is_file()):
         return None
     if not is_clean(path.name):
@@ -171,8 +171,22 @@ def _size(file: Path) -> int:
         return 0
 
 
+def _upscaler_in(folder: Path) -> str | None:
+    """The class of a folder that has one model of transformers' that makes pictures larger; None for any other."""
+    try:
+        with (folder / CONFIG).open("rb") as stream:
+            config = json.loads(stream.read(MAX_INDEX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    named = config.get("architectures") if isinstance(config, dict) else None
+    known = [family.pipeline for family in UPSCALERS]
+    return next((name for name in known if isinstance(named, list) and name in named), None)
+
+
 def _pipeline_of(folder: Path) -> tuple[str, str | None]:
     """The pipeline class that a folder names, and why the folder is refused: then it is the usual class."""
+    if not (folder / INDEX).exists() and (upscaler := _upscaler_in(folder)):
+        return upscaler, None
     usual, file = STABLE_DIFFUSION.pipeline, folder / INDEX
     try:
         with file.open("rb") as stream:

@@ -14,6 +14,9 @@ from app.cli.starts import read_picture
 def upscale(
     picture: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")],
     scale: Annotated[int, typer.Option(help="How many times as wide and as high: 2, 3 or 4.")] = 2,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Key of an upscaling model; without, Lanczos.")
+    ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -29,6 +32,7 @@ def upscale(
         first = (kept.said.get("recipe") or {}).get("request") or {}
         inputs = [{"role": "image", "sha256": kept.sha256}]
         request = {"prompt": first.get("prompt", ""), "task": "upscale", "inputs": inputs, "scale": scale}
+        request |= {"model": model} if model else {}
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     tell_files(job, files, as_json)

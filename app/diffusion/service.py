@@ -25,6 +25,8 @@ from app.diffusion.enlarge import enlarged
 from app.diffusion.generate import generate
 from app.diffusion.given import Given, start_fields
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.upscalers import Upscalers
+from app.families import family_of
 from app.picture.png import encode
 from app.picture.recipe import stated
 from app.shipped import unpack_shipped
@@ -191,8 +193,8 @@ class DiffusionService:
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 
-    def upscale(self, image: Given, scale: int = 2, prompt: str = "") -> dict[str, Any]:
-        """Make a picture `scale` times as wide and as high (2, 3 or 4) and save it; no model is needed.
+    def upscale(self, image: Given, scale: int = 2, prompt: str = "", model: str | None = None) -> dict[str, Any]:
+        """Make a picture `scale` (2, 3 or 4) times as wide and as high and save it, by Lanczos or an upscaling `model`.
 
         `prompt` is kept with it. Gives what `generate_image` gives.
         """
@@ -200,9 +202,13 @@ class DiffusionService:
             try:
                 start, pictures = start_fields(image, None, NO_SIDES, self._settings)
                 asked = validated({"prompt": prompt, "scale": scale, **start, "task": "upscale"})
-                request = self._catalog.resolve_for(asked, _NO_MODEL)
+                entry = self._entry(_model_name(model)) if model is not None else _NO_MODEL
+                request = self._catalog.resolve_for(asked, entry)
                 self._check_output()
-                return self._result(request, [enlarged(request, pictures)])
+                upscaler = None
+                if family_of(entry.pipeline).only_enlarges:
+                    upscaler = Upscalers(self._cache.device).load(entry, self._settings.models_folder)
+                return self._result(request, [enlarged(request, pictures, upscaler)])
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 

@@ -32,11 +32,13 @@ def load(text: str) -> dict[str, Any] | None:
 
 
 def stated(request: GenerationRequest, picture: Picture) -> GenerationRequest:
-    """The request as the recipe of its picture tells it: what was only made larger names no model, for none ran."""
+    """The request as the recipe of its picture tells it: what was only made larger names no steps, nor a model that did
+    not run."""
     if "upscaler" not in picture.how:
         return request
-    no_model = dict.fromkeys(("model", "num_inference_steps", "guidance_scale", "scheduler"))
-    return request.model_copy(update={**no_model, "width": picture.width, "height": picture.height})
+    nothing = dict.fromkeys(("num_inference_steps", "guidance_scale", "scheduler"))
+    size = {"width": picture.width, "height": picture.height}
+    return request.model_copy(update={**nothing, **size, "model": picture.how.get("model")})
 
 
 def request_of(recipe: dict[str, Any]) -> GenerationRequest:

@@ -2,9 +2,10 @@
 
 import os
 
-from app.catalog import ModelEntry
+from app.catalog import ModelEntry, tasks_of
 from app.core.errors import ModelNotInstalled, ModelRefused
 from app.core.models import Presence
+from app.core.task import Task
 from app.hub.disk import OnDisk, on_disk
 from app.service.parts import Parts
 
@@ -24,7 +25,16 @@ def is_installed(parts: Parts, entry: ModelEntry) -> bool:
 
 
 def installed_entries(parts: Parts) -> list[ModelEntry]:
-    """The models of the catalog that are here, in its order."""
+    """The models of the catalog that are here and make pictures from words, in its order."""
+    return [entry for entry in _here(parts) if Task.TEXT in tasks_of(entry)]
+
+
+def installed_upscalers(parts: Parts) -> list[ModelEntry]:
+    """The models that are here and make pictures larger."""
+    return [entry for entry in _here(parts) if tasks_of(entry) == (Task.UPSCALE,)]
+
+
+def _here(parts: Parts) -> list[ModelEntry]:
     return [entry for entry in parts.catalog.entries() if is_installed(parts, entry)]
 
 

@@ -1,6 +1,7 @@
 """The doors before real pipelines: equal pixels through each of them, LoRAs, and what a model could not do."""
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 
 import pytest
 import requests
+import webuiapi
 from PIL import Image
 
 from app.diffusion import DiffusionService
 from app.picture.png import inspect
 from tests.families import save
 from tests.loras import TEXT_LAYERS, save_lora
-from tests.pipelines import catalog_toml, make_tiny_sd
+from tests.pipelines import catalog_toml, make_tiny_sd, make_tiny_upscaler
 from tests.running import RunningService
 
 pytestmark = pytest.mark.model
@@ -26,6 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     make_tiny_sd(folder / "pocket")
     save("flux", folder / "flux")
+    make_tiny_upscaler(folder / "larger")
     save_lora(folder / "loras" / "ink.safetensors", text=TEXT_LAYERS)
     flux = {"title": "Flux", "path": "flux", "pipeline": "FluxPipeline"}
     catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux)
@@ -83,6 +86,27 @@ def test_library_service_and_a1111_door_draw_equal_pixels(
     body = prompt | {"steps": 3, "cfg_scale": 4.0} | a1111
     answer = http.post(f"{real.url}/sdapi/v1/txt2img", json=body).json()
     assert pixels(base64.b64decode(answer["images"][0]), tmp_path) == wanted
+
+
+def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
+    real: RunningService, http: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    api = webuiapi.WebUIApi(host="127.0.0.1", port=real.port)
+    assert [item["name"] for item in api.get_upscalers()] == ["None", "Lanczos", "Nearest", "larger"]
+    assert "larger" not in api.util_get_model_names()
+    drawn = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64).image
+    larger = api.extra_single_image(image=drawn, upscaler_1="larger", upscaling_resize=2).image
+    [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["images"]
+    made = newest["recipe"]
+    assert (larger.size, made["request"]["task"], made["how"]["model"]) == ((128, 128), "upscale", "larger")
+    assert (newest["prompt"], newest["model"]) == ("an apple", "larger")
+    with Image.open(io.BytesIO(http.get(f"{real.url}{newest['url']}").content)) as saved:
+        assert saved.convert("RGB").tobytes() == larger.convert("RGB").tobytes()
+    by_size = {"resize_mode": 1, "upscaling_resize_w": 100, "upscaling_resize_h": 90}
+    assert api.extra_single_image(image=drawn, upscaler_1="larger", **by_size).image.size == (100, 90)
+    refused = http.post(f"{real.url}/sdapi/v1/extra-single-image", json={"image": "eA==", "upscaler_1": "SwinIR_4x"})
+    assert (refused.status_code, "upscaler_1" in refused.json()["detail"]) == (422, True)
 
 
 def test_loras_are_listed_and_stand_in_the_infotext(real: RunningService, http: requests.Session) -> None:

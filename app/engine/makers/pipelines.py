@@ -21,8 +21,10 @@ from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
 from app.diffusion.pulse import pulse
+from app.diffusion.upscalers import Upscalers
 from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
+from app.families import family_of
 
 
 class PipelineMaker:
@@ -33,6 +35,7 @@ class PipelineMaker:
         tier = Tier(options.memory_tier) if options.memory_tier else None
         computing = Computing(Compute(options.compute), Path(options.compiled) if options.compiled else None)
         self._cache = ModelCache(options.device, machine_size=size, tier=tier, computing=computing)
+        self._upscalers = Upscalers(self._cache.device)
         self.name = str(self._cache.device)
 
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
@@ -40,7 +43,9 @@ class PipelineMaker:
         if work[0].request.task is Task.UPSCALE:  # one task in all of them, as in all that shares a pass
             report.alive()
             with pulse(report.alive):
-                enlarge_batch([item.request for item in work], _Told(work, report), inputs)
+                entry = work[0].entry
+                upscaler = self._upscalers.load(entry, folder) if family_of(entry.pipeline).only_enlarges else None
+                enlarge_batch([item.request for item in work], _Told(work, report), inputs, upscaler)
             return
         loaded = self._cache.load(work[0].entry, folder, report.loading)
         report.alive()
@@ -50,15 +55,20 @@ class PipelineMaker:
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
         """See `Maker`."""
+        if family_of(entry.pipeline).only_enlarges:
+            report.loading("loading")
+            self._upscalers.load(entry, folder)
+            report.loading("loaded")
+            return
         self._cache.load(entry, folder, report.loading)
 
     def unload(self, key: str) -> bool:
         """See `Maker`."""
-        return self._cache.unload(key)
+        return self._cache.unload(key) or self._upscalers.unload(key)
 
     def loaded(self) -> tuple[str, ...]:
         """See `Maker`."""
-        return self._cache.loaded()
+        return (*self._cache.loaded(), *self._upscalers.loaded())
 
     def memory(self) -> tuple[int | None, int | None]:
         """See `Maker`. A GPU's memory as all its users see it; on a CPU what this process uses."""

@@ -170,14 +170,9 @@ class A1111Upscaling(A1111Body):
     upscaling_resize_w: float | None = Field(512, description=f"Pixels, above 0 and up to {MAX_SIDE}.")
     upscaling_resize_h: float | None = Field(512, description=f"Pixels, above 0 and up to {MAX_SIDE}.")
     upscaling_crop: Flag = Field(True, description="Cut what does not fit the size.")
-    upscaler_1: str | None = Field(None, json_schema_extra={"examples": ["None", *METHODS]}, description="How.")
-
-    @field_validator("upscaler_1")
-    @classmethod
-    def _is_here(cls, method: str | None) -> str | None:
-        if method and method not in ("None", *METHODS):
-            raise ValueError(f"allowed is one of: {', '.join(('None', *METHODS))}")
-        return method
+    upscaler_1: str | None = Field(
+        None, json_schema_extra={"examples": ["None", *METHODS]}, description="How: a name of the list of upscalers."
+    )
 
 
 class A1111Upscale(A1111Upscaling):

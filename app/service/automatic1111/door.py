@@ -4,9 +4,10 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
+from app.service.automatic1111.extras import add_extras
 from app.service.automatic1111.generation import Callers, ChosenModel, add_generation, error_answer
 from app.service.automatic1111.img2img import add_image_to_image
-from app.service.automatic1111.lists import add_extras, add_lists, add_options
+from app.service.automatic1111.lists import add_lists, add_options
 from app.service.http.errors import answer_errors_with
 from app.service.parts import Parts
 
@@ -22,7 +23,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     add_image_to_image(api, parts, callers, model)
     add_lists(api, parts)
     add_options(api, parts, callers, model)
-    add_extras(api, parts)
+    add_extras(api, parts, callers)
     answer_errors_with(api, error_answer)
     return api
 

@@ -180,7 +180,7 @@ def made_answer(
     """Make the pictures and tell them in A1111's shape: `sent` is echoed, `comments` stand in `info`."""
     with seat(parts):  # before the job is accepted: without a seat it must not be made
         with foreign_names(NAMES):
-            job = _submit_when_there_is_room(parts, wanted)
+            job = submit_when_there_is_room(parts, wanted)
         callers.started(program(), job.id, body.force_task_id)
         job = work.wait(parts, job.id)
     if job.error:
@@ -202,7 +202,7 @@ def chosen_model(callers: Callers, body: A1111Txt2Img, model: ChosenModel) -> st
     return model.key
 
 
-def _submit_when_there_is_room(parts: Parts, wanted: GenerationRequest) -> Job:
+def submit_when_there_is_room(parts: Parts, wanted: GenerationRequest) -> Job:
     """A1111 has no 429: its callers expect to wait. Raises QueueFull only after ten minutes without room."""
     deadline = time.monotonic() + MAX_WAIT_FOR_ROOM_S
     while True:

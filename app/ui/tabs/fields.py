@@ -9,6 +9,7 @@ import gradio as gr
 from app.core.models import ModelInfo
 from app.core.parameters import bounds
 from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
+from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
 from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of
@@ -109,7 +110,7 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
 
 def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo]) -> list[Any]:
     if field.name == "model":
-        return [(_title(each), each.key) for each in models]
+        return [(_title(each), each.key) for each in models if Task.TEXT in each.tasks or not each.tasks]
     listed = model.schedulers if model else ()
     return [field.default, *(name for name in listed if name != field.default)]
 

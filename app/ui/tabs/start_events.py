@@ -8,12 +8,13 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
 from app.core.schema import InputRef
+from app.core.task import Task
 from app.ui.actions import HANDED_IN, Action
 from app.ui.memory import StartNow
 from app.ui.shell import Shell, Updates
 from app.ui.sizes import ratio_of, size_of_picture
 from app.ui.strings import Words
-from app.ui.studio import GENERATE, Studio
+from app.ui.studio import GENERATE, Studio, default_model, find_model
 from app.ui.tabs.fields import FormFields
 from app.ui.tabs.start_panel import can_start, panel_of
 from app.ui.views.pictures import FAR
@@ -96,7 +97,8 @@ class StartEvents:
         client = self._link.client
         image = self._link.ask(lambda: client.image(image_id))
         made = dict(image.recipe.get("request") or {})
-        model, share = self._studio.model(made.get("model")), _share(far)
+        models, share = self._studio.models(), _share(far)
+        model = default_model(models) if made.get("task") == "upscale" else find_model(models, made.get("model"))
         from_noise = made.get("task") != "upscale" and not made.get("subseed_strength")
         if model is None or not (from_noise or can_start(model)):
             raise ServiceError(NO_VARIATIONS, code="no_variations", http_status=409)
@@ -111,21 +113,24 @@ class StartEvents:
             | {
                 "width": image.width,
                 "height": image.height,
+                "model": model.key,
                 "task": "image",
                 "inputs": [{"role": "image", "sha256": kept.sha256}],
                 # With few steps, as much as one of them is.
-                "strength": max(share, 1 / made.get("num_inference_steps", 1)),
+                "strength": max(share, 1 / (made.get("num_inference_steps") or model.num_inference_steps)),
             }
         )
 
     def upscaled(self, image_id: str) -> dict[str, Any]:
-        """The request for a saved picture twice as large. Raises ServiceError."""
+        """The request for a saved picture twice as large, by a model where one is here. Raises ServiceError."""
         client = self._link.client
         image = self._link.ask(lambda: client.image(image_id))
         kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
         inputs = [{"role": "image", "sha256": kept.sha256}]
         words = {"prompt": image.prompt, "negative_prompt": image.negative_prompt, "seed": image.seed}
-        return words | {"task": "upscale", "inputs": inputs, "scale": TWICE}
+        here = [model for model in self._studio.models() if model.tasks == (Task.UPSCALE,) and model.installed]
+        by_model = {"model": here[0].key} if here else {}
+        return words | by_model | {"task": "upscale", "inputs": inputs, "scale": TWICE}
 
     def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
         model = self._studio.model(values.get(self._fields["model"]))

@@ -1,0 +1,149 @@
+"""Models that make a picture larger, one tile of it after the other: Swin2SR, by transformers."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+
+from app.catalog import ModelEntry
+from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.diffusion.machine import choose_device
+from app.families import family_of
+from app.hub.disk import on_disk
+from app.picture.fit import scaled
+from app.picture.resize import MAX_PIXELS
+from app.weights.header import read_header
+
+TILE, MARGIN = 192, 16  # pixels of the picture that are made at a time, and around them those that are only looked at
+WINDOW = 8  # what the network cuts a picture into; sides are filled up to a multiple of it
+MAX_CONFIG_BYTES = 2**20
+WEIGHTS = "*.safetensors"
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """A loaded model, which makes pictures `factor` times as wide and as high."""
+
+    entry: ModelEntry
+    network: Any
+    factor: int
+    device: torch.device
+
+    def passes(self, scale: int) -> int:
+        """How often it runs until a picture is `scale` times as large, or larger."""
+        return next(count for count in range(1, 8) if self.factor**count >= scale)
+
+    def enlarge(self, picture: Image.Image, scale: int, told: Callable[[int, int], None]) -> Image.Image:
+        """The RGB picture `scale` times as large. `told` hears how many tiles are made of how many, and may raise.
+
+        Raises InvalidRequest if it would have more than 16 million pixels on the way.
+        """
+        sizes = [
+            (picture.width * self.factor**i, picture.height * self.factor**i) for i in range(self.passes(scale) + 1)
+        ]
+        if math.prod(sizes[-1]) > MAX_PIXELS:
+            width, height = sizes[-1]
+            allowed = (
+                f"{self.entry.key} would make {width}x{height}, which is too large; allowed are {MAX_PIXELS} pixels"
+            )
+            raise InvalidRequest([FieldError("scale", scale, f"{allowed} in all")])
+        of = sum(len(list(_tiles(*size))) for size in sizes[:-1])
+        done = 0
+        for size in sizes[1:]:
+            large = Image.new("RGB", size)
+            for box in list(_tiles(picture.width, picture.height)):
+                large.paste(self._tile(picture, box), (box[0] * self.factor, box[1] * self.factor))
+                done += 1
+                told(done, of)
+            picture = large
+        return picture
+
+    @torch.no_grad()
+    def _tile(self, picture: Image.Image, box: Box) -> Image.Image:
+        """The part in `box`, larger: made with what is around it, which is then cut off."""
+        left, top, right, bottom = box
+        seen = max(0, left - MARGIN), max(0, top - MARGIN), right + MARGIN, bottom + MARGIN
+        part = picture.crop((*seen[:2], min(seen[2], picture.width), min(seen[3], picture.height)))
+        data = torch.frombuffer(bytearray(part.tobytes()), dtype=torch.uint8)
+        values = data.view(1, part.height, part.width, 3).permute(0, 3, 1, 2).float().to(self.device) / 255
+        missing = (0, -part.width % WINDOW, 0, -part.height % WINDOW)
+        made = self.network(torch.nn.functional.pad(values, missing, "replicate")).reconstruction[0]
+        x, y = (left - seen[0]) * self.factor, (top - seen[1]) * self.factor
+        wide, high = (right - left) * self.factor, (bottom - top) * self.factor
+        inner = made[:, y : y + high, x : x + wide].clamp(0, 1).mul(255).round().to(torch.uint8).cpu()
+        return Image.frombytes("RGB", (wide, high), inner.permute(1, 2, 0).contiguous().numpy().tobytes())
+
+
+class Upscalers:
+    """Keeps the one that was used last. One thread; `loaded` for any."""
+
+    def __init__(self, device: str | torch.device | None = None) -> None:
+        self._device = device if isinstance(device, torch.device) else choose_device(device)
+        self._last: Upscaler | None = None
+
+    def load(self, entry: ModelEntry, folder: Path) -> Upscaler:
+        """The model of an entry; free if it was used last. Raises ModelRefused."""
+        if self._last is None or self._last.entry != entry:
+            self._last = None
+            self._last = _load(entry, _folder_of(entry, folder), self._device)
+        return self._last
+
+    def unload(self, key: str) -> bool:
+        """Free its memory. False if it was not loaded."""
+        was_loaded = key in self.loaded()
+        if was_loaded:
+            self._last = None
+        return was_loaded
+
+    def loaded(self) -> tuple[str, ...]:
+        """The key of the one that is loaded."""
+        last = self._last
+        return (last.entry.key,) if last else ()
+
+
+def fitted(picture: Image.Image, width: int, height: int) -> tuple[Image.Image, list[str]]:
+    """The picture in that size, and what is said of that if it had another."""
+    if picture.size == (width, height):
+        return picture, []
+    note = f"made {picture.width}x{picture.height} by the model, then reduced to {width}x{height}"
+    return scaled(picture, width, height, Image.Resampling.LANCZOS), [note]
+
+
+def _tiles(width: int, height: int) -> Iterator[Box]:
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            yield left, top, min(left + TILE, width), min(top + TILE, height)
+
+
+def _folder_of(entry: ModelEntry, folder: Path) -> Path:
+    found = on_disk(entry).folder if entry.path is None else folder / entry.path
+    if found is None:
+        raise ModelRefused(f"{entry.key} is not on this machine.")
+    return found
+
+
+def _load(entry: ModelEntry, folder: Path, device: torch.device) -> Upscaler:
+    """Only safetensors are opened, and no code that comes with them. Raises ModelRefused."""
+    transformers.utils.logging.disable_progress_bar()  # as for pipelines
+    cls = getattr(transformers, family_of(entry.pipeline).pipeline)
+    try:
+        with (folder / "config.json").open("rb") as stream:
+            config = json.loads(stream.read(MAX_CONFIG_BYTES))
+        held = sum(read_header(file).parameters for file in folder.glob(WEIGHTS))
+        with torch.device("meta"):  # what the configuration says takes no memory yet
+            needed = sum(each.numel() for each in cls(cls.config_class.from_dict(config)).parameters())
+        if held < needed:
+            raise ModelRefused(f"{entry.key}: its safetensors hold {held} numbers, and config.json needs {needed}.")
+        network = cls.from_pretrained(folder, use_safetensors=True, local_files_only=True).to(device).eval()
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+        raise ModelRefused(f"{entry.key} cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from None
+    if int(network.config.upscale) < 2 or network.config.num_channels != 3:
+        raise ModelRefused(f"{entry.key} makes no RGB picture larger.")
+    return Upscaler(entry, network, int(network.config.upscale), device)
