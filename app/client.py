@@ -16,7 +16,7 @@ from app.client_queue import QueueCalls, job_of
 from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.answers import ImageGroup, Inspection, Status
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.models import ModelInfo
+from app.core.models import LoraInfo, ModelInfo
 from app.core.schema import GenerationRequest, InputRef, Job
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
@@ -107,6 +107,10 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
     def models(self) -> list[ModelInfo]:
         """The catalog, each with its defaults, ranges, size (bytes) and state."""
         return [_model(item) for item in self._json("GET", "/api/models")["items"]]
+
+    def loras(self) -> list[LoraInfo]:
+        """The LoRAs of the models folder."""
+        return [LoraInfo.model_validate(item, extra="ignore") for item in self._json("GET", "/api/loras")["items"]]
 
     def model(self, key: str) -> ModelInfo:
         """One catalog entry with its state."""

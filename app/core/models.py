@@ -80,6 +80,15 @@ class ModelFacts(Value):
     )
 
 
+class LoraInfo(Value):
+    """A LoRA of the models folder. In a prompt it is `<lora:name:0.8>`."""
+
+    name: str
+    words: tuple[str, ...] = Field((), description="What to say for it, by its trainer's notes.")
+    models: tuple[str, ...] = Field((), description="Keys of the models that could use it, as far as its file tells.")
+    refused: str | None = Field(None, description="Why it cannot be used.")
+
+
 class Presence(StrEnum):
     """How much of a model is on this machine."""
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from app.client import ImageServiceClient
 from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.models import ModelInfo
+from app.core.models import LoraInfo, ModelInfo
 from app.core.schema import Job
 from app.ui.previews import Previews
 
@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 STATUS_AGE_S = 0.7
 HEALTH_AGE_S = 0.7
 MODELS_AGE_S = 1.0
+LORAS_AGE_S = 10.0  # each time all files' headers are read
 MARKS_AGE_S = 2.0
 NEWEST_AGE_S, NEWEST_GROUPS = 1.0, 8
 KEPT_JOBS = 500
@@ -79,6 +80,7 @@ class ServiceLink:
         self._health = Remembered(watcher.health, HEALTH_AGE_S)
         self._status = Remembered(watcher.status, STATUS_AGE_S)
         self._models = Remembered(watcher.models, MODELS_AGE_S)
+        self._loras = Remembered(watcher.loras, LORAS_AGE_S)
         self._newest = Remembered(lambda: watcher.groups(limit=NEWEST_GROUPS)[0], NEWEST_AGE_S)
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._marks: OrderedDict[str, tuple[float, bool]] = OrderedDict()
@@ -97,6 +99,11 @@ class ServiceLink:
         self._health()  # a dead service is known at once, without the client's patience
         models: list[ModelInfo] = self._models()
         return models
+
+    def loras(self) -> list[LoraInfo]:
+        """The LoRAs there are."""
+        loras: list[LoraInfo] = self._loras()
+        return loras
 
     def newest(self, *, fresh: bool = False) -> list[ImageGroup]:
         """The latest pictures of all doors, at most 1 s old."""

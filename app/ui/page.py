@@ -90,7 +90,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     form = [shell.toast, shell.tabs, *fields.outputs]
     tab.stage.click(events.act, memory | {model}, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
     fields.start.page.click(events.start.act, {model}, form, **QUIET)
-    model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line], **QUIET)
+    model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line, tab.loras], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):
         side.input(events.type_size, size, [fields.ratio], **QUIET)
@@ -101,6 +101,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
     tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
     tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
+    tab.loras.click(events.loras.act, {fields["prompt"]}, [fields["prompt"]], **QUIET)
     tab.history.click(events.restore, {model}, form, **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
@@ -120,7 +121,8 @@ def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
 
 def _wire_tabs(page: Page, events: PageEvents) -> None:
     shell, library, queue, models = page.shell, page.library, page.queue, page.models
-    fields, line, stage = page.generate.fields, page.generate.model_line, page.generate.stage
+    fields, stage = page.generate.fields, page.generate.stage
+    of_model = [page.generate.model_line, page.generate.loras]
     search = {library.search, library.favourites, library.view}
     clocks = [library.clock, queue.clock, models.clock]
     form = [shell.toast, shell.tabs, *fields.outputs]
@@ -142,12 +144,12 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)
     fetched = [models.page, shell.toast, models.hub_id]
     gr.on([models.fetch.click, models.hub_id.submit], events.download_any, {models.hub_id}, fetched, **QUIET)
-    models.page.click(events.act_in_models, fields.inputs, [models.page, *form, line], **QUIET)
+    models.page.click(events.act_in_models, fields.inputs, [models.page, *form, *of_model], **QUIET)
 
 
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     shell, tab, fields = page.shell, page.generate, page.generate.fields
-    form = [*fields.outputs, tab.model_line]
+    form = [*fields.outputs, tab.model_line, tab.loras]
     shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
     above = [shell.header, shell.tabs, shell.memory]
     opened = blocks.load(events.opened, {shell.memory}, [*above, *shown, *form], **REMEMBERING)

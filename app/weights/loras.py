@@ -1,6 +1,8 @@
 """LoRA files of the models folder: which there are, whether one is whole, and which family it was trained for."""
 
+import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from app.weights.header import read_header
 from app.weights.kinds import Shapes
 
 LORA_FOLDER = "loras"
+MAX_WORDS, MAX_WORD_CHARS = 5, 100  # of what is shown of a trainer's notes
 _MARKS = (".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.", ".lora.up.", ".lora.down.", "lora_linear_layer")
 # Width of the text that a UNet's cross attention reads: it tells the Stable Diffusions apart.
 _TEXT_WIDTHS: Mapping[int, str] = {768: LORA_SD1, 1024: LORA_SD2, 2048: LORA_SDXL}
@@ -26,6 +29,27 @@ class LoraFile:
     file: Path
     metadata: Mapping[str, str]
     refused: str | None = None
+    family: str | None = None
+
+    def fits(self, pipeline: str) -> bool:
+        """True if a model of this class could use it, as far as the file tells."""
+        family = family_of(pipeline)
+        known = self.family is None or not family.loras or self.family in family.loras
+        return self.refused is None and not family.only_enlarges and known
+
+    def words(self) -> tuple[str, ...]:
+        """What to say for it in a prompt, by the trainer's notes: its trigger phrase, else its most frequent tags."""
+        phrase = self.metadata.get("modelspec.trigger_phrase", "").strip()
+        if phrase:
+            return tuple(word.strip()[:MAX_WORD_CHARS] for word in phrase.split(",") if word.strip())[:MAX_WORDS]
+        try:
+            folders = json.loads(self.metadata.get("ss_tag_frequency", "{}"))
+            counted: Counter[str] = Counter()
+            for tags in folders.values():
+                counted.update({tag.strip(): int(count) for tag, count in tags.items() if tag.strip()})
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+            return ()
+        return tuple(tag[:MAX_WORD_CHARS] for tag, _ in counted.most_common(MAX_WORDS))
 
 
 def lora_files(models_folder: Path) -> dict[str, Path]:
@@ -55,7 +79,7 @@ def look_at_lora(name: str, file: Path) -> LoraFile:
         return LoraFile(name, file, {}, error.message)
     except OSError as error:
         return LoraFile(name, file, {}, f"{file.name} cannot be read: {error.strerror}.")
-    return LoraFile(name, file, header.metadata)
+    return LoraFile(name, file, header.metadata, family=lora_family(header.shapes))
 
 
 def lora_family(shapes: Shapes) -> str | None:

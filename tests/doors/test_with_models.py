@@ -117,6 +117,8 @@ def test_loras_are_listed_and_stand_in_the_infotext(real: RunningService, http: 
         "path": "loras/ink.safetensors",
         "metadata": {"ss_output_name": "ink"},
     }
+    [lora] = http.get(f"{real.url}/api/loras").json()["items"]
+    assert (lora["name"], lora["models"], lora["refused"]) == ("ink", ["pocket", "flux"], None)
     body = ASKED | {"prompt": "an apple <lora:ink:0.5>", "steps": 2}
     info = json.loads(http.post(f"{real.url}/sdapi/v1/txt2img", json=body).json()["info"])
     [text] = info["infotexts"]

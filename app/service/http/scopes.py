@@ -56,6 +56,7 @@ TABLE: Mapping[Act, str] = {
         GET /api/inputs/<sha256>.png
         GET /images/<image_id>.png
         GET /images/<image_id>/thumbnail.webp
+        GET /api/loras
         GET /api/models
         GET /api/models/<model:key>
         GET /api/models/<model:key>/events

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from app.catalog import ModelEntry, allowed_schedulers, hub_entry, tasks_of
 from app.core.errors import ModelRefused
-from app.core.models import Download, ModelInfo, ModelProgress, Presence
+from app.core.models import Download, LoraInfo, ModelInfo, ModelProgress, Presence
+from app.core.names import shown_name
 from app.core.schema import JobError
 from app.service.http.documented import documented
 from app.service.http.json_reply import reply
@@ -46,6 +47,12 @@ class ModelList(BaseModel):
     )
 
 
+class LoraList(BaseModel):
+    """All LoRAs."""
+
+    items: tuple[LoraInfo, ...]
+
+
 def list_models() -> Response:
     """The catalog: every model with its defaults, its ranges and how it is"""
     parts = current_parts()
@@ -60,6 +67,22 @@ def list_models() -> Response:
             problem=JobError(**problem.as_dict()) if problem else None,
         )
     )
+
+
+def list_loras() -> Response:
+    """The LoRAs of the models folder, what to say for each, and the models that could use it"""
+    catalog = current_parts().catalog
+    entries = [entry for entry in catalog.entries() if not entry.refused]
+    found = [
+        LoraInfo(
+            name=lora.name,
+            words=tuple(shown_name(word) for word in lora.words()),
+            models=tuple(entry.key for entry in entries if lora.fits(entry.pipeline)),
+            refused=lora.refused,
+        )
+        for lora in catalog.loras()
+    ]
+    return reply(LoraList(items=tuple(found)))
 
 
 def get_model(path: ModelPath) -> Response:
@@ -141,6 +164,7 @@ def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("models", __name__, abp_tags=[TAG])
     api.get("/api/models", responses=documented({200: ModelList}))(list_models)
+    api.get("/api/loras", responses=documented({200: LoraList}))(list_loras)
     api.get("/api/models/<model:key>", responses=documented({200: ModelInfo}, 404, 422))(get_model)
     api.post("/api/models/<model:key>/load", responses=documented({202: ModelInfo}, 404, 409, 422))(load_model)
     api.post("/api/models/<model:key>/unload", responses=documented({200: ModelInfo}, 404, 409, 422))(unload_model)

@@ -168,6 +168,7 @@
       const pressed = event.target instanceof Element ? event.target.closest("[data-act]") : null;
       if (!pressed || pressed.disabled || !element.contains(pressed)) return;
       const data = { here: pressed.closest("[data-stack]")?.dataset.stack, ...pressed.dataset };
+      if (data.act === "lora") data.weight = pressed.closest("[data-lora]")?.querySelector("[data-weight]")?.value;
       if (data.act === "variations") data.far = pressed.closest(".at-job")?.querySelector("[data-far]")?.value;
       if (data.confirm && !(await confirmed(data, pressed))) return;
       if (data.act === "page") window.atelierWent(data.stack);

@@ -18,6 +18,7 @@ from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
+from app.ui.tabs.lora_events import LoraEvents
 from app.ui.tabs.models_tab import ModelsEvents
 from app.ui.tabs.start_events import StartEvents
 from app.ui.views.generate import advice, examples
@@ -40,6 +41,7 @@ class GenerateEvents:
         self._fields = tab.fields
         self._models = ModelsEvents(studio)
         self.start = StartEvents(studio, shell, tab.fields)
+        self.loras = LoraEvents(studio, tab)
 
     # Jobs
 
@@ -102,7 +104,7 @@ class GenerateEvents:
         if model is None:
             return {}
         form = changed_model(self._fields.read(values), model, values.get(self._fields.ratio))
-        return self._fields.filled(form, model, models) | {self._tab.model_line: model_line(model, words)}
+        return self._fields.filled(form, model, models) | self._of_model(model, words)
 
     def choose_ratio(self, values: Values) -> Updates:
         """Width and height of a preset."""
@@ -231,7 +233,7 @@ class GenerateEvents:
         models, key = self._studio.models(), values.get(self._fields["model"])
         model = find_model(models, key)
         if model is not None:
-            return {self._tab.model_line: model_line(model, words)}
+            return {self._tab.model_line: model_line(model, words)}  # an open list of LoRAs stays as it is
         if key or not models:
             return {}
         form = self._first_form({}, words)
@@ -266,6 +268,10 @@ class GenerateEvents:
     def show_job(self, values: Values, job_id: str, words: Words) -> Updates:
         """Look at any job."""
         return self._look_now(values, look(self._link, self._memory(values).with_job(job_id), words, fresh=True))
+
+    def _of_model(self, model: ModelInfo, words: Words) -> Updates:
+        """What is shown of a model beside its numbers."""
+        return {self._tab.model_line: model_line(model, words)} | self.loras.shown(model, words)
 
     def _memory(self, values: Values) -> Memory:
         return Memory.read(values.get(self._shell.memory))
@@ -323,7 +329,7 @@ class GenerateEvents:
         if model is None:
             return {self._fields["prompt"]: given["prompt"]} if "prompt" in given else {}
         form = _remembered(given, model)
-        updates = self._fields.filled(form, model, models) | {self._tab.model_line: model_line(model, words)}
+        updates = self._fields.filled(form, model, models) | self._of_model(model, words)
         if not form["prompt"]:
             del updates[self._fields["prompt"]]
         return updates

@@ -22,6 +22,7 @@ class GenerateTab:
 
     fields: FormFields
     model_line: gr.HTML
+    loras: gr.HTML
     examples: gr.HTML
     advice: gr.HTML
     defaults: gr.Button
@@ -48,6 +49,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
             with gr.Column(elem_classes="at-after"):
                 by_name |= create_fields(Group.MODEL, texts, models)
                 model_line = html_part("at-model-line")
+                loras = html_part("at-loras")
                 with create_start_frame() as frame:
                     start = StartPanel(frame, create_start_page())
                     by_name |= create_fields(Group.START, texts, models)
@@ -80,5 +82,17 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
     clock = gr.Timer(ACTIVE_S, active=False)
     fields = FormFields(by_name, ratio, start)
     return GenerateTab(
-        fields, model_line, examples, advice, defaults, generate, dice, reuse_seed, stage, history, refresh, clock
+        fields,
+        model_line,
+        loras,
+        examples,
+        advice,
+        defaults,
+        generate,
+        dice,
+        reuse_seed,
+        stage,
+        history,
+        refresh,
+        clock,
     )

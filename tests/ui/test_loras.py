@@ -1,0 +1,61 @@
+"""LoRAs on the page: which are offered, what is said for them, and where they stand in the prompt."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.core.models import LoraInfo, ModelInfo
+from app.core.prompt_syntax import Prompt
+from app.families import LORA_SDXL
+from app.ui.strings import ENGLISH, Strings
+from app.ui.views.loras import WEIGHT, lora_list, weight_of, with_lora, without_lora
+from app.weights.loras import LoraFile
+
+
+def test_several_are_put_into_a_prompt_and_taken_out_again() -> None:
+    one = with_lora("a cat", "ink", 0.8, ["ink style", "CAT"])
+    assert one == "a cat, ink style <lora:ink:0.8>"
+    two = with_lora(one, "glow (v2)", 1.0, ())
+    assert [str(tag) for tag in Prompt.read(two).loras] == ["<lora:ink:0.8>", "<lora:glow (v2):1>"]
+    other = with_lora(two, "ink", -0.5, ["ink style"])
+    assert other == "a cat, ink style <lora:glow (v2):1> <lora:ink:-0.5>"
+    assert without_lora(without_lora(other, "glow (v2)"), "ink") == "a cat, ink style"
+    assert with_lora("", "ink", 0.8, ()) == "<lora:ink:0.8>"
+
+
+def test_a_weight_from_a_browser_is_believed_only_if_it_is_one() -> None:
+    assert [weight_of(text) for text in ("0.5", "-2", "3", "x", None, "nan")] == [0.5, -2, *[WEIGHT] * 4]
+
+
+def test_only_what_fits_the_model_is_listed_and_nothing_breaks_out_of_it() -> None:
+    words = Strings().words(ENGLISH)
+    model = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline")
+    hostile = LoraInfo(name="<b>x</b>", words=("<script>",), models=("pocket",))
+    shown = lora_list([hostile, LoraInfo(name="other", models=("flux",))], model, words)
+    assert "<b>x</b>" not in shown
+    assert "<script>" not in shown
+    assert "other" not in shown
+    assert lora_list([LoraInfo(name="other", models=("flux",))], model, words) == ""
+
+
+@pytest.mark.parametrize(
+    ("notes", "wanted"),
+    [
+        ({"modelspec.trigger_phrase": "ink style, brush "}, ("ink style", "brush")),
+        ({"ss_tag_frequency": json.dumps({"10_ink": {"ink": 9, "cat ": 2}, "1_x": {"cat": 8}})}, ("cat", "ink")),
+        ({"ss_tag_frequency": "[1]"}, ()),
+        ({"ss_tag_frequency": '{"a": {"b": "many"}}'}, ()),
+        ({"ss_tag_frequency": "{"}, ()),
+        ({}, ()),
+    ],
+)
+def test_trigger_words_come_from_the_trainers_notes(notes: dict[str, str], wanted: tuple[str, ...]) -> None:
+    assert LoraFile("ink", Path("ink.safetensors"), notes).words() == wanted
+
+
+def test_a_lora_fits_models_of_its_family_and_none_that_only_enlarges() -> None:
+    lora = LoraFile("ink", Path("ink.safetensors"), {}, family=LORA_SDXL)
+    pipelines = ("StableDiffusionXLPipeline", "StableDiffusionPipeline", "Swin2SRForImageSuperResolution")
+    assert [lora.fits(name) for name in pipelines] == [True, False, False]
+    assert not LoraFile("ink", Path("ink.safetensors"), {}, refused="damaged").fits("StableDiffusionXLPipeline")
