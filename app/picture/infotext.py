@@ -72,7 +72,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         **numbers,
         "Seed": index_seed,
         VARIATION_SEED: how.get("subseed"),
-        "Size": f"{request.width}x{request.height}",
+        "Size": f"{request.width}x{request.height}" if request.width else None,
         "Drawn size": _drawn_size(how),
         **hires_values(request),
         "Upscaler": how.get("upscaler"),

@@ -32,13 +32,12 @@ def load(text: str) -> dict[str, Any] | None:
 
 
 def stated(request: GenerationRequest, picture: Picture) -> GenerationRequest:
-    """The request as the recipe of its picture tells it: what was only made larger names no steps, nor a model that did
-    not run."""
+    """The request as the recipe of its picture tells it: what was only made larger names no steps, no size that was not
+    asked for, and no model that did not run."""
     if "upscaler" not in picture.how:
         return request
-    nothing = dict.fromkeys(("num_inference_steps", "guidance_scale", "scheduler"))
-    size = {"width": picture.width, "height": picture.height}
-    return request.model_copy(update={**nothing, **size, "model": picture.how.get("model")})
+    nothing = dict.fromkeys(("num_inference_steps", "guidance_scale", "scheduler", "width", "height"))
+    return request.model_copy(update={**nothing, "model": picture.how.get("model")})
 
 
 def request_of(recipe: dict[str, Any]) -> GenerationRequest:
