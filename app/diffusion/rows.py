@@ -11,6 +11,7 @@ from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed,
 from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.core.task import Task
 from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.compiled.choose import computed_by
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
@@ -232,7 +233,7 @@ def _taken(pipe: Any) -> set[str]:
 
 def _not_taken(pipe: Any, request: GenerationRequest) -> list[str]:
     """What was asked for and is no argument of this pipeline; of one that starts from a picture that has the size."""
-    sized = ("width", "height") if request.inputs else ()
+    sized = ("width", "height") if request.task is not Task.TEXT else ()
     return [f"{name} has no effect with this model" for name in _asked(request) if name not in {*_taken(pipe), *sized}]
 
 

@@ -97,7 +97,7 @@ def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
     assert "larger" not in api.util_get_model_names()
     drawn = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64).image
     larger = api.extra_single_image(image=drawn, upscaler_1="larger", upscaling_resize=2).image
-    [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["images"]
+    [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["items"]
     made = newest["recipe"]
     assert (larger.size, made["request"]["task"], made["how"]["model"]) == ((128, 128), "upscale", "larger")
     assert (newest["prompt"], newest["model"]) == ("an apple", "larger")
