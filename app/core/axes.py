@@ -159,10 +159,10 @@ def _check(name: str, kind: type, value: AxisValue) -> None:
         fits = True
     if not fits:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-        raise ValueError(f"{value!r} is not allowed; allowed is {words}")
+        raise ValueError(f"{value!r}: allowed is {words}")
     if name == SIZE:
         return
     try:
         GenerationRequest.model_validate({"prompt": "", name: value})
     except ValidationError as error:
-        raise ValueError(f"{value!r} is not allowed; {error.errors()[0]['msg']}") from None
+        raise ValueError(f"{value!r}: {error.errors()[0]['msg']}") from None

@@ -65,7 +65,10 @@ def create_grid_tab(studio: Studio) -> GridTab:
                 max_length=MAX_TEXT_CHARS, elem_id=f"at-grid-{place}-values",
             )  # fmt: skip
     make = gr.Button(texts("grid_make"), variant="primary", elem_id="at-grid-make")
-    chooser = gr.Dropdown([], value=None, label=texts("grid_choose"), filterable=False, elem_id="at-grid-chooser")
+    # Any value: a page that outlives its server still names the grid that it shows.
+    chooser = gr.Dropdown(
+        [], value=None, label=texts("grid_choose"), allow_custom_value=True, elem_id="at-grid-chooser"
+    )
     page = html_part("at-grid-page")
     return GridTab(names, values, make, chooser, page, gr.Timer(EVERY_S, active=False))
 
