@@ -32,6 +32,7 @@ _NEEDED = (
     (Role.GENERATE, "POST", re.compile(r"/api/jobs")),
     (Role.GENERATE, "POST", re.compile(r"/api/jobs/[^/]+/cancel")),
     (Role.GENERATE, "POST", re.compile(r"/api/generate")),
+    (Role.GENERATE, "POST", re.compile(r"/api/grids(/[^/]+/cancel)?")),
     (Role.GENERATE, "POST", re.compile(r"/api/inputs")),
     (Role.GENERATE, "PATCH", re.compile(r"/api/images/[^/]+")),
 )

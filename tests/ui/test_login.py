@@ -302,6 +302,9 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
         "inspect": lambda client: client.inspect(b"no picture"),
         "submit": lambda client: client.submit({"prompt": "a cat", "model": "none"}),
         "cancel": lambda client: client.cancel("none"),
+        "grids": lambda client: client.grids(),
+        "submit_grid": lambda client: client.submit_grid({"request": {"prompt": ""}, "x": {"name": "", "values": ""}}),
+        "cancel_grid": lambda client: client.cancel_grid("none"),
         "set_paused": lambda client: client.set_paused(False),
         "set_favourite": lambda client: client.set_favourite("none", True),
         "load_model": lambda client: client.load_model("none"),
@@ -329,7 +332,7 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
                     seen.setdefault(role, set()).add(name)
             CURRENT_ROLE.reset(token)
         assert refused(calls["submit"], page) == "role_not_allowed"  # whom no login let pass may only look
-    assert len(seen[Role.READ]) == 10
+    assert len(seen[Role.READ]) == 12
     assert len(seen[Role.GENERATE]) == 7
     assert Role.ADMIN not in seen
 
