@@ -13,7 +13,7 @@ setup(
         "app": ["locales/*.json"],
         "app.diffusion": ["layouts/**/*"],
         "app.migrations": ["versions/*.py"],
-        "app.models": ["catalog.toml", "pocket/**/*"],
+        "app.models": ["catalog.toml", "*.words.json", "pocket/**/*"],
         "app.ui": ["static/*", "static/samples/*"],
     },
 )

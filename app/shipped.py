@@ -9,6 +9,7 @@ from app.core.settings import PROJECT_FOLDER
 
 SHIPPED = PROJECT_FOLDER / "app" / "models"  # a checkout has none here: its models folder has them already
 CATALOG_FILE = "catalog.toml"
+WORD_FILES = "*.words.json"  # what a model knows, for whoever writes prompts for it
 
 
 def unpack_shipped(models_folder: Path, shipped: Path = SHIPPED) -> None:
@@ -26,6 +27,7 @@ def unpack_shipped(models_folder: Path, shipped: Path = SHIPPED) -> None:
             shutil.rmtree(unfinished)
         else:
             unfinished.rename(models_folder / part.name)
-    unfinished = models_folder / f".{CATALOG_FILE}-{secrets.token_hex(4)}"
-    shutil.copyfile(shipped / CATALOG_FILE, unfinished)
-    os.replace(unfinished, models_folder / CATALOG_FILE)
+    for file in (*sorted(shipped.glob(WORD_FILES)), shipped / CATALOG_FILE):
+        unfinished = models_folder / f".{file.name}-{secrets.token_hex(4)}"
+        shutil.copyfile(file, unfinished)
+        os.replace(unfinished, models_folder / file.name)

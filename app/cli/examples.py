@@ -13,6 +13,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "grid --sheet colours.png",
     ),
     "upscale": ("upscale apple.png", "upscale apple.png --scale 4 --out large.png"),
+    "inspect": ("inspect picture.png", "inspect picture.png --json"),
     "backup": ("backup atelier-backup.db",),
     "restore": ("restore atelier-backup.db --yes",),
     "watch": ("watch drop/", "watch drop/ --model sdxl-turbo --parallel 2"),

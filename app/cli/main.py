@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import doctor, entry, generate, grid, jobs, library, models, models_doc, settings_doc, ui, upscale, watch
+from app.cli import (
+    doctor,
+    entry,
+    generate,
+    grid,
+    inspect,
+    jobs,
+    library,
+    models,
+    models_doc,
+    settings_doc,
+    ui,
+    upscale,
+    watch,
+)
 from app.cli.common import failure_lines, print_json
 from app.cli.examples import examples
 from app.core.errors import AtelierError
@@ -30,6 +44,7 @@ def build() -> typer.Typer:
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")
     app.add_typer(library.build(), name="library")
+    app.command("inspect", epilog=examples("inspect"))(inspect.inspect)
     app.command("backup", epilog=examples("backup"))(entry.backup)
     app.command("restore", epilog=examples("restore"))(entry.restore)
     app.command("watch", epilog=examples("watch"))(watch.watch)

@@ -47,7 +47,14 @@ class Inspection(Value):
     recipe: dict[str, Any] | None = Field(None, description="Our own exact recipe.")
     request: dict[str, Any] | None = Field(None, description="The fields of a request that could be read.")
     grid: GridRequest | None = Field(None, description="Of the sheet of a grid: what POST /api/grids makes it of.")
-    parameters: str | None = Field(None, description="The text under `parameters`, as A1111 writes it.")
+    unusable: dict[str, str] = Field(
+        {}, description="Fields that it says and that no request can hold, as it says them."
+    )
+    model: str = Field("", description="The model's name in the program that made it.")
+    parameters: str | None = Field(
+        None,
+        description="Its recipe as A1111 writes it: what stands under `parameters`, or another program's so told.",
+    )
     labels: dict[str, Any] = Field({}, description="What its XMP packet says: made by a machine, by which, when.")
     c2pa: bool = Field(False, description="It has Content Credentials (C2PA), which are not checked here.")
     texts: dict[str, str] = Field({}, description="Further texts of the file: at most 64, of at most 16 KiB.")

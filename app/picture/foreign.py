@@ -4,11 +4,11 @@ The order matters: several programs write A1111's keyword beside their own. Sour
 sd-prompt-reader's order of detection.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from app.picture import infotext
+from app.picture import comfyui, infotext, invokeai
+from app.picture.found import Found, loads
 
 NAMES = {
     "a1111": "Stable Diffusion WebUI (A1111)",
@@ -34,6 +34,15 @@ def recognise(texts: Mapping[str, str], comment: str, labels: Mapping[str, Any])
     if kind == "a1111":
         return kind, _dialect(infotext_of(texts, comment))
     return kind, NAMES[kind]
+
+
+def recipe_of(kind: str, texts: Mapping[str, str], comment: str) -> Found | None:
+    """What the program's own recipe says, in our fields; None if it is one that is not read here, or says nothing."""
+    if kind == "a1111":
+        return infotext.found_in(infotext.parse(infotext_of(texts, comment)))
+    if kind == "comfyui":
+        return comfyui.read(texts)
+    return invokeai.read(texts) if kind == "invokeai" else None
 
 
 def infotext_of(texts: Mapping[str, str], comment: str) -> str:
@@ -80,21 +89,11 @@ def _dialect(text: str) -> str:
     return NAMES["a1111"]
 
 
-def _loads(text: str) -> dict[str, Any]:
-    if not text.lstrip().startswith("{"):
-        return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _has_keys(text: str, keys: tuple[str, ...]) -> bool:
-    found = _loads(text)
-    return any(key in found for key in keys)
+    said = loads(text)
+    return any(key in said for key in keys)
 
 
 def _is_graph(text: str) -> bool:
-    nodes = list(_loads(text).values())
+    nodes = list(loads(text).values())
     return bool(nodes) and all(isinstance(node, dict) and "class_type" in node for node in nodes)

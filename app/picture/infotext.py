@@ -13,12 +13,11 @@ import json
 import re
 from typing import Any, get_args
 
-from pydantic import ValidationError
-
 from app import __version__
 from app.core.parameters import numbers_of_infotext, parameters
 from app.core.samplers import find_sampler, parse_scheduler
 from app.core.schema import GenerationRequest, InputRole
+from app.picture.found import Found, found, number
 
 NEGATIVE = "Negative prompt:"
 MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters are far less
@@ -85,6 +84,27 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "RNG": None if only_larger else "CPU",  # the noise comes from a CPU generator whatever the device
         "Version": f"Atelier {__version__}",
     }
+    return _text(request, parameters)
+
+
+def build_of(found: Found) -> str:
+    """The infotext of a recipe that another program wrote in its own way: what is known of it."""
+    request = GenerationRequest.model_validate({"prompt": "", **found.request})
+    sampler, schedule_type = _sampler(request, {}) if request.scheduler else (None, None)
+    numbers = numbers_of_infotext(request)
+    parameters = {
+        "Steps": numbers.pop("Steps", None),
+        "Sampler": sampler,
+        "Schedule type": schedule_type,
+        **numbers,
+        "Seed": found.request.get("seed", found.unusable.get("seed")),
+        "Size": f"{request.width}x{request.height}" if request.width and request.height else None,
+        "Model": found.model or None,
+    }
+    return _text(request, parameters)
+
+
+def _text(request: GenerationRequest, parameters: dict[str, Any]) -> str:
     line = ", ".join(f"{key}: {quote(value)}" for key, value in parameters.items() if value is not None)
     negative = f"\n{NEGATIVE} {request.negative_prompt}" if request.negative_prompt else ""
     return f"{request.prompt}{negative}\n{line}".strip()
@@ -148,22 +168,28 @@ def request_fields(parsed: dict[str, Any]) -> dict[str, Any]:
     A value that a request cannot hold is left out, never bent to fit. The model is left out too: names of models
     mean different files to different programs.
     """
+    return found_in(parsed).request
+
+
+def found_in(parsed: dict[str, Any]) -> Found:
+    """What `parse` found, in our fields; also what a request cannot hold, and the model's name."""
     sampler = " ".join(parsed[key] for key in ("Sampler", "Schedule type") if _named(parsed.get(key)))
+    numbers = {key: number(parsed.get(key), int) for key in ("Size-1", "Size-2", "Seed", VARIATION_SEED)}
     raw = {
         "prompt": parsed["Prompt"],
         "negative_prompt": parsed["Negative prompt"],
         **_numbers(parsed),
-        "width": _number(parsed.get("Size-1"), int),
-        "height": _number(parsed.get("Size-2"), int),
-        "seed": _number(parsed.get("Seed"), int),
-        "subseed": _number(parsed.get(VARIATION_SEED), int),
+        "width": numbers["Size-1"],
+        "height": numbers["Size-2"],
+        "seed": numbers["Seed"],
+        "subseed": numbers[VARIATION_SEED],
         "scheduler": sampler or None,
         "enable_hr": True if HIRES_SCALE in parsed else None,
         "hr_scale": _number(parsed.get(HIRES_SCALE), float),
         "hr_upscaler": parsed.get(HIRES_UPSCALER),
         "hr_second_pass_steps": _number(parsed.get(HIRES_STEPS), int),
     }
-    return {name: value for name, value in raw.items() if value is not None and _valid(name, value)}
+    return found(raw, parsed.get("Model"))
 
 
 def _sampler(request: GenerationRequest, how: dict[str, Any]) -> tuple[str, str | None]:
@@ -186,30 +212,15 @@ def _sampler(request: GenerationRequest, how: dict[str, Any]) -> tuple[str, str 
 
 def _numbers(parsed: dict[str, Any]) -> dict[str, int | float | None]:
     """The fields that stand in an infotext as plain numbers."""
-    found = {}
+    said = {}
     for name, row in parameters(GenerationRequest).items():
         if row.infotext in parsed:
             known = GenerationRequest.model_fields[name].annotation
-            kind = float if float in (known, *get_args(known)) else int
-            value = _number(parsed[row.infotext], kind)
-            found[name] = None if value is None else value - row.infotext_from
-    return found
+            kind: type[int] | type[float] = float if float in (known, *get_args(known)) else int
+            value = number(parsed[row.infotext], kind)
+            said[name] = None if value is None else value - row.infotext_from
+    return said
 
 
 def _named(name: str | None) -> bool:
     return bool(name) and name != "Automatic"
-
-
-def _number(text: str | None, kind: type) -> int | float | None:
-    try:
-        return None if text is None else kind(text)
-    except ValueError:
-        return None
-
-
-def _valid(name: str, value: object) -> bool:
-    try:
-        GenerationRequest.model_validate({"prompt": "", name: value})
-    except ValidationError:
-        return False
-    return True

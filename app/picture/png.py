@@ -95,13 +95,16 @@ def inspect(data: bytes) -> Inspection:
         )
     kind, made_by = foreign.recognise(texts, comment, said)
     text = foreign.infotext_of(texts, comment)
+    found = foreign.recipe_of(kind, texts, comment)
     return Inspection(
         kind=kind,
         made_by=made_by,
         width=width,
         height=height,
-        request=infotext.request_fields(infotext.parse(text)) if kind == "a1111" else None,
-        parameters=_cut(text) if kind == "a1111" else None,
+        request=found.request if found else None,
+        unusable=found.unusable if found else {},
+        model=found.model if found else "",
+        parameters=_cut(text if kind == "a1111" else infotext.build_of(found)) if found else None,
         labels=_cut_all(said),
         c2pa=file.c2pa,
         **_shown(texts, comment),

@@ -12,6 +12,13 @@ LOGIN_PATH = "/login"
 LOGOUT_PATH = "/logout"
 HEALTH_PATH = "/atelier/health"
 UPLOAD_PATH = "/atelier/upload"
+MANIFEST_PATH = "/manifest.json"
+# Of the installed app: name → its address and its pixels on a side.
+ICONS = {
+    "small": ("/atelier/icon/small.png", 192),
+    "large": ("/atelier/icon/large.png", 512),
+    "whole": ("/atelier/icon/whole.png", 512),
+}
 EVENTS_PATH = "/gradio_api/run/predict"
 MAX_JSON_BYTES = 2 * 2**20
 MAX_FORM_BYTES = 16 * 2**10
@@ -39,11 +46,14 @@ ADDRESSES = (
     Address(LOGIN_PATH, POST, MAX_FORM_BYTES),
     Address(LOGOUT_PATH, POST, MAX_FORM_BYTES),
     Address(HEALTH_PATH),
+    Address(re.escape(MANIFEST_PATH)),
+    *(Address(re.escape(path)) for path, _ in ICONS.values()),
     Address(r"/atelier/picture/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/grid/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/input/[0-9a-f]{64}\.png"),
     Address(r"/atelier/thumbnail/[A-Za-z0-9-]{1,64}\.webp"),
     Address(r"/atelier/sample/[a-z]{1,20}\.webp"),
+    Address(r"/atelier/words/[^/]{1,200}\.json"),
     Address(r"/atelier/pictures\.zip"),
     Address(UPLOAD_PATH, POST, MAX_UPLOAD_BYTES),
     # Gradio's own: its scripts and styles, the one address that all events of the page go to, and the one that a page

@@ -11,7 +11,7 @@ from typing import Any
 from app.core.models import ModelInfo, Span
 from app.core.samplers import DEFAULT
 from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_PROMPT_CHARS, RANDOM_SEED
-from app.ui.sizes import RATIOS, size_for
+from app.core.sizes import RATIOS, size_for
 from app.ui.strings import Words
 
 STRENGTH = 0.75  # what the service takes where none is said

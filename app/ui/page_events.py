@@ -18,6 +18,7 @@ from app.ui.tabs.queue_tab import QueueEvents, QueueTab
 from app.ui.views.header import header
 from app.ui.views.inspect import drop_zone
 from app.ui.views.toast import toast
+from app.ui.visitors import PERSON
 
 
 class PageEvents:
@@ -190,4 +191,5 @@ class PageEvents:
 
     def _header(self, request: gr.Request) -> str:
         link = self._studio.link
-        return header(link.state(), link.client.url, self._studio.words(request))
+        person = request.request.scope.get(PERSON)
+        return header(link.state(), link.client.url, self._studio.words(request), person)

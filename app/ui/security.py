@@ -19,14 +19,15 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.settings import LOOPBACK_HOSTS, Settings
-from app.ui.addresses import HEALTH_PATH, LOGIN_PATH, Address, AddressBook
+from app.ui.addresses import HEALTH_PATH, ICONS, LOGIN_PATH, MANIFEST_PATH, Address, AddressBook
 from app.ui.roles import CURRENT_ROLE, Role
 from app.ui.visitors import PERSON
 
 SESSION_COOKIE = "atelier_session"
 SESSION_S = 14 * 86_400.0
 MAX_SESSIONS = 1000
-OPEN_PATHS = (LOGIN_PATH, HEALTH_PATH)
+# A browser asks for the manifest and the icons of an app without saying who it is for.
+OPEN_PATHS = (LOGIN_PATH, HEALTH_PATH, MANIFEST_PATH, *(path for path, _ in ICONS.values()))
 EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 (names to recognise, not to bind)
 HEARSAY = (b"x-forwarded-", b"forwarded", b"x-gradio-server")
 FOREIGN = ("cross-site", "same-site")

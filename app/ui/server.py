@@ -14,10 +14,11 @@ from app.core.errors import AtelierError
 from app.core.settings import Settings
 from app.ui.accounts import Accounts
 from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
-from app.ui.language import ChosenLanguage
+from app.ui.installable import STATIC, installable_routes
 from app.ui.link import ServiceLink
 from app.ui.login import login_routes
 from app.ui.page import create_page
+from app.ui.page_head import PageHead, head_of
 from app.ui.pictures import picture_routes
 from app.ui.roles import RoleClient
 from app.ui.security import Doorkeeper, LoginGate, Sessions, binds_beyond_loopback, host_names
@@ -27,9 +28,9 @@ from app.ui.theme import create_theme
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
+from app.ui.word_lists import word_routes
 
-STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("paint", "memory", "page", "lightbox", "prompts", "notice")
+STYLE, SCRIPTS = "style.css", ("coach", "paint", "memory", "page", "lightbox", "prompts", "notice")
 CACHE_FOLDER = "ui-cache"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
@@ -90,11 +91,13 @@ def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(picture_routes(studio.link, ThumbnailCache(cache / "thumbnails", settings.ui_cache_bytes)))
     app.include_router(upload_routes(uploads))
+    app.include_router(word_routes(settings.models_folder))
+    app.include_router(installable_routes(strings))
     if accounts is not None:
         sessions = Sessions()
         app.include_router(login_routes(accounts, sessions, strings))
         app.add_middleware(LoginGate, sessions=sessions, role_of=accounts.role)
-    app.add_middleware(ChosenLanguage)
+    app.add_middleware(PageHead, head=head_of(STATIC, STYLE, SCRIPTS))
     app.add_middleware(
         Doorkeeper,
         names=host_names(settings),
@@ -105,8 +108,6 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:
-    script = "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
-    style = (STATIC / "style.css").read_text("utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,
@@ -127,8 +128,6 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings
         i18n=texts,
         mcp_server=settings.ui_mcp,
         theme=create_theme(),
-        # Not by `css=`: Gradio rewrites every selector of that, and the rules for phones get lost.
-        head=f"<style>{style}</style><script>{script}</script>",
     )
     return mounted
 

@@ -339,3 +339,43 @@ def test_the_installed_command_completes_words_in_a_shell(tmp_path: Path) -> Non
     environment = os.environ | {"_ATELIER_COMPLETE": "complete_bash", "COMP_WORDS": "atelier jo", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["jobs"]
+
+
+def test_inspect_says_how_a_picture_was_made_and_what_cannot_be_had_here(
+    service: FakeService, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = {"prompt": "a fox", "num_inference_steps": 400, "seed": 7}
+    found = {"kind": "comfyui", "made_by": "ComfyUI", "width": 768, "height": 512, "request": made}
+    found["model"] = "x.safetensors"
+    ranges = {"num_inference_steps": {"low": 1, "high": 100}}
+
+    def answer(call: Call, handler: BaseHTTPRequestHandler) -> None:
+        if call.path == "/api/inspect":
+            assert call.body == b"the file"
+            send_json(handler, found)
+        elif call.path == "/api/models":
+            model = MODEL | {"error": None, "installed": True, "default": True, "ranges": ranges}
+            send_json(handler, {"items": [model], "next": None})
+        else:
+            answer_well(call, handler)
+
+    service.answer = answer
+    file = tmp_path / "a.png"
+    file.write_bytes(b"the file")
+    assert main(["inspect", str(file)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        "made by              ComfyUI",
+        "pixels               768x512",
+        "model                x.safetensors",
+        "prompt               a fox",
+        "num_inference_steps  400",
+        "seed                 7",
+    ]
+    assert "model x.safetensors cannot be had here; the nearest is pocket." in shown.err
+    assert "num_inference_steps 400 cannot be had here; the nearest is 100." in shown.err
+    assert main(["inspect", str(file), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["fitted"] == made | {"model": "pocket", "num_inference_steps": 100}
+    assert main(["inspect", str(tmp_path / "none.png")]) == 1
+    assert "none.png cannot be read: No such file or directory." in capsys.readouterr().err

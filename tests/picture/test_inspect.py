@@ -76,7 +76,7 @@ def test_a_picture_says_which_program_made_it(texts: dict[str, str], kind: str, 
     seen = png.inspect(a_file(**texts))
     assert (seen.kind, seen.made_by, seen.recipe) == (kind, made_by, None)
     assert seen.texts == texts
-    assert (seen.request is not None) == (kind == "a1111")
+    assert (seen.request is not None) == (kind == "a1111" or "invokeai_metadata" in texts)
 
 
 def test_a1111s_settings_are_read_into_our_fields() -> None:

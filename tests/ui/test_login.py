@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from PIL import Image
 from starlette.requests import HTTPConnection
 
 from app.client import ImageServiceClient
@@ -26,7 +28,7 @@ from app.ui.accounts import (
     add_user,
     read_auth_file,
 )
-from app.ui.addresses import EVENTS_PATH
+from app.ui.addresses import EVENTS_PATH, MANIFEST_PATH
 from app.ui.login import CHECKS_AT_ONCE, MOST_WAITING, login_routes
 from app.ui.roles import CURRENT_ROLE, Role, RoleClient
 from app.ui.security import MAX_SESSIONS, SESSION_COOKIE, SESSION_S, Sessions
@@ -353,6 +355,11 @@ def test_a_person_who_may_only_look_makes_nothing_on_the_page(tmp_path: Path, se
     with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
         assert "may not do this" in generated(page, "eve")
         assert "may not do this" not in generated(page, "ada")
+        with requests.Session() as stranger:  # a browser asks for an app's parts without saying who it is for
+            stranger.trust_env = False
+            for icon in stranger.get(page.url + MANIFEST_PATH).json()["icons"]:
+                with Image.open(io.BytesIO(stranger.get(page.url + icon["src"]).content)) as drawn:
+                    assert f"{drawn.width}x{drawn.height}" == icon["sizes"]
 
 
 def generated(page: RunningPage, name: str) -> str:

@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.errors import ServiceUnreachable
 from app.core.models import ModelInfo, Span
 from app.core.schema import GenerationRequest, Job
 from app.core.settings import PROJECT_FOLDER
+from app.core.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.form import FIELDS, Form, changed_model, form_of
+from app.ui.link import ServiceState
 from app.ui.markup import Markup, action, notice
 from app.ui.memory import MAX_JOBS, Memory
-from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import LOCALES_FOLDER, Strings, language_of
 from app.ui.thumbnails import ThumbnailCache
-from app.ui.views.header import SCRIPT_TEXTS
+from app.ui.views.header import SCRIPT_TEXTS, header
 from app.ui.views.job import JobNow, job_card
 from app.ui.views.pictures import parameters_text
 
@@ -282,3 +284,12 @@ def test_every_model_of_the_catalog_is_described_in_both_languages(language: str
     texts = json.loads((LOCALES_FOLDER / f"{language}.json").read_text("utf-8"))
     wanted = {f"model_{key}_{field}" for key in catalog for field in ("speed", "quality", "best_for")}
     assert wanted <= texts.keys()
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "Log out ada&lt;b&gt;"), ("zh-CN", "退出登录 ada&lt;b&gt;")])
+def test_who_is_logged_in_sees_the_way_out_and_nobody_else(language: str, text: str) -> None:
+    words, away = Strings().words(language), ServiceState(None, ServiceUnreachable())
+    shown = header(away, "http://x", words, "ada<b>")
+    assert text in shown
+    assert '<form method="post" action="logout">' in shown
+    assert "logout" not in header(away, "http://x", words)

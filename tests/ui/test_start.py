@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 from app.client import ImageServiceClient
 from app.core.models import ModelInfo
 from app.core.schema import InputRole, Job
+from app.core.sizes import size_of_picture
 from app.core.task import Task
 from app.ui.memory import StartNow
-from app.ui.sizes import size_of_picture
 from app.ui.strings import ENGLISH, Strings
 from app.ui.tabs.start_panel import panel_of
 from tests.ui.steps import generate, open_tab, set_number, until, write

@@ -19,13 +19,13 @@
     const group = opener.closest("[data-shows], .at-gallery, .at-card") ?? document;
     let all = [...group.querySelectorAll("[data-zoom]")].filter((item) => item.offsetParent).map((item) => ({ ...item.dataset, label: item.getAttribute("aria-label") }));
     let place = Math.max(0, all.findIndex((item) => item.zoom === opener.dataset.zoom));
-    // The focus is on the dialog itself: on a button, the space key would press that.
-    const dialog = make("dialog", { className: "at-large", tabIndex: -1, autofocus: true });
+    const dialog = make("dialog", { className: "at-large" });
     const image = make("img");
     const caption = make("p", { className: "at-large-caption" });
     const about = make("div", { className: "at-large-about" });
     const buttons = make("div", { className: "at-row at-large-buttons" });
-    // It has the focus, not the first button, which would take the space key for itself.
+    // It has the focus, not the first button, which would take the space key for itself. Chromium looks for a part of
+    // the dialog to focus: that the dialog itself asks for it changes nothing.
     const stage = make("div", { className: "at-large-stage", tabIndex: -1, autofocus: true }, image);
     const button = (sign, label, act, kind = "") => {
       const made = make("button", { type: "button", className: `at-button ${kind}`, textContent: sign, title: label });
@@ -51,7 +51,7 @@
         if (box) { box.click(); draw(); }
       },
       Delete: async () => {
-        if (!now().id || !(await window.atelierConfirmed({ confirm: said.question, yes: said.yes, no: said.no }, dialog))) return;
+        if (!now().id || !(await window.atelierConfirmed({ confirm: said.question, yes: said.yes, no: said.no }, stage))) return;
         tell(part, { act: "delete", id: now().id });
         all = all.filter((item) => item !== now());
         if (!all.length) return dialog.close();

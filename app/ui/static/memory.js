@@ -60,6 +60,7 @@
     open = true;
     // On a phone the picture comes first; whoever wants settings opens them.
     if (window.innerWidth < 768) document.querySelector("#at-settings > .label-wrap.open")?.click();
+    window.atelierReady();
   };
   window.atelierDraft = (names, values) => {
     if (!open) return;

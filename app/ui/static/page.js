@@ -38,6 +38,18 @@
     }
   });
 
+  // The page is shown when all of it is there (`style.css`), so that nothing jumps; and in any case after a while.
+  const SHOWN_ANYWAY_MS = 8000;
+  window.atelierReady = () => {
+    if (document.documentElement.classList.contains("at-ready")) return;
+    // What was just told to the page is drawn in the next frame.
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      document.documentElement.classList.add("at-ready");
+      if (window.innerWidth >= 768 && document.activeElement === document.body) document.querySelector("#at-prompt textarea")?.focus();
+    }));
+  };
+  setTimeout(window.atelierReady, SHOWN_ANYWAY_MS);
+
   window.atelierType = type;
 
   // As if it were typed, so that undo takes it back.

@@ -9,10 +9,10 @@ import gradio as gr
 from app.core.models import ModelInfo
 from app.core.parameters import bounds
 from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
+from app.core.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
-from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.ui.tabs.start_panel import StartPanel, frame_of
 
 WIDEST = 1000  # a slider's end where a request has no bound of its own

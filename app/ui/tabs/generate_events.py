@@ -9,12 +9,12 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
 from app.core.schema import RANDOM_SEED, alone
+from app.core.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.actions import Action
 from app.ui.form import Form, beyond_good, changed_model, form_of, fresh
 from app.ui.looks import Look, look
 from app.ui.memory import Memory
 from app.ui.shell import Shell, Updates
-from app.ui.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab

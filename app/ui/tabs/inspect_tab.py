@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import Image
 
 from app.core.errors import ServiceError
+from app.core.fitting import fit
 from app.ui.actions import HANDED_IN, Action, html_part
 from app.ui.markup import Markup, notice
 from app.ui.strings import Words
@@ -60,7 +61,8 @@ class InspectEvents:
             found = link.ask(lambda: link.client.inspect(data))
         except ServiceError as error:
             return notice(error_text(error, words), "bad")
-        return picture_of(data, words) + inspection_page(found, words)
+        suited = fit(found.request, found.unusable, found.model, self._studio.models()) if found.request else None
+        return picture_of(data, words) + inspection_page(found, words, suited)
 
 
 def picture_of(data: bytes, words: Words) -> Markup:

@@ -8,11 +8,11 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
 from app.core.schema import InputRef
+from app.core.sizes import ratio_of, size_of_picture
 from app.core.task import Task
 from app.ui.actions import HANDED_IN, Action
 from app.ui.memory import StartNow
 from app.ui.shell import Shell, Updates
-from app.ui.sizes import ratio_of, size_of_picture
 from app.ui.strings import Words
 from app.ui.studio import GENERATE, Studio, default_model, find_model
 from app.ui.tabs.fields import FormFields

@@ -6,7 +6,7 @@ from pathlib import Path
 from app.core.models import ModelInfo
 from app.core.schema import Job
 from app.ui.form import Form, beyond_good, named
-from app.ui.markup import Markup, action, icon, join, notice
+from app.ui.markup import Markup, action, attributes, icon, join, notice
 from app.ui.strings import Words
 from app.ui.views.job import JobNow, job_card, job_chip
 
@@ -28,12 +28,17 @@ def stage(
 
 
 def examples(prompts: Sequence[str], words: Words) -> Markup:
-    """Prompts to begin with, as buttons; `static/page.js` types them, so that Ctrl+Z takes them back."""
+    """Prompts to begin with, as buttons; `static/page.js` types them, so that Ctrl+Z takes them back. Above them is the
+    place where `static/coach.js` offers words."""
     buttons = join(
         Markup('<button type="button" class="at-example" data-words="{0}" title="{0}">{0}</button>').format(text)
         for text in prompts
     )
-    return Markup(
+    said = {"data-read-as": words("coach_read_as"), "data-nearest": words("coach_nearest")}
+    coach = Markup('<div class="at-coach" role="group" aria-label="{}"{}></div>').format(
+        words("coach"), attributes({**said, "data-unknown": words("coach_unknown")})
+    )
+    return coach + Markup(
         '<div class="at-examples" role="group" aria-label="{0}"><span class="at-quiet">{0}</span>{1}</div>'
     ).format(words("examples"), buttons)
 

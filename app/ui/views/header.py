@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from app.core.answers import Status
 from app.core.errors import ServiceError
 from app.core.schema import JobError
+from app.ui.addresses import LOGOUT_PATH
 from app.ui.form import named
 from app.ui.link import ServiceState
 from app.ui.markup import Markup, action, join, notice
 from app.ui.strings import CHINESE, ENGLISH, Words
 
+SAYS_MORE = ("unreadable_picture",)  # codes whose message names the limit that their text does not
 SCRIPT_TEXTS = {
     "close": "close", "cut": "page_cut", "next": "lightbox_next", "previous": "lightbox_previous",
     "zoom": "lightbox_zoom", "favourite": "lightbox_favourite", "download": "lightbox_download",
@@ -20,8 +22,8 @@ SCRIPT_TEXTS = {
 }  # fmt: skip
 
 
-def header(state: ServiceState, url: str, words: Words) -> Markup:
-    """Brand and state; when the service does not answer, what to do about it."""
+def header(state: ServiceState, url: str, words: Words, person: str | None = None) -> Markup:
+    """Brand and state; when the service does not answer, what to do about it. `person` is who logged in."""
     if state.status is None:
         line = Markup('<p class="at-state"><b><span class="at-dot at-dot-off"></span>{}</b></p>').format(
             words("service_refuses") if state.reached else words("service_offline")
@@ -29,10 +31,19 @@ def header(state: ServiceState, url: str, words: Words) -> Markup:
         below = Markup('<div role="alert">{}</div>').format(_instruction(state, url, words))
     else:
         line, below = _online(state.status, words), _trouble(state.status, words)
+    links = Markup('<div class="at-links">{}{}</div>').format(_log_out(person, words), _other_language(words))
     return Markup(
         '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}{}</div>'
         '{}<span id="at-words" hidden data-texts="{}"></span>'
-    ).format(words("app_name"), line, _other_language(words), below, _texts_for_scripts(words))
+    ).format(words("app_name"), line, links, below, _texts_for_scripts(words))
+
+
+def _log_out(person: str | None, words: Words) -> Markup:
+    if person is None:
+        return Markup("")
+    return Markup(
+        '<form method="post" action="{}"><button type="submit" class="at-language">{}</button></form>'
+    ).format(LOGOUT_PATH.lstrip("/"), words("log_out", name=person))
 
 
 def _other_language(words: Words) -> Markup:
@@ -66,7 +77,10 @@ def error_text(error: ServiceError, words: Words) -> str:
             )
             for wrong in error.errors
         )
-    return words.find(f"error_{error.code}") or words.told(error.message, words("error_service_error"))
+    known = words.find(f"error_{error.code}")
+    if error.code in SAYS_MORE:
+        return words.told(error.message, known)
+    return known or words.told(error.message, words("error_service_error"))
 
 
 def hint_text(code: str, hint: str | None, words: Words) -> str | None:

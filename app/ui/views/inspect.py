@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.answers import Inspection
+from app.core.fitting import Difference, Fit
 from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
+from app.ui.form import named
 from app.ui.markup import Markup, action, icon, join, notice
 from app.ui.strings import Words
 from app.ui.views.grid import grid_button
@@ -23,35 +25,68 @@ def drop_zone(words: Words) -> Markup:
     ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("inspect_drop"))
 
 
-def inspection_page(found: Inspection, words: Words) -> Markup:
-    """What was found, with a button that uses it if the file holds a request that can be used."""
-    kind = found.kind
-    about = words.find(f"inspect_kind_{kind}") or words("inspect_kind_other", made_by=(found.made_by or kind)[:80])
+def inspection_page(found: Inspection, words: Words, fit: Fit | None = None) -> Markup:
+    """What was found, with buttons that use it if the file holds a request: as it is, and where it asks for something
+    that is not to be had here, as `fit` has it."""
+    kind, made_by = found.kind, (found.made_by or found.kind)[:80]
+    known = words.find(f"inspect_kind_{kind}") or (
+        words("inspect_kind_read", made_by=made_by) if found.request else None
+    )
+    about = known or words("inspect_kind_other", made_by=made_by)
     size = words("inspect_size", width=found.width, height=found.height)
     parts = [notice(f"{about} {size}", "good" if found.request else "quiet")]
     if found.request:
-        parts += _recipe(found.request, words)
-    buttons = join([_again(found, words), _use(found.request, words), _start(words)])
-    parts.append(Markup('<div class="at-row">{}</div>').format(buttons))
+        parts += _recipe(found.request, found.model, words)
+    if fit is not None and fit.differences:
+        parts.append(_differences(fit, words))
+    use = _use(found.request, words, first=fit is None or not fit.differences)
+    buttons = [_again(found, words), _fit(fit, words), use, _start(words)]
+    parts.append(Markup('<div class="at-row">{}</div>').format(join(buttons)))
     parts += [_labels(found.labels, words), _raw(found.parameters, words), _texts(found.texts, words)]
     return Markup('<section class="at-card">{}</section>').format(join(parts))
 
 
-def _recipe(request: Mapping[str, Any], words: Words) -> list[Markup]:
+def _recipe(request: Mapping[str, Any], model: str, words: Words) -> list[Markup]:
     parts = [Markup('<p class="at-prompt">{}</p>').format(_short(request.get("prompt") or ""))]
     if request.get("negative_prompt"):
         negative = words("field_negative_prompt"), _short(request["negative_prompt"])
         parts.append(Markup('<p class="at-quiet">{}: {}</p>').format(*negative))
-    parts.append(facts_list([(name, _short(value)) for name, value in facts(request, None, words)]))
+    rows = [(words("field_model"), model)] if model else []
+    rows += [(name, _short(value)) for name, value in facts(request, None, words)]
+    parts.append(facts_list(rows))
     return parts
 
 
-def _use(request: object, words: Words) -> Markup:
+def _differences(fit: Fit, words: Words) -> Markup:
+    """What the recipe says that is not to be had here, and what is taken for it."""
+
+    def line(each: Difference) -> Markup:
+        taken = words("inspect_left_out") if each.fitted is None else str(each.fitted)
+        said = words("inspect_differs", field=named(each.name, words), asked=_short(each.asked), taken=taken)
+        return Markup("<li>{}</li>").format(said)
+
+    return Markup('<div class="at-notice at-notice-wait at-differences"><p>{}</p><ul>{}</ul></div>').format(
+        words("inspect_differences"), join(line(each) for each in fit.differences)
+    )
+
+
+def _fit(fit: Fit | None, words: Words) -> Markup:
+    if fit is None or not fit.differences or not fit.request.get("prompt"):
+        return Markup("")
+    text = words("inspect_fit", model=fit.model.title or fit.model.key)
+    return action("apply", text, picture="reuse", kind="primary", data=_request_of(fit.request))
+
+
+def _use(request: Mapping[str, Any] | None, words: Words, *, first: bool) -> Markup:
     if not request:
         return Markup("")
-    # The request travels in the button, so the server remembers nothing; the service checks it like any other.
-    data: dict[str, object] = {"request": json.dumps(request, ensure_ascii=False)}
-    return action("apply", words("use_as_settings"), picture="reuse", kind="primary", data=data)
+    kind = "primary" if first else "plain"
+    return action("apply", words("use_as_settings"), picture="reuse", kind=kind, data=_request_of(request))
+
+
+def _request_of(request: Mapping[str, Any]) -> dict[str, object]:
+    """The request travels in the button, so the server remembers nothing; the service checks it like any other."""
+    return {"request": json.dumps(request, ensure_ascii=False)}
 
 
 def _again(found: Inspection, words: Words) -> Markup:

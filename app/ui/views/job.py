@@ -128,12 +128,14 @@ def _running(job: Job, words: Words) -> str:
 def _open_body(now: JobNow, words: Words) -> Markup:
     job = now.job
     ratio = ratio_style(job.request.width or 1, job.request.height or 1)
-    picture = Markup('<div class="at-canvas at-waiting" style="{}"></div>').format(ratio)
+    canvas = Markup('<div class="at-canvas at-waiting" style="{}"></div>').format(ratio)
     if now.preview:
         data = base64.b64encode(now.preview).decode("ascii")
-        picture = Markup(
+        canvas = Markup(
             '<div class="at-canvas" style="{}"><img src="data:image/jpeg;base64,{}" alt="{}"></div>'
         ).format(ratio, data, words("job_preview"))
+    # Where the picture will stand, part for part as in `_pictures_body`: then nothing moves when it comes.
+    picture = Markup('<div class="at-gallery at-gallery-one"><figure>{}</figure></div>').format(canvas)
     return join(
         [
             Markup('<p class="at-situation">{}{}</p>').format(
@@ -190,6 +192,7 @@ def _pictures_body(now: JobNow, words: Words) -> Markup:
             Markup('<p class="at-situation">{}{}</p>').format(
                 badge(words("state_succeeded"), "succeeded"), situation(job, words)
             ),
+            Markup('<div class="at-bar at-bar-over"></div>'),
             _gallery(now, words) or notice(words("job_pictures_deleted")),
             how_far(words) if job.images else Markup(""),
             _row([reuse, copy_button(parameters_text(job.request), words)]),

@@ -26,8 +26,8 @@ def model_line(model: ModelInfo | None, words: Words) -> Markup:
     below = _loading(model, words) + download_line(model, words)
     button = Markup("") if model.state == "loaded" else _file_buttons(model, words)
     return Markup(
-        '<div class="at-model-line"><span class="at-quiet">{}</span>{}{}</div>{}'
-    ).format(about, _state_badge(model, words), button, below)  # fmt: skip
+        '<div class="at-model-line" data-words-of="{}"><span class="at-quiet">{}</span>{}{}</div>{}'
+    ).format(model.key, about, _state_badge(model, words), button, below)  # fmt: skip
 
 
 def memory(status: Status | None, words: Words) -> Markup:
