@@ -44,8 +44,8 @@ def read(texts: Mapping[str, str]) -> Found | None:
     guidance = graph.upstream_value(positive, "guidance")  # Flux has it in the words' own chain, and its cfg is 1
     return found(
         {
-            "prompt": graph.words(positive),
-            "negative_prompt": graph.words(negative) or None,
+            "prompt": graph.words(positive, "positive"),
+            "negative_prompt": graph.words(negative, "negative") or None,
             "num_inference_steps": number(value("steps"), int),
             "guidance_scale": number(guidance if guidance is not None else value("cfg"), float),
             "width": number(graph.upstream_value(latent, "width"), int),
@@ -122,9 +122,10 @@ class _Graph:
         """The nodes that a sampler in pieces is put together from."""
         return [led for name in _PARTS if (led := self.link(sampler, name))]
 
-    def words(self, start: str | None) -> str | None:
-        """The words that a picture's condition was made from; None if there are none to be found."""
-        for id in self.upstream(start, (*_CONDITIONS, "positive")):
+    def words(self, start: str | None, side: str) -> str | None:
+        """The words that a picture's condition was made from; None if there are none to be found. `side` is which of
+        two a node has that passes on both, `positive` or `negative`."""
+        for id in self.upstream(start, (*_CONDITIONS, side)):
             for name in _TEXTS:
                 said = self.value(id, name)
                 if isinstance(said, str) and said.strip():

@@ -135,7 +135,7 @@ def _open_body(now: JobNow, words: Words) -> Markup:
             '<div class="at-canvas" style="{}"><img src="data:image/jpeg;base64,{}" alt="{}"></div>'
         ).format(ratio, data, words("job_preview"))
     # Where the picture will stand, part for part as in `_pictures_body`: then nothing moves when it comes.
-    picture = Markup('<div class="at-gallery at-gallery-one"><figure>{}</figure></div>').format(canvas)
+    picture = Markup('<div class="at-gallery at-gallery-one">{}</div>').format(canvas)
     return join(
         [
             Markup('<p class="at-situation">{}{}</p>').format(
