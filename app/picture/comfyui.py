@@ -13,7 +13,6 @@ from app.picture.comfyui_workflow import graph_of
 from app.picture.found import Found, found, loads, number
 from app.picture.sampler_names import of_comfyui
 
-Node = Mapping[str, Any]
 MOST_NODES = 2000
 _SAVES = ("SaveImage", "PreviewImage")
 _LATENTS = ("latent_image", "samples", "latent")
