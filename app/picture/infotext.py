@@ -185,9 +185,9 @@ def found_in(parsed: dict[str, Any]) -> Found:
         "subseed": numbers[VARIATION_SEED],
         "scheduler": sampler or None,
         "enable_hr": True if HIRES_SCALE in parsed else None,
-        "hr_scale": _number(parsed.get(HIRES_SCALE), float),
+        "hr_scale": number(parsed.get(HIRES_SCALE), float),
         "hr_upscaler": parsed.get(HIRES_UPSCALER),
-        "hr_second_pass_steps": _number(parsed.get(HIRES_STEPS), int),
+        "hr_second_pass_steps": number(parsed.get(HIRES_STEPS), int),
     }
     return found(raw, parsed.get("Model"))
 
