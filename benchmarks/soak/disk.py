@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,19 +31,20 @@ def fill(disk: Path) -> None:
     """No room at all for some seconds."""
     filler = disk / "filler"
     try:
-        with filler.open("wb", buffering=0) as stream:
-            _write_until_full(stream.write)
+        take_all_room(filler)
         time.sleep(HOLD_FULL_S)
     finally:
         filler.unlink(missing_ok=True)
 
 
-def _write_until_full(write: Callable[[bytes], int]) -> None:
-    for size in (2**20, 4096, 1):
-        block = bytes(size)
-        try:
-            while write(block):
-                pass
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
+def take_all_room(filler: Path) -> None:
+    """Make this file as large as the disk allows, to the last byte."""
+    with filler.open("wb", buffering=0) as stream:
+        for size in (2**20, 4096, 1):
+            block = bytes(size)
+            try:
+                while stream.write(block):
+                    pass
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise

@@ -17,6 +17,7 @@ from app.client import ImageServiceClient
 from app.dropfolder import Watcher
 from app.dropfolder.prompt_file import key_of, parse_name, read_prompt
 from app.dropfolder.retries import Retries
+from benchmarks.soak.disk import small_disk, take_all_room
 from tests.dropfolder.test_watcher import WatcherProcess, answer_of, drop
 from tests.running import RunningService
 
@@ -209,6 +210,23 @@ def test_an_answer_that_could_not_be_written_is_written_later(folder: Path, serv
         assert not list(folder.glob(".atelier-*"))
     finally:
         assert watcher.stop() == 0
+
+
+def test_an_answer_waits_for_room_in_a_full_folder(tmp_path: Path, service: RunningService) -> None:
+    with small_disk(tmp_path / "drop", 1) as folder:
+        if folder is None:
+            pytest.skip("mounting a small tmpfs is not allowed here")
+        waiting = drop(folder, b"a cat")
+        filler = folder / "filler"
+        take_all_room(filler)
+        watcher = WatcherProcess(folder, service.url)
+        try:
+            until_it_said(folder, "answer_put_off")
+            filler.unlink()
+            assert answer_of(waiting, 90) is None
+            assert not list(folder.glob(".atelier-*"))
+        finally:
+            assert watcher.stop() == 0
 
 
 def test_a_folder_that_is_away_for_a_while_is_waited_for(folder: Path, service: RunningService) -> None:
