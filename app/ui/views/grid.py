@@ -34,8 +34,8 @@ def grid_page(grid: Grid | None, words: Words) -> Markup:
 def grid_title(grid: Grid, words: Words) -> str:
     """One line for the list of grids."""
     axes = " × ".join(named(axis.name, words) for axis in grid.asked().axes)
-    done = words("grid_done", done=grid.done, of=grid.of)
-    return f"{grid.created_at:%Y-%m-%d %H:%M:%S} · {axes} · {done} · {grid.request.prompt[:60]}"
+    about = [f"{grid.created_at:%Y-%m-%d %H:%M:%S}", axes, words.count("pictures", grid.of), grid.request.prompt[:60]]
+    return " · ".join(about)
 
 
 def axis_values(axis: GridAxis) -> str:
