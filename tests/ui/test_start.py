@@ -163,12 +163,10 @@ def test_a_picture_is_drawn_enlarged_and_drawn_again(page: Page, client: ImageSe
     page.get_by_label("Hires fix").check()
     set_number(page, "Enlarge by", 1.5)
     set_number(page, "Strength", 0.6)
-
     job = drawn_with(page, client, "in two passes")
     assert (job.request.enable_hr, job.request.hr_scale, job.request.strength) == (True, 1.5, 0.6)
     assert job.images[0].width == 1.5 * (job.request.width or 0)
     expect(page.locator("#at-stage .at-facts")).to_contain_text("→")
-
     page.get_by_label("Hires fix").uncheck()
     assert drawn_with(page, client, "in one").request.strength is None
 
