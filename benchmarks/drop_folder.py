@@ -12,6 +12,7 @@ is missing, doubled or anything is left over.
 import argparse
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--deletes", type=int, default=50)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started and mounted is ended too
     with (
         tempfile.TemporaryDirectory() as name,
         small_disk(Path(name) / "disk", 64) as disk,
