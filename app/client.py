@@ -16,6 +16,7 @@ from app.client_queue import QueueCalls, job_of
 from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.answers import ImageGroup, Inspection, Status
 from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.hub_links import model_named
 from app.core.models import LoraInfo, ModelInfo
 from app.core.schema import GenerationRequest, InputRef, Job
 
@@ -125,8 +126,11 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
         return _model(self._json("POST", f"/api/models/{part(key)}/unload", repeat=True))
 
     def download_model(self, key: str) -> ModelInfo:
-        """Ask for a download (catalog key or hub id); answers at once, `model(key).download` tells how far it is."""
-        return _model(self._json("POST", f"/api/models/{part(key)}/download", repeat=True))
+        """Ask for a download (catalog key, hub id, or the address of a model's page on the hub).
+
+        Answers at once; `model(key).download` of the answer's `key` tells how far it is.
+        """
+        return _model(self._json("POST", f"/api/models/{part(model_named(key))}/download", repeat=True))
 
     def cancel_download(self, key: str) -> ModelInfo:
         """Stop a download; what arrived is kept."""

@@ -64,6 +64,10 @@ class LibraryCalls:
         answer = self._json("GET", "/api/trash")
         return [TrashedImage.model_validate(item, extra="ignore") for item in answer["items"]], float(answer["days"])
 
+    def trash_thumbnail(self, id: str, width: Literal[256, 512] = 256) -> bytes:
+        """A WebP of a deleted image, `width` pixels wide."""
+        return self._call("GET", f"/api/trash/{part(id)}/thumbnail.webp", params={"w": width}).content
+
     def restore_image(self, id: str) -> SavedImage:
         """A deleted image, back in the library."""
         return _image(self._json("POST", f"/api/trash/{part(id)}/restore"))

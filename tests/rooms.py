@@ -33,7 +33,8 @@ ROOMS = {
         "alone import huggingface_hub"
     ),
     "catalog": _room("which models there are", "families weights hub"),
-    "tiers": _room("how a model is laid out in the memory there is", "families"),
+    "machine": _room("facts about this machine, without torch"),
+    "tiers": _room("how a model is laid out in the memory there is", "families machine"),
     "confine": _room("walls around the process with the models: no network, no other files, no programs"),
     "shipped": _room("the models that come along, unpacked where Atelier was installed as a package"),
     "picture": _room("what a PNG carries, thumbnails"),
@@ -62,7 +63,7 @@ ROOMS = {
         "`foreign/` is what the last four share, `http/` what all share (keys, errors, streams, metrics, the page of "
         "the API), `serving/` runs the app (gunicorn, waitress, the loop in front of the threads, the lock of the "
         "data folder)",
-        "jobs library inputs catalog picture database hub",
+        "jobs library inputs catalog picture database hub machine tiers",
     ),
     "client_stream": _room("event streams as a client reads them"),
     "client_http": _room("one call of the client, and its refusal"),
@@ -74,7 +75,7 @@ ROOMS = {
         "client_http client_library client_queue client_grids client_stream",
     ),
     "dropfolder": _room("prompt files in, pictures out", "client"),
-    "cli": _room("the command line", "confine client dropfolder catalog tiers"),
+    "cli": _room("the command line", "confine client dropfolder catalog machine tiers"),
     "ui": _room("the page", "client"),
 }
 # Libraries that some rooms alone may import.

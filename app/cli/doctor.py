@@ -8,15 +8,15 @@ import typer
 
 from app.catalog import Catalog, ModelEntry
 from app.cli.common import JsonOption, KeyOption, UrlOption, client_of, print_json, print_table, shown_size
-from app.cli.machine import Machine, listener, look_at_machine
 from app.cli.models import state_of
-from app.cli.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of, why
 from app.client import ImageServiceClient
 from app.confine import missing
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
 from app.core.settings import Confine, Settings
+from app.machine import Machine, listener, look_at_machine
 from app.tiers.choose import Room
+from app.tiers.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of, why
 
 VramOption = Annotated[
     float | None,

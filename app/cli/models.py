@@ -10,6 +10,7 @@ from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connec
 from app.cli.examples import examples
 from app.cli.progress import DownloadProgress
 from app.core.errors import ServiceError
+from app.core.hub_links import model_named
 from app.core.models import ModelInfo, Presence
 
 POLL_S = 0.3
@@ -69,7 +70,9 @@ def unload_model(
 
 
 def download_model(
-    key_of_model: Annotated[str, typer.Argument(metavar="KEY", help="Catalog key, or a hub id such as owner/name.")],
+    key_of_model: Annotated[
+        str, typer.Argument(metavar="KEY", help="Catalog key, hub id (owner/name), or its page's address.")
+    ],
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
@@ -77,6 +80,7 @@ def download_model(
 
     Ctrl-C stops the download; what arrived is kept, and the same command goes on with it.
     """
+    key_of_model = model_named(key_of_model)
     with connect(url, key) as client:
         model = client.download_model(key_of_model)
         try:

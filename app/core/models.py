@@ -121,6 +121,19 @@ class ModelProgress(Value):
     of: int
 
 
+class Verdict(Value):
+    """How a model would run on the service's machine; bytes are expected peaks for one picture of its own size."""
+
+    fits: bool
+    tier: str = Field(description="How it is laid out in memory: resident, released, model_offload, ….")
+    lossless: bool = Field(description="False if that changes pixels slightly.")
+    vram_bytes: int | None = Field(None, description="Null where there is no GPU.")
+    ram_bytes: int
+    vram_there_bytes: int | None = None
+    ram_there_bytes: int
+    hint: str = Field("", description="What would help if it does not fit.")
+
+
 class ModelInfo(ModelFacts):
     """A catalog entry and how the model is right now. `schedulers` are all that it takes."""
 
@@ -134,6 +147,10 @@ class ModelInfo(ModelFacts):
     error: JobError | None = Field(None, description="Why loading it failed.")
     ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
     tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
+    verdict: Verdict | None = Field(None, description="How it would run here; null if its size is not known.")
+    seconds_a_picture: float | None = Field(
+        None, description="Of its own size, steps and guidance, measured here; null if none was made yet."
+    )
 
     @property
     def downloading(self) -> bool:

@@ -10,6 +10,7 @@ from app.core.schema import GenerationRequest, Job, JobState
 from app.database import jobs, reading
 from app.jobs import history, transitions, turns
 from app.jobs.cursors import checked
+from app.jobs.eta import learn
 from app.jobs.forecast import Forecast
 from app.jobs.history import StoredEvent
 from app.jobs.job_rows import image_refs, job_of
@@ -89,6 +90,11 @@ class JobsSeen:
     def running_order(self, limit: int = 100) -> list[Job]:
         """What runs, then what is next: at most `limit` jobs."""
         return list(self.line(limit=limit).items)
+
+    def seconds_for(self, model: str, megapixel_steps: float) -> float | None:
+        """What a job of so much work would take by the model's past jobs; None = none is known."""
+        with reading(self._database) as connection:
+            return learn(connection, model).seconds(megapixel_steps)
 
     def counts(self) -> dict[JobState, int]:
         """How many jobs there are in each state; every state is there."""

@@ -106,9 +106,12 @@ class Library:
         """The bytes of the PNG file as it was saved. Raises UnknownImage, also if someone removed the file."""
         return self._read(self.get(id))
 
-    def thumbnail(self, id: str, width: int) -> bytes:
-        """A WebP whose longer side is at most `width` (256 or 512). Raises UnknownImage, InvalidRequest."""
-        image = self.get(id)
+    def thumbnail(self, id: str, width: int, *, deleted: bool = False) -> bytes:
+        """A WebP whose longer side is at most `width` (256 or 512). Raises UnknownImage, InvalidRequest.
+
+        With `deleted` it is of an image in the trash.
+        """
+        image = trash.find(self._database, id) if deleted else self.get(id)
         path = _thumbnail_path(image.sha256, width)
         try:
             return storage.read_regular(self._thumbnails, path)

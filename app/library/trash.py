@@ -38,6 +38,15 @@ def restore(database: Engine, id: str) -> SavedImage:
     return image_of(row)
 
 
+def find(database: Engine, id: str) -> SavedImage:
+    """An image that is in the trash. Raises UnknownImage."""
+    with reading(database) as connection:
+        row = connection.execute(select(trash.c.image).where(trash.c.id == id)).scalar()
+    if row is None:
+        raise UnknownImage(f"There is no image {id!r} in the trash.")
+    return image_of(row)
+
+
 def take_out(connection: Connection, id: str) -> tuple[dict[str, Any], Insert] | None:
     """An image's values, its row gone from library and trash alike, and what would put that row back; None if unknown.
 

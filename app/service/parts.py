@@ -20,6 +20,7 @@ from app.jobs.models import ModelState
 from app.jobs.table import JobTable
 from app.library import Library
 from app.service.http.seats import Seats
+from app.service.verdicts import Verdicts
 
 EXTENSION = "atelier"
 
@@ -99,6 +100,11 @@ class Parts:
     inputs: InputStore
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """How each model would run here."""
+        return Verdicts(self.settings)
 
     @cached_property
     def seats(self) -> Seats:

@@ -42,11 +42,16 @@ def look(link: ServiceLink, memory: Memory, words: Words, *, fresh: bool = False
         trouble = error_text(error, words)
     memory = memory.without(lost)
     focus = jobs.get(memory.focus or "")
-    others = [jobs[id] for id in memory.jobs if id in jobs and id != memory.focus]
+    others = [jobs[id] for id in memory.jobs if id in jobs and id != memory.focus and _matters(jobs[id])]
     busy = trouble is not None or any(not job.state.finished for job in jobs.values())
     now = None if focus is None else _now(link, focus)
     model = (memory.draft or {}).get("model")
     return Look(stage(now, others, words, trouble=trouble, model=model), memory, busy)
+
+
+def _matters(job: Job) -> bool:
+    """What is done is in the library, and who cancelled a job knows it."""
+    return job.state is JobState.FAILED or not job.state.finished
 
 
 def _now(link: ServiceLink, job: Job) -> JobNow:

@@ -135,13 +135,17 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     looks += [library.favourites.change, library.refresh.click]
     # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
     gr.on(looks, events.library_opened, search, shown, trigger_mode="always_last", **searched)
-    page.tab[QUEUE].select(events.queue_opened, {queue.filter}, [queue.page, *clocks], **QUIET)
+    line = {queue.filter, queue.search, queue.place}
+    page.tab[QUEUE].select(events.queue_opened, line, [queue.page, *clocks], **QUIET)
+    queue.clock.tick(events.queue_looked, line, [queue.page], **QUIET)
+    asked = [queue.filter.input, queue.search.change, queue.search.submit]
+    gr.on(asked, events.queue_searched, line, [queue.page, queue.place], trigger_mode="always_last", **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
     library.page.click(events.act_in_library, search | {fields["model"]}, [library.page, *form], **QUIET)
     page.inspect.page.click(events.act_in_inspect, None, [*form, *page.grid.shown], **QUIET)
-    jobs = [queue.page, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
-    queue.page.click(events.act_in_queue, {shell.memory, queue.filter}, jobs, **REMEMBERING)
+    jobs = [queue.page, queue.place, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
+    queue.page.click(events.act_in_queue, {shell.memory} | line, jobs, **REMEMBERING)
     fetched = [models.page, shell.toast, models.hub_id]
     gr.on([models.fetch.click, models.hub_id.submit], events.download_any, {models.hub_id}, fetched, **QUIET)
     models.page.click(events.act_in_models, fields.inputs, [models.page, *form, *of_model], **QUIET)

@@ -41,7 +41,7 @@ class PageEvents:
         self._library_tab, self._queue_tab, self._models_tab, self._inspect_tab = library, queue, models, inspect
         self._grids = grids
         self._library = LibraryEvents(studio, shell, library)
-        self._queue = QueueEvents(studio)
+        self._queue = QueueEvents(studio, queue)
         self._models = ModelsEvents(studio)
 
     def opened(self, request: gr.Request, values: Values) -> Updates:
@@ -71,12 +71,18 @@ class PageEvents:
         return {self._shell.header: self._header(request), self._shell.toast: toast(words("queue_goes_on"), words)}
 
     def act_in_toast(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """The button that has deleted pictures back; the parts that show them see to themselves."""
+        """The buttons that have deleted pictures back, or download the model that was missing.
+
+        The parts that show those see to themselves.
+        """
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
-        if action.act != "undo":
-            return {}
         ids = texts_of(action.data.get("ids"))
         try:
+            if action.act == "download":
+                self._models.act("download", action.id)
+                return {self._shell.toast: toast(words("download_begun", model=action.id), words)}
+            if action.act != "undo":
+                return {}
             for id in ids:
                 link.ask(partial(link.client.restore_image, id))
         except ServiceError as error:
@@ -105,7 +111,15 @@ class PageEvents:
 
     def queue_opened(self, request: gr.Request, values: Values) -> Updates:
         """The queue tab was chosen: its list, and its clock runs."""
-        return self._queue_page(request, values) | self.clocks(QUEUE)
+        return self._queue.show(request, values) | self.clocks(QUEUE)
+
+    def queue_searched(self, request: gr.Request, values: Values) -> Updates:
+        """Other jobs are asked for: from the first page."""
+        return self._queue.first_page(request, values)
+
+    def queue_looked(self, request: gr.Request, values: Values) -> Updates:
+        """The page of the queue that is shown, as it is by now."""
+        return self._queue.show(request, values)
 
     def models_opened(self, request: gr.Request) -> Updates:
         """The models tab was chosen: its cards, and its clock runs."""
@@ -143,14 +157,14 @@ class PageEvents:
                 return chosen | self._generate.show_job(values, action.id, words)
             if action.act == "again":
                 done = self._generate.submit_again(values, action.id, words)
-            elif action.act == "cancel":
-                link.ask(lambda: link.client.cancel(action.id))
             elif action.act == "pause":
                 link.set_paused(True)
                 done = {self._shell.header: self._header(request)}
+            else:
+                done = self._queue.act(action)
         except ServiceError as error:
-            return {self._shell.toast: self._studio.refusal(error, words)}
-        return self._queue_page(request, values) | done
+            done = {self._shell.toast: self._studio.refusal(error, words)}
+        return self._queue.show(request, {**values, **done}) | done
 
     def act_in_models(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A button of a model."""
@@ -175,9 +189,6 @@ class PageEvents:
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, self._studio.words(request))}
         return {self._models_tab.page: self._models.show(request), self._models_tab.hub_id: ""}
-
-    def _queue_page(self, request: gr.Request, values: Values) -> Updates:
-        return {self._queue_tab.page: self._queue.show(request, values.get(self._queue_tab.filter))}
 
     def _use(self, request: gr.Request, find: Callable[[], Updates]) -> Updates:
         words = self._studio.words(request)

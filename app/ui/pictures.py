@@ -1,5 +1,6 @@
 """Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`,
-`/atelier/input/SHA256.png`, the pictures to start from, and `/atelier/grid/ID.png`, the sheets of grids.
+`/atelier/trash/ID.webp`, `/atelier/input/SHA256.png`, the pictures to start from, and `/atelier/grid/ID.png`, the
+sheets of grids.
 
 Nothing else is served.
 """
@@ -33,6 +34,7 @@ HEADERS = {
     "Cache-Control": "private, max-age=31536000, immutable",
     "Content-Security-Policy": "sandbox; default-src 'none'",
 }
+UNKEPT = {"Cache-Control": "no-store"}  # for what is to be gone when it is removed for good
 
 
 def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
@@ -76,6 +78,17 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
         if not data.startswith(WEBP):
             return _missing(502)
         return Response(data, media_type="image/webp", headers=HEADERS)
+
+    @router.get("/trash/{image_id}.webp")
+    def deleted(image_id: str) -> Response:
+        if not IMAGE_ID.fullmatch(image_id):
+            return _missing(404)
+        try:
+            data = link.ask(lambda: link.client.trash_thumbnail(image_id))
+        except ServiceError as error:
+            return _missing(error.http_status)
+        known = data.startswith(WEBP)
+        return Response(data, media_type="image/webp", headers={**HEADERS, **UNKEPT}) if known else _missing(502)
 
     @router.get("/sample/{name}.webp")
     def sample(name: str) -> Response:

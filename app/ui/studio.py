@@ -6,13 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.errors import ModelNotInstalled, ServiceError, ServiceUnreachable
 from app.core.models import ModelInfo
 from app.core.settings import Settings
 from app.ui.form import Form, form_of
 from app.ui.link import ServiceLink
 from app.ui.strings import Strings, Words
 from app.ui.uploads import Uploads
+from app.ui.views.downloads import download_buttons
 from app.ui.views.header import error_text, hint_text
 from app.ui.views.toast import toast, undoable
 
@@ -53,11 +54,13 @@ class Studio:
         text, status = words.count("pictures_deleted", len(ids)), self.link.state().status
         return undoable(text, words, ids) if status is not None and status.trash_days else toast(text, words)
 
-    def refusal(self, error: ServiceError, words: Words) -> str:
-        """A failed call as a passing message."""
+    def refusal(self, error: ServiceError, words: Words, model: str | None = None) -> str:
+        """A failed call as a passing message. If what is missing is the `model`, a button downloads it."""
         hint = hint_text(error.code, error.hint, words)
         away = isinstance(error, ServiceUnreachable)
-        return toast(error_text(error, words), words, "bad", hint, passing=away)
+        absent = self.model(model) if error.code == ModelNotInstalled.code else None
+        more = download_buttons(absent, words) if absent is not None else None
+        return toast(error_text(error, words), words, "bad", None if more else hint, passing=away, more=more)
 
 
 def find_model(models: Sequence[ModelInfo], key: str | None) -> ModelInfo | None:

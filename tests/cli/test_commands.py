@@ -17,11 +17,11 @@ from rich.cells import cell_len
 from app import __version__
 from app.cli.common import SHORTEST_COLUMN
 from app.cli.examples import EXAMPLES
-from app.cli.machine import Gpu, Machine
 from app.cli.main import build, main
-from app.cli.plans import plan_of, plan_row, room_of
 from app.core.models import ModelFacts
 from app.core.settings import PROJECT_FOLDER
+from app.machine import Gpu, Machine
+from app.tiers.plans import plan_of, plan_row, room_of
 from tests.cli.conftest import IMAGE, answer_well
 from tests.client.fake_service import JOB, Call, FakeService, send_json
 

@@ -20,8 +20,12 @@ def test_a_deleted_picture_is_listed_in_the_trash_and_had_back(house: House) -> 
     trash = house.client.get("/api/trash").get_json()
     assert trash["days"] == house.client.get("/api/status").get_json()["trash_days"] == 7
     assert trash["items"][0]["prompt"] == "thrown away"
+    small = house.client.get(f"/api/trash/{image['id']}/thumbnail.webp")
+    assert (small.mimetype, small.headers["Cache-Control"]) == ("image/webp", "no-store")
+    assert small.data.startswith(b"RIFF")
     assert house.client.post(f"/api/trash/{image['id']}/restore").get_json()["prompt"] == "thrown away"
     assert house.client.get(image["url"]).status_code == 200
+    assert house.client.get(f"/api/trash/{image['id']}/thumbnail.webp").status_code == 404
     assert house.client.post(f"/api/trash/{image['id']}/restore").status_code == 404
 
 

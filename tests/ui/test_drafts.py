@@ -87,7 +87,8 @@ def test_two_tabs_of_one_browser_know_each_others_jobs(
         for tab in (first, second):
             opened(tab, page_process.url)
             filled(tab)
-        jobs = [generate(first, f"of the first tab {SLOW}", steps=60), generate(second, "of the second tab")]
+        texts = (f"of the first tab {SLOW}", f"of the second tab {SLOW}")
+        jobs = [generate(tab, text, steps=60) for tab, text in zip((first, second), texts, strict=True)]
         expect(first.locator("#at-stage .at-chip", has_text="of the second tab")).to_be_visible()
         expect(second.locator("#at-stage .at-chip", has_text="of the first tab")).to_be_visible()
         first.reload()

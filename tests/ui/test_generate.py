@@ -151,15 +151,6 @@ def test_two_tabs_each_show_their_own_job(browser: Browser, page_process: Runnin
         expect(until(first, "succeeded")).to_contain_text("tab one")
 
 
-def test_several_jobs_can_be_queued_from_one_page(page: Page) -> None:
-    for name in ("one", "two", "three"):
-        generate(page, f"queued {name} {SLOW}", steps=8)
-    expect(page.locator("#at-stage .at-chip")).to_have_count(2)
-    expect(until(page, "succeeded")).to_contain_text("queued three")
-    page.locator("#at-stage .at-chip", has_text="queued one").click()
-    expect(page.locator("#at-stage .at-job")).to_contain_text("queued one")
-
-
 def test_one_click_in_the_history_restores_all_settings(page: Page) -> None:
     write(page, "restore all of this")
     page.get_by_label("Negative prompt").fill("blurry")
@@ -211,12 +202,3 @@ def test_a_failed_job_says_why_and_offers_another_try(page: Page) -> None:
     card = until(page, "failed")
     expect(card).to_contain_text("There was not enough memory")
     expect(card.get_by_role("button", name="Try again")).to_be_visible()
-
-
-def test_the_queue_shows_every_job_and_cancels_one(page: Page, client: ImageServiceClient) -> None:
-    running = client.submit({"prompt": f"in the queue {SLOW}", "num_inference_steps": 90})
-    open_tab(page, "Queue")
-    row = page.locator(f"#at-queue [data-job='{running.id}']")
-    expect(row).to_contain_text("in the queue")
-    row.get_by_role("button", name="Cancel").click()
-    expect(row).to_have_attribute("data-state", "cancelled")

@@ -132,6 +132,7 @@ TABLE: Mapping[Act, str] = {
         DELETE /api/images/<image_id>
         GET /api/trash
         DELETE /api/trash
+        GET /api/trash/<image_id>/thumbnail.webp
         POST /api/trash/<image_id>/restore
         DELETE /library/<queue_id>/<image_id>.png
     """,

@@ -18,6 +18,7 @@ from app.service.http.parameters import ModelPath
 from app.service.installed import check_installed, files_of
 from app.service.model_events import entry_of, state_of
 from app.service.parts import Parts, current_parts
+from app.service.verdicts import seconds_a_picture
 
 TAG = Tag(name="models", description="What can draw.")
 
@@ -157,6 +158,8 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
         error=refused or state.error,
         ranges=parts.catalog.ranges(entry),
         tasks=tasks_of(entry),
+        verdict=parts.verdicts.of(entry),
+        seconds_a_picture=seconds_a_picture(parts.jobs, entry),
     )
 
 

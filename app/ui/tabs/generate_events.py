@@ -52,7 +52,7 @@ class GenerateEvents:
             body = self.body(request, values, words)
             return self._say(toast(body, words, "bad")) if isinstance(body, str) else self._submit(values, body, words)
         except ServiceError as error:
-            return self._say(self._studio.refusal(error, words))
+            return self._say(self._studio.refusal(error, words, form["model"]))
 
     def body(self, request: gr.Request, values: Values, words: Words) -> dict[str, Any] | str:
         """The form as the service takes it, or what is wrong with it, in words. Raises ServiceError."""
@@ -301,6 +301,8 @@ class GenerateEvents:
             link.ask(lambda: link.client.cancel(action.id))
         elif action.act == "focus":
             return memory.with_focus(action.id), {}
+        elif action.act == "dismiss":
+            return memory.without({action.id}), {}
         elif action.act == "favourite":
             link.set_favourite(action.id, action.data.get("value") == "1")
         elif action.act == "delete":

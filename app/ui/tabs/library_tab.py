@@ -16,10 +16,12 @@ from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.views.library import library_page, mark_of, mark_of_pictures
+from app.ui.views.toast import toast
+from app.ui.views.trash import trash_page
 from app.ui.views.wall import wall_page
 
 GROUPS_ON_A_PAGE, PICTURES_ON_A_PAGE = 12, 60
-WALL, PROMPTS = "wall", "by-prompt"  # none a key of a text: Gradio would translate it
+WALL, PROMPTS, TRASH = "wall", "by-prompt", "thrown-away"  # none a key of a text: Gradio would translate it
 MOST_AT_ONCE = 200
 MAX_SEARCH_CHARS = 1000
 EVERY_S = 2.0
@@ -45,9 +47,13 @@ def create_library_tab(studio: Studio) -> LibraryTab:
             label=texts("library_search"), placeholder=texts("library_search_placeholder"), scale=5,
             max_length=MAX_SEARCH_CHARS, elem_id="at-search", type="text", info=texts("library_hint"),
         )  # fmt: skip
-        choices = [(texts("library_pictures"), WALL), (texts("library_prompts"), PROMPTS)]
+        choices = [
+            (texts("library_pictures"), WALL),
+            (texts("library_prompts"), PROMPTS),
+            (texts("library_trash"), TRASH),
+        ]
         view = gr.Radio(
-            choices, value=WALL, label=texts("library_view"), elem_classes="at-aspect", scale=0, min_width=220
+            choices, value=WALL, label=texts("library_view"), elem_classes="at-aspect", scale=0, min_width=320
         )
         with gr.Column(scale=0, min_width=190, elem_classes="at-line"):
             favourites = gr.Checkbox(label=texts("library_only_favourites"))
@@ -90,6 +96,8 @@ class LibraryEvents:
                 said = {self._shell.toast: self._studio.deleted([action.id], words)}
             elif action.act in ("favourite-many", "delete-many"):
                 said = self._act_on_many(action, words)
+            elif action.act in ("untrash", "remove", "empty-trash"):
+                said = self._act_in_trash(action, words)
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._page(words, values, action.stack("stack" if action.act == "page" else "here")) | said
@@ -100,7 +108,9 @@ class LibraryEvents:
         filters = wanted.filters | ({"favourite": True} if values.get(self._tab.favourites) else {})
         search = Search(wanted.words, filters)
         try:
-            if values.get(self._tab.view) == PROMPTS:
+            if values.get(self._tab.view) == TRASH:
+                mark, shown = self._trash(search, words)
+            elif values.get(self._tab.view) == PROMPTS:
                 mark, shown = self._groups(search, stack, words)
             else:
                 mark, shown = self._pictures(search, stack, words)
@@ -129,6 +139,24 @@ class LibraryEvents:
         searched = not search.is_empty
         shown = library_page(groups, before=stack, following=following, searched=searched, words=words)
         return mark_of(groups), shown
+
+    def _trash(self, search: Search, words: Words) -> tuple[str, Markup]:
+        link, wanted = self._studio.link, search.words.casefold()
+        found, days = link.ask(link.client.trash)
+        fits = [image for image in found if wanted in image.prompt.casefold()]
+        return trash_page(fits, days, searched=not search.is_empty, words=words)
+
+    def _act_in_trash(self, action: Action, words: Words) -> Updates:
+        """Have one deleted picture back, or remove one or all for good. Raises ServiceError."""
+        link, number, said = self._studio.link, 1, "pictures_removed"
+        if action.act == "untrash":
+            link.ask(lambda: link.client.restore_image(action.id))
+            said = "pictures_restored"
+        elif action.act == "remove":
+            link.ask(lambda: link.client.delete_image(action.id, forever=True))
+        else:
+            number = link.ask(link.client.empty_trash)
+        return {self._shell.toast: toast(words.count(said, number), words)}
 
     def _act_on_many(self, action: Action, words: Words) -> Updates:
         """Mark or delete all ticked pictures. Raises ServiceError; those before it are done then."""

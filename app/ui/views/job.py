@@ -49,7 +49,14 @@ def share_done(job: Job) -> float:
 
 
 def situation(job: Job, words: Words) -> str:
-    """Where the job is, in one sentence."""
+    """Where the job is, in one sentence; from the second try on, which try it is."""
+    text = _where(job, words)
+    if not job.crashes or not job.max_crashes or job.state.finished:
+        return text
+    return words("job_try", text=text, number=job.crashes + 1, of=job.max_crashes)
+
+
+def _where(job: Job, words: Words) -> str:
     if job.state is JobState.QUEUED:
         place = words("job_in_line", place=max(job.position or 1, 1))
         if job.waiting is not None:
@@ -101,13 +108,14 @@ def job_card(now: JobNow, words: Words) -> Markup:
 
 
 def job_chip(job: Job, words: Words) -> Markup:
-    """A small button for another job of this page: look at it."""
+    """A small button for another job of this page: look at it. And one that takes it off the page."""
     text = situation(job, words) if not job.state.finished else words(f"state_{job.state}")
     bar = Markup("") if job.state.finished else progress_bar(job, words)
+    gone = action("dismiss", words("job_dismiss"), picture="close", bare=True, data={"id": job.id})
     return Markup(
         '<li><button type="button" class="at-chip" data-act="focus" data-id="{}"><span class="at-chip-prompt">{}'
-        '</span><span class="at-chip-state">{}</span>{}</button></li>'
-    ).format(job.id, job.request.prompt, text, bar)
+        '</span><span class="at-chip-state">{}</span>{}</button>{}</li>'
+    ).format(job.id, job.request.prompt, text, bar, gone)
 
 
 def _with_time(text: str, eta_s: float | None, words: Words) -> str:

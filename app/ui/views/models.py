@@ -6,7 +6,7 @@ from app.core.answers import Status
 from app.core.models import ModelInfo, ModelProgress, Presence
 from app.ui.markup import Markup, action, badge, bar, join, notice
 from app.ui.strings import Words
-from app.ui.times import size
+from app.ui.times import duration, size
 from app.ui.views.downloads import download_buttons, download_line, is_here
 from app.ui.views.pictures import facts_list
 
@@ -21,7 +21,8 @@ def model_line(model: ModelInfo | None, words: Words) -> Markup:
     """What the chosen model is, in two lines, with its load button or how far loading is."""
     if model is None:
         return Markup("")
-    parts = [*_described(model, words), _taken(model)]
+    licence = "" if model.installed or not model.repository else words("model_licence_is", value=model.licence)
+    parts = [*_described(model, words), _taken(model), licence]
     about = " · ".join(part for part in parts if part)
     below = _loading(model, words) + download_line(model, words)
     button = Markup("") if model.state == "loaded" else _file_buttons(model, words)
@@ -52,6 +53,8 @@ def memory(status: Status | None, words: Words) -> Markup:
 def _card(model: ModelInfo, words: Words) -> Markup:
     rows = [
         (words("model_size"), _taken(model) or "–"),
+        (words("model_runs_here"), _runs_here(model, words)),
+        (words("model_seconds"), duration(model.seconds_a_picture, words) if model.seconds_a_picture else ""),
         (words("model_speed"), _said("speed", model, words)),
         (words("model_quality"), _said("quality", model, words)),
         (words("model_best_for"), words.find(f"model_{model.key}_best_for") or model.best_for),
@@ -65,7 +68,7 @@ def _card(model: ModelInfo, words: Words) -> Markup:
         buttons = _file_buttons(model, words)
     use = action("use", words("model_use"), picture="picture", data={"id": model.key})
     return Markup(
-        '<article class="at-card" data-model="{}" data-state="{}"><h3>{}{}</h3><p class="at-quiet">{}</p>{}{}{}'
+        '<article class="at-card" data-model="{}" data-state="{}"><h2>{}{}</h2><p class="at-quiet">{}</p>{}{}{}'
         '<div class="at-row">{}{}</div></article>'
     ).format(
         model.key,
@@ -79,6 +82,21 @@ def _card(model: ModelInfo, words: Words) -> Markup:
         buttons,
         use,
     )
+
+
+def _runs_here(model: ModelInfo, words: Words) -> str:
+    """Whether it does, what it needs and what there is: what `doctor` says on the command line."""
+    verdict = model.verdict
+    if verdict is None:
+        return ""
+    need, there = size(verdict.ram_bytes), size(verdict.ram_there_bytes)
+    memory = words("model_needs_ram", need=need, there=there)
+    if verdict.vram_bytes is not None and verdict.vram_there_bytes is not None:
+        gpu = {"gpu": size(verdict.vram_bytes), "gpu_there": size(verdict.vram_there_bytes)}
+        memory = words("model_needs_gpu", need=need, there=there, **gpu)
+    if not verdict.fits:
+        return words("model_fits_not", memory=memory)
+    return words("model_fits" if verdict.lossless else "model_fits_lossy", memory=memory)
 
 
 def _described(model: ModelInfo, words: Words) -> list[str]:

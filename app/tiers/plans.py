@@ -1,12 +1,12 @@
-"""How the catalog's models would run on a machine, in words: for `doctor`."""
+"""How the catalog's models would run on a machine, in words: for `doctor` and for the service."""
 
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
 
-from app.cli.machine import Machine
 from app.core.models import ModelFacts
 from app.core.settings import MachineSize, Tier
+from app.machine import Machine
 from app.tiers.choose import Room, choose, gigabytes
 from app.tiers.model_parts import parts_of_entry
 from app.tiers.plan import PACKAGES, WORDS, Plan
