@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 
 from tests.ui.browser import DESKTOP, PHONE, chromium, visit
 
-TABS = ("generate", "library", "queue", "inspect", "models")
+TABS = ("generate", "grid", "library", "queue", "inspect", "models")
 LANGUAGES = ("en-US", "zh-CN")
 SCHEMES = ("light", "dark")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}

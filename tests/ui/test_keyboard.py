@@ -31,7 +31,7 @@ def test_the_keyboard_alone_makes_finds_compares_deletes_and_restores_a_picture(
         expect(page.locator("#at-stage .at-job")).to_contain_text(f"by hand and key {number}")
         until(page, "succeeded")
 
-    go_to(page, "#at-tabs [role=tab]:nth-child(2)")
+    go_to(page, "#at-tabs [role=tab]:nth-child(3)")
     keys.press("Enter")
     go_to(page, "#at-search textarea, #at-search input")
     keys.type("by hand and key")

@@ -52,7 +52,7 @@ class GenerateEvents:
             body = self.body(request, values, words)
             return self._say(toast(body, words, "bad")) if isinstance(body, str) else self._submit(values, body, words)
         except ServiceError as error:
-            return self._say(self._studio.refusal(error, words, form["model"]))
+            return self._say(self._studio.refusal(error, words, values.get(self._fields["model"])))
 
     def body(self, request: gr.Request, values: Values, words: Words) -> dict[str, Any] | str:
         """The form as the service takes it, or what is wrong with it, in words. Raises ServiceError."""
