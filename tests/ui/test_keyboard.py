@@ -62,9 +62,10 @@ def test_the_keyboard_alone_makes_finds_compares_deletes_and_restores_a_picture(
     expect(dialog).to_have_count(0)
     expect(cells).to_have_count(1)
 
-    go_to(page, "input[type=radio][value=wall]")
-    keys.press("ArrowRight")
-    keys.press("ArrowRight")
+    for view, shown in (("wall", ".at-group"), ("by-prompt", "[data-deleted]")):
+        go_to(page, f"input[type=radio][value={view}]")
+        keys.press("ArrowRight")
+        expect(page.locator(f"#at-library {shown}")).to_have_count(1)
     deleted = page.locator("#at-library [data-deleted]")
     expect(deleted).to_have_count(1)
     expect(deleted).to_contain_text("7 days left")

@@ -1,6 +1,5 @@
 """The queue tab and the jobs beside the form: order, priority, search, pages, cancel all, clear, dismiss."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -80,8 +79,7 @@ def test_beside_the_form_stand_open_and_failed_jobs_until_they_are_dismissed(
     page.locator("#at-stage .at-chip", has_text="still open").click()
     expect(page.locator("#at-stage .at-job")).to_have_attribute("data-job", slow)
     client.cancel_all()
-    expect(page.locator("#at-stage .at-job")).to_have_attribute("data-state", re.compile("cancelled"))
-    expect(chips).to_have_count(0)
+    expect(page.locator("#at-stage .at-job")).to_have_attribute("data-state", "cancelled")
 
 
 def test_a_second_try_says_that_it_is_one_in_both_languages() -> None:
