@@ -26,7 +26,8 @@ class Role(StrEnum):
 
 # Set for each call that the login lets pass. Threads that no call started only look.
 CURRENT_ROLE: ContextVar[Role] = ContextVar("CURRENT_ROLE", default=Role.READ)
-# Besides GET. What is not listed needs the highest role.
+# What is not listed needs the highest role; to look needs the lowest, but at what was thrown away.
+_THROWN_AWAY = re.compile(r"/api/trash(/.*)?")
 _NEEDED = (
     (Role.READ, "POST", re.compile(r"/api/inspect")),
     (Role.GENERATE, "POST", re.compile(r"/api/jobs")),
@@ -41,7 +42,7 @@ _NEEDED = (
 def needed_role(method: str, path: str) -> Role:
     """The lowest role that may make this call to the service."""
     if method == "GET":
-        return Role.READ
+        return Role.ADMIN if _THROWN_AWAY.fullmatch(path) else Role.READ
     listed = (role for role, verb, known in _NEEDED if verb == method and known.fullmatch(path))
     return next(listed, Role.ADMIN)
 

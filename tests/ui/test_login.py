@@ -315,6 +315,9 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
         "cancel_download": lambda client: client.cancel_download("none"),
         "clean_model": lambda client: client.clean_model("none"),
         "delete_image": lambda client: client.delete_image("none"),
+        "trash": lambda client: client.trash(),
+        "trash_thumbnail": lambda client: client.trash_thumbnail("none"),
+        "restore_image": lambda client: client.restore_image("none"),
     }
     seen: dict[str, set[str]] = {}
     with RunningService(tmp_path / "service", API_KEYS_FILE=str(file)) as service:
@@ -334,8 +337,8 @@ def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service
                     seen.setdefault(role, set()).add(name)
             CURRENT_ROLE.reset(token)
         assert refused(calls["submit"], page) == "role_not_allowed"  # whom no login let pass may only look
-    assert len(seen[Role.READ]) == 12
-    assert len(seen[Role.GENERATE]) == 7
+    assert len(seen[Role.READ]) == 15
+    assert len(seen[Role.GENERATE]) == 10
     assert Role.ADMIN not in seen
 
 
