@@ -55,12 +55,14 @@ def stress(folder: Path, disk: Path | None, service: Victim, count: int, kills: 
     chance = random.Random(1)
     stems = [drop(folder, f"cat {number}") for number in range(count)]
     began = time.monotonic()
-    watchers = [start(folder, service.url) for _ in range(2)]
+    watchers: list[subprocess.Popen[bytes]] = []
     killed: Counter[str] = Counter()
     done, deleted = threading.Event(), set[str]()
     owner = threading.Thread(target=delete_newest, args=(service.client, deletes, deleted, done), daemon=True)
     owner.start()
     try:
+        for _ in range(2):
+            watchers.append(start(folder, service.url))
         while len(answers_in(folder)) < count and time.monotonic() - began < 60 + count:
             time.sleep(chance.uniform(0.5, 2.5))
             if killed.total() < kills:
@@ -126,9 +128,9 @@ def latency(folder: Path, client: ImageServiceClient, count: int = 30) -> None:
     """From the moment a file is there to the moment its job is accepted, and to the picture."""
     folder.mkdir()
     watcher = start(folder, client.url)
-    time.sleep(3)
     accepted, answered = [], []
     try:
+        time.sleep(3)
         for number in range(count):
             prompt = f"latency {number} {uuid.uuid4()}"
             at = time.time()
