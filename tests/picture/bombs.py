@@ -24,7 +24,8 @@ from app.core.errors import AtelierError
 from app.picture import png
 from app.picture.plain import make_plain
 from app.picture.resize import resize
-from app.service.automatic1111.lists import add_extras
+from app.service.automatic1111.extras import add_extras
+from app.service.automatic1111.generation import Callers
 from app.service.http.seats import Seats
 from app.service.parts import Parts
 
@@ -142,7 +143,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def _extras(data: bytes) -> Callable[[], object]:
     """A1111's door for one picture, over its real route; what its caller does is not counted."""
     app, blueprint = Flask(__name__), APIBlueprint("extras", __name__)
-    add_extras(blueprint, cast(Parts, SimpleNamespace(seats=Seats(1))))
+    no_models = SimpleNamespace(entries=list)
+    add_extras(blueprint, cast(Parts, SimpleNamespace(seats=Seats(1), catalog=no_models)), Callers())
     app.register_blueprint(blueprint)
     app.register_error_handler(AtelierError, lambda error: ({"code": error.code}, error.http_status))
     size = {"resize_mode": 1, "upscaling_resize_w": 4096, "upscaling_resize_h": 4096}
