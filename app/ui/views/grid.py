@@ -69,7 +69,7 @@ def _table(grid: Grid, z: int, words: Words) -> Markup:
         for y in range(len(grid.y.values) if grid.y else 1)
     )
     corner = Markup("<td></td>") if grid.y else Markup("")
-    return Markup('<div class="at-grid"><table>{}<thead><tr>{}{}</tr></thead><tbody>{}</tbody></table></div>').format(
+    return Markup('<div class="at-xyz"><table>{}<thead><tr>{}{}</tr></thead><tbody>{}</tbody></table></div>').format(
         title, corner, head, rows
     )
 
