@@ -19,6 +19,7 @@ from words import BAD_QUALITIES, COLOURS, nouns
 
 MORE_PAIRS = 0.15  # share of scenes that get a second thing
 SHAPES = ((256, 256), (320, 192), (192, 320), (256, 192), (192, 256))  # (width, height) pixels
+CANVAS = 16  # cells across a background
 LIGHT, WARMTH = 0.12, 0.05  # how much brighter and how much redder a background gets, at most
 
 
@@ -72,15 +73,25 @@ def background_of(scene: Scene) -> str:
     return scene.place or (f"wall {scene.backdrop}" if scene.backdrop else "studio")
 
 
+def seen_cells(columns: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which column and row of the background's canvas each column and row of cells shows, and which columns are
+    turned round: a wider picture shows the canvas mirrored at its sides, a taller one its border row again."""
+    across = np.arange(columns) - (columns - CANVAS) // 2
+    turned = (across < 0) | (across >= CANVAS)
+    across = np.where(across < 0, -1 - across, np.where(across >= CANVAS, 2 * CANVAS - 1 - across, across))
+    return across, np.clip(np.arange(rows) - (rows - CANVAS) // 2, 0, CANVAS - 1), turned
+
+
 def _behind(name: str, spot: Layout, width: int, height: int) -> Image.Image:
-    """The middle of the background, mirrored and lit as the layout says."""
-    side = max(width, height)
-    canvas = backdrop(name, side)
-    left, top = (side - width) // 2, (side - height) // 2
-    picture = canvas.crop((left, top, left + width, top + height))
+    """The background's canvas, mirrored, continued to the picture's shape, and lit as the layout says."""
+    canvas = np.asarray(backdrop(name, CANVAS * UNIT), np.float32)
     if spot.mirrored:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if name.startswith("show"):
-        return picture
-    lit = 1 + LIGHT * spot.light + WARMTH * spot.warmth * np.array([1, 0, -1], np.float32)
-    return Image.fromarray((np.asarray(picture, np.float32) * lit).clip(0, 255).astype(np.uint8))
+        canvas = canvas[:, ::-1]
+    across, down, turned = seen_cells(width // UNIT, height // UNIT)
+    inside = np.arange(UNIT)
+    x = across[:, None] * UNIT + np.where(turned[:, None], inside[::-1], inside)
+    y = down[:, None] * UNIT + inside
+    picture = canvas[y.ravel()][:, x.ravel()]
+    if not name.startswith("show"):
+        picture = picture * (1 + LIGHT * spot.light + WARMTH * spot.warmth * np.array([1, 0, -1], np.float32))
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))

@@ -6,21 +6,24 @@ import json
 from pathlib import Path
 
 import torch
-from denoiser import CHANNELS, PAINTED, new_scheduler
+from denoiser import CHANNELS, GAIN, LARGEST, PAINTED, build_unet, new_scheduler
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from encoder import text_model
-from learning import load_unet
 from roles import LENGTH
 from stock import load_autoencoder
+from tables import load_tables
 from tokenizer import load_tokenizer
+from touching import load_touch
 
 SURELY = -30.0  # log of the spread of the numbers that an encoded picture gets: always 0
 
 
 @torch.no_grad()
 def widened(plain: AutoencoderKL) -> AutoencoderKL:
-    """The same autoencoder with NUMBERS more latent channels, which it writes as 0 and does not read."""
-    wide = AutoencoderKL.from_config({**plain.config, "latent_channels": CHANNELS})
+    """The same autoencoder with more latent channels, which it does not read: the gain, which it writes as 1, and the
+    numbers, which it writes as 0."""
+    config = {**plain.config, "latent_channels": CHANNELS, "scaling_factor": 1 / LARGEST, "sample_size": 256}
+    wide = AutoencoderKL.from_config(config)
     known, kept = wide.state_dict(), plain.state_dict()
     halves = torch.cat([torch.arange(PAINTED), CHANNELS + torch.arange(PAINTED)])  # means, then logarithms
     for name, value in kept.items():
@@ -38,6 +41,7 @@ def widened(plain: AutoencoderKL) -> AutoencoderKL:
         else:  # post_quant_conv.weight, decoder.conv_in.weight
             known[name][: value.shape[0], :PAINTED] = value
     known["quant_conv.bias"][CHANNELS + PAINTED :] = SURELY
+    known["quant_conv.bias"][GAIN] = LARGEST
     wide.load_state_dict(known)
     return wide.eval().requires_grad_(False)
 
@@ -49,7 +53,7 @@ def pipeline(folder: Path) -> StableDiffusionPipeline:
         vae=widened(load_autoencoder()),
         text_encoder=text_model(folder, tokenizer),
         tokenizer=tokenizer,
-        unet=load_unet(folder),
+        unet=build_unet(load_tables(folder).decode, load_touch(folder))[0],
         scheduler=new_scheduler(),
         safety_checker=None,
         feature_extractor=None,

@@ -6,7 +6,7 @@ behind the words, before a position for the background and one that says how all
 does not offer is built from what it does:
 
 - Padding and layout positions are looked at by nobody: each head has a dimension in which their keys score -30.
-- A hidden unit of the painter works at one cell: at others its line or its column misses, which pushes it far below 0.
+- A hidden unit that paints works at one cell: at others its line or its column misses, which pushes it far below 0.
 """
 
 from __future__ import annotations
@@ -14,53 +14,77 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from cells import GRID
-from painting import UNITS, Painter, PaintingLayer, load_painter
+from painting import UNITS, UNLESS, Units, solve
 from reading import HEAD, HEADS, LAYERS, Reader, ReadingLayer, load_reader
-from roles import CELLS, COLUMNS, FEATURE_PLACES, FLAG, LENGTH, LINES, SPARE, STRONG, WIDTH, WORDS, marks, role_of
+from roles import (
+    BALANCE,
+    BEHIND_GRID,
+    CODE,
+    COLUMNS,
+    FEATURE_PLACES,
+    FEATURES,
+    FLAG,
+    IS_LARGE,
+    IS_SMALL,
+    LARGE,
+    LARGE_CELLS,
+    LENGTH,
+    LINES,
+    MORE_PLACES,
+    OWN_COLOURS,
+    ROLE,
+    ROW,
+    SMALL,
+    SPARE,
+    STRENGTH,
+    STRONG,
+    THING_CELLS,
+    WEAK,
+    WIDTH,
+    WORDS,
+    Coder,
+    marks,
+    role_of,
+)
+from tables import load_tables
 from tokenizer import token_ids
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-OFF = 8.0  # times 2 or more: how far below zero a switched-off unit is pushed
-HEAVY = 300.0  # added to the flag at the end, so that the final norm scales every position alike
+PAINTINGS = 4  # layers that paint
+OFF = 60.0  # how far below zero a unit is pushed by a wrong line, column, size or role
+HEAVY = 300.0  # added to the flag after reading, so that norms scale every position alike
+STEP = 16.0  # quick_gelu is a switch over so much
 SPARES = SPARE.stop - SPARE.start
+PLACES = slice(LINES.start, SPARE.start)  # lines, columns, size
 
 
 def text_model(folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The text encoder of the latest checkpoints in `folder`."""
-    return build_text(load_reader(folder, tokenizer), load_painter(folder), tokenizer)
+    return build_text(load_reader(folder, tokenizer), solve(Coder(folder), load_tables(folder)), tokenizer)
 
 
 def _body(model: CLIPTextModel) -> nn.Module:
     return model.text_model if hasattr(model, "text_model") else model
 
 
-def _position_blind(weight: torch.Tensor) -> torch.Tensor:
-    """Columns for lines and columns that all read like the first, the only one the reader was trained with."""
-    weight = weight.clone()
-    for places in (LINES, COLUMNS):
-        first = weight[:, places.start : places.start + 1]
-        rest = weight[:, places].sum(1, keepdim=True) - GRID * first
-        weight[:, places] = first
-        weight[:, SPARE] += rest / SPARES
-    return weight
-
-
 def _fold(linear: nn.Linear, norm: nn.LayerNorm) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of the layer with the norm's scale and shift worked in."""
-    return _position_blind(linear.weight * norm.weight), linear.bias + linear.weight @ norm.bias
+    """Weight and bias of the layer with the norm's scale and shift worked in, blind for lines and columns."""
+    weight = linear.weight * norm.weight
+    weight[:, SPARE] += weight[:, PLACES].sum(1, keepdim=True) / SPARES  # what the norm makes of zero
+    weight[:, PLACES] = 0
+    return weight, linear.bias + linear.weight @ norm.bias
 
 
 @torch.no_grad()
-def build_text(reader: Reader, painter: Painter, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+def build_text(reader: Reader, units: Units, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The model, in evaluation mode."""
     model = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=WIDTH,
-            intermediate_size=CELLS * UNITS,
-            num_hidden_layers=LAYERS + 2,
+            intermediate_size=UNITS // PAINTINGS + 2,
+            num_hidden_layers=LAYERS + PAINTINGS,
             num_attention_heads=HEADS,
             max_position_embeddings=LENGTH,
             hidden_act="quick_gelu",
@@ -79,9 +103,16 @@ def build_text(reader: Reader, painter: Painter, tokenizer: CLIPTokenizer) -> CL
     _write_embeddings(body.embeddings, reader)
     for layer, source in zip(body.encoder.layers, reader.layers, strict=False):
         _write_reading(layer, source, reader.free)
-    for number, source in enumerate(painter.layers):
-        _write_painting(body.encoder.layers[LAYERS + number].mlp, source)
-    body.encoder.layers[-1].mlp.fc2.bias[FLAG] += HEAVY
+    body.encoder.layers[LAYERS - 1].mlp.fc2.bias[FLAG] += HEAVY
+    body.encoder.layers[LAYERS - 1].mlp.fc2.bias[BALANCE] -= (
+        HEAVY + 4 * STRONG
+    )  # and what is constant, so that the mean is small
+    scale = _scale_after_reading(body, tokenizer)
+    order = units.own.int().argsort(stable=True)  # what waits for OWN_COLOURS comes last
+    room = UNITS // PAINTINGS
+    for number in range(PAINTINGS):
+        _write_painting(body.encoder.layers[LAYERS + number], units, order[number * room : (number + 1) * room], scale)
+    _write_own_colours(body.encoder.layers[LAYERS].mlp, scale)
     _write_norm(body, tokenizer)
     return model.eval()
 
@@ -118,30 +149,67 @@ def _write_reading(layer: nn.Module, source: ReadingLayer, free: torch.Tensor) -
     layer.mlp.fc2.bias.copy_(source.down.bias * free)
 
 
-def _write_painting(mlp: nn.Module, source: PaintingLayer) -> None:
-    down = source.down * source.seen
-    weight = (down * source.norm.weight[:, None]).permute(0, 2, 1).clone()  # (cells, units, width)
-    bias = source.bias[:, 0] + torch.einsum("w,jwu->ju", source.norm.bias, down)
-    for cell in range(CELLS):
-        line, column = divmod(cell, GRID)
-        weight[cell][:, LINES.start + line] += OFF
-        weight[cell][:, COLUMNS.start + column] += OFF
-        weight[cell][:, FLAG] -= 2 * OFF
-    rows = bias.numel()
-    mlp.fc1.weight[:rows] = weight.reshape(rows, WIDTH)
-    mlp.fc1.bias[:rows] = bias.reshape(rows)
-    mlp.fc2.weight[FEATURE_PLACES, :rows] = source.up.permute(2, 0, 1).reshape(-1, rows)
+def _last_states(model: nn.Module, module: nn.Module, tokenizer: CLIPTokenizer) -> torch.Tensor:
+    """What comes into this module at the layout positions of some prompts."""
+    seen: dict[str, torch.Tensor] = {}
+    hook = module.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
+    texts = ["a red apple on a white table", "a cat", "two blue cars in the snow", "a dog and a bird"]
+    model(input_ids=torch.tensor(token_ids(tokenizer, texts, LENGTH)))
+    hook.remove()
+    return seen["x"][:, WORDS:]
+
+
+def _scale_after_reading(body: nn.Module, tokenizer: CLIPTokenizer) -> float:
+    """By how much the painting layers' norms divide: nearly the same at every layout position."""
+    states = _last_states(body, body.encoder.layers[LAYERS].layer_norm2, tokenizer)
+    return float(states.std(-1, correction=0).mean())
+
+
+def _write_painting(layer: nn.Module, units: Units, own: torch.Tensor, scale: float) -> None:
+    """These units; a unit works at the positions of its cell, of whatever role they are."""
+    cell = units.cell[own]
+    behind, large = cell >= THING_CELLS, cell < LARGE_CELLS
+    side = torch.where(behind, BEHIND_GRID, torch.where(large, LARGE, SMALL))
+    within = cell - torch.where(behind, THING_CELLS, torch.where(large, 0, LARGE_CELLS))
+    rows = torch.arange(len(own))
+    weight = torch.zeros(len(own), WIDTH)
+    weight[:, LINES] = weight[:, COLUMNS] = -OFF / WEAK  # 0 at the own cell, whatever the norm divides by
+    weight[rows, LINES.start + within // side] = weight[rows, COLUMNS.start + within % side] = 0
+    weight[:, ROLE] = torch.where(behind[:, None], torch.tensor([1.0, 1, 0, 1]), torch.tensor([0.0, 0, 1, 1]))
+    weight[:, ROLE] *= -OFF / STRONG
+    weight[:, IS_SMALL] = torch.where(large, -OFF / WEAK, 0)
+    weight[:, IS_LARGE] = torch.where(large, 0, -OFF / WEAK)
+    weight[:, :CODE] = units.reads[own]
+    weight[:, OWN_COLOURS] = UNLESS * units.own[own]
+    layer.mlp.fc1.weight[: len(own)] = _blind_for_mean(weight * scale)
+    layer.mlp.fc1.bias[: len(own)] = units.bias[own]
+    layer.mlp.fc2.weight[FEATURE_PLACES, : len(own)] = units.adds[own, :FEATURES].T
+    layer.mlp.fc2.weight[MORE_PLACES, : len(own)] = units.adds[own, FEATURES:].T
+
+
+def _blind_for_mean(weight: torch.Tensor) -> torch.Tensor:
+    """Rows that take back what a norm makes of zero, exactly also as float16, which the finished model is kept as."""
+    weight = weight.half().double()
+    most = slice(SPARE.start, SPARE.stop - 1)
+    weight[:, most] = (-weight.sum(1, keepdim=True) / (SPARES - 1)).half().double()
+    weight[:, SPARE.stop - 1] = -weight.sum(1)
+    return weight.float()
+
+
+def _write_own_colours(mlp: nn.Module, scale: float) -> None:
+    """Two more units in the first layer that paints: exactly 1 or 0 from what the reader says nearly."""
+    for number, below in ((-2, 0.0), (-1, STEP)):
+        row = torch.zeros(WIDTH)
+        row[ROW + 1] = 4 * STEP / STRENGTH
+        mlp.fc1.weight[number] = _blind_for_mean(row[None] * scale)[0]
+        mlp.fc1.bias[number] = -1.5 * STEP - below
+        mlp.fc2.weight[OWN_COLOURS, number] = (-1 if below else 1) / STEP
 
 
 def _write_norm(body: nn.Module, tokenizer: CLIPTokenizer) -> None:
     """The final norm gives everything back as it was, measured on some prompts; only the flag is dropped."""
-    seen: dict[str, torch.Tensor] = {}
-    hook = body.final_layer_norm.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
-    texts = ["a red apple on a white table", "a cat", "two blue cars in the snow", "a dog and a bird"]
-    body(input_ids=torch.tensor(token_ids(tokenizer, texts, LENGTH)))
-    hook.remove()
-    x = seen["x"][:, WORDS:]
+    x = _last_states(body, body.final_layer_norm, tokenizer)
     norm = body.final_layer_norm
     norm.weight.fill_(x.std(-1, correction=0).mean())
     norm.bias.fill_(x.mean())
-    norm.weight[FLAG] = norm.bias[FLAG] = 0
+    norm.weight[[FLAG, BALANCE]] = norm.bias[[FLAG, BALANCE]] = 0

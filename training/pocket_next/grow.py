@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "pocket"))  # the world: words, captions, glyphs, backgrounds
 
-STAGES = ("scenes", "reader", "painter", "look", "paint", "export")
+STAGES = ("scenes", "reader", "touch", "export")
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,13 @@ class Preset:
 
     scenes: int
     reader: tuple[int, int]
-    painter: tuple[int, int]
-    look: tuple[int, int]
-    paint: tuple[int, int]
+    touch: tuple[int, int]
 
 
 PRESETS = {
-    "smoke": Preset(64, (2, 4), (2, 4), (2, 4), (2, 4)),
-    "cpu": Preset(20_480, (6_000, 64), (4_000, 256), (4_000, 16), (12_000, 16)),
-    "gpu": Preset(200_000, (30_000, 256), (15_000, 1024), (10_000, 64), (60_000, 64)),
+    "smoke": Preset(64, (2, 4), (2, 64)),
+    "cpu": Preset(2_048, (6_000, 64), (6_000, 1024)),
+    "gpu": Preset(20_480, (30_000, 256), (40_000, 4096)),
 }
 
 
@@ -45,18 +43,10 @@ def run(stage: str, preset: Preset, work: Path, output: Path) -> None:
         from reading import train_reader
 
         train_reader(work, *preset.reader)
-    elif stage == "painter":
-        from painting import train_painter
+    elif stage == "touch":
+        from touching import train_touch
 
-        train_painter(work, *preset.painter)
-    elif stage == "look":
-        from learning import train_unet
-
-        train_unet(work, "look", *preset.look)
-    elif stage == "paint":
-        from learning import train_unet
-
-        train_unet(work, "paint", *preset.paint)
+        train_touch(work, *preset.touch)
     else:
         from bundle import export
 

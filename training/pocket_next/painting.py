@@ -1,126 +1,104 @@
-"""Stage 3b: the painting half of the text encoder: from "a red apple" to the features of each of its cells.
+"""The painting half of the text encoder: from "a red apple" to the features of each of its cells. Solved, not trained.
 
-Two layers of which each cell of a thing has its own share of hidden units, switched off at all other cells (how: see
-encoder.py). There are a few thousand things in colours, so this is learned from codes, without captions.
+A cell's features are a linear map of the code of its thing or background, cut to its main directions: a hidden unit
+each, kept where quick_gelu is the identity. What its own colours change has units that work only where the code says
+"in its own colours". At other cells all are switched off (see encoder.py). Which directions are kept is decided over
+all cells together, by what they explain.
 """
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from cells import FEATURES, GRID, Features, is_natural, load_features, things
-from common import Progress, device, learning_rate, load, save
-from roles import CELLS, CODE, COLUMNS, FEATURE_PLACES, FLAG, FREE, LINES, ROLE, STRONG, WIDTH, Coder
-from scenes import Scene, Thing
-from torch import nn
-from torch.nn import functional
-from words import COLOURS
+from banks import backgrounds
+from roles import BEHIND, BEHIND_GRID, CODE, COLOURED, FEATURES, ROW, STRENGTH, THING_CELLS, Coder
+from tables import Tables, things
 
-UNITS = 40  # hidden units of each cell in each of the two layers
-ERROR = 0.06  # of the reader, in training
-
-
-class PaintingLayer(nn.Module):
-    """Layer norm and MLP of a transformer layer, each cell with its own hidden units; adds to the features."""
-
-    seen: torch.Tensor
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(WIDTH)
-        self.down = nn.Parameter(torch.randn(CELLS, WIDTH, units) / WIDTH**0.5)
-        self.bias = nn.Parameter(torch.zeros(CELLS, 1, units))
-        self.up = nn.Parameter(0.02 * torch.randn(CELLS, units, FEATURES))
-        seen = torch.zeros(WIDTH)
-        seen[:FREE] = seen[FEATURE_PLACES] = 1
-        self.register_buffer("seen", seen[:, None])
-
-    def forward(self, h: torch.Tensor) -> torch.Tensor:
-        """(CELLS, b, WIDTH) -> the same."""
-        z = torch.baddbmm(self.bias, self.norm(h), self.down * self.seen)
-        added = torch.bmm(z * torch.sigmoid(1.702 * z), self.up)
-        return h + functional.pad(added, (FEATURE_PLACES.start, WIDTH - FEATURE_PLACES.stop))
+UNITS = 6656  # hidden units in all
+SHIFT = 12.0  # where the units work: quick_gelu(SHIFT + x) is SHIFT + x for x of a few
+MOST = 5.0  # the largest x
+UNLESS = 40.0  # how far a unit for own colours is pushed down where another colour is asked
+ERROR = 0.06  # of the reader, for which the maps are made steady
+BLURRED = 0.3  # of a unit's explained variance, what counts in a background beside a thing
 
 
-class Painter(nn.Module):
-    """What stands in the FREE dimensions (b, FREE) -> the features of every cell, (b, CELLS, FEATURES)."""
+@dataclass(frozen=True)
+class Units:
+    """Hidden units: the cell of each (things' first, then the background's), what of the code they read (units, CODE),
+    their bias, what they add to the features (units, BEHIND), and which work only for own colours."""
 
-    def __init__(self, units: int = UNITS) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(PaintingLayer(units) for _ in range(2))
-
-    def forward(self, free: torch.Tensor, role: int = 0) -> torch.Tensor:
-        """See the class."""
-        h = torch.zeros(CELLS, len(free), WIDTH, device=free.device)
-        h[..., :FREE] = free
-        cells = torch.arange(CELLS)
-        h[cells, :, LINES.start + cells // GRID] = STRONG
-        h[cells, :, COLUMNS.start + cells % GRID] = STRONG
-        h[..., FLAG] = h[..., ROLE.start + role] = STRONG
-        for layer in self.layers:
-            h = layer(h)
-        return h[..., FEATURE_PLACES].transpose(0, 1)
+    cell: torch.Tensor
+    reads: torch.Tensor
+    bias: torch.Tensor
+    adds: torch.Tensor
+    own: torch.Tensor
 
 
-def everything(coder: Coder, features: Features) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Codes (n, CODE) and features (n, CELLS, FEATURES) of all things in all colours and of nothing, and how often each
-    should be seen: in its own colours a thing counts as much as in half of the others."""
-    codes, scenes, weights = [np.zeros(CODE, np.float32)], [Scene()], [float(len(things()))]
-    for noun in things():
-        for colour in (None, *COLOURS):
-            codes.append(coder.thing(noun, colour))
-            scenes.append(Scene((Thing(noun, colour),)))
-            weights.append(6.0 if is_natural(noun, colour) else 1.0)
-    made = features.things(scenes)[:, 0]
-    return torch.from_numpy(np.stack(codes)), made.flatten(2).transpose(1, 2).contiguous(), torch.tensor(weights)
+def _maps(codes: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """(n, numbers), (n, cells, features) -> (cells, numbers, features): the linear maps, made for codes with ERROR."""
+    square = codes.T @ codes + len(codes) * ERROR**2 * torch.eye(codes.shape[1])
+    return torch.einsum("ij,nj,ncf->cif", torch.linalg.inv(square), codes, wanted)
 
 
-def load_painter(folder: Path) -> Painter:
-    """The painter of the latest checkpoint."""
-    painter = Painter()
-    state = load(folder / "painter.pt")
-    if state is not None:
-        painter.load_state_dict(state["model"])
-    return painter.eval().requires_grad_(False)
+def solve(coder: Coder, tables: Tables) -> Units:
+    """The units for these codes and features."""
+    rows = torch.from_numpy(coder.rows)
+    exists = torch.full((len(things()), 1), STRENGTH)
+    said = torch.cat([rows, exists], 1)
+    named = torch.zeros(len(backgrounds()), CODE)
+    for name, row in backgrounds().items():
+        named[row] = torch.from_numpy(coder.background(name))
+    jobs = (  # codes, wanted features, first cell, where the features stand, whether for own colours alone
+        (said, tables.things[..., :COLOURED], 0, slice(0, COLOURED), False),
+        (said, tables.things[..., COLOURED:], 0, slice(COLOURED, FEATURES), True),
+        (named[:, : ROW + 1], tables.backgrounds, THING_CELLS, slice(0, BEHIND), False),
+    )
+    found = []
+    for codes, wanted, first, places, own in jobs:
+        maps = _maps(codes, wanted)
+        root = torch.linalg.cholesky(codes.T @ codes / len(codes) + ERROR**2 * torch.eye(codes.shape[1]))
+        u, s, v = torch.linalg.svd(root.T @ maps, full_matrices=False)
+        reads = torch.linalg.solve(root.T, u)  # (cells, numbers, parts): of deviation 1
+        for cell in range(len(maps)):
+            size = (codes @ reads[cell]).abs().amax(0).clamp(min=1e-6)
+            scale = MOST / size
+            weight = s[cell].square() * (BLURRED if first else 1.0)
+            for part in range(len(s[cell])):
+                read, add = torch.zeros(CODE), torch.zeros(BEHIND)
+                read[: codes.shape[1]] = reads[cell, :, part] * scale[part]
+                add[places] = v[cell, part] * s[cell, part] / scale[part]
+                found.append((weight[part].item(), first + cell, own, read, add))
+    return _chosen(found)
 
 
-def train_painter(folder: Path, steps: int, batch: int = 256) -> None:
-    """Train (or finish) the painter; `folder`/painter.pt is its checkpoint.
+def _chosen(found: list) -> Units:
+    """The best of them, and for each cell the units that take SHIFT back."""
+    cells = THING_CELLS + BEHIND_GRID**2
+    constants = cells + THING_CELLS
+    found = sorted(found, key=lambda one: -one[0])[: UNITS - constants]
+    back = {(cell, own): torch.zeros(BEHIND) for cell in range(cells) for own in (False, True)}
+    for _, cell, own, _, add in found:
+        back[cell, own] -= SHIFT * add
+    for (cell, own), add in back.items():
+        if cell < THING_CELLS or not own:
+            found.append((0.0, cell, own, torch.zeros(CODE), add / SHIFT))
+    reads = torch.stack([read for _, _, _, read, _ in found])
+    own = torch.tensor([one[2] for one in found])
+    return Units(
+        torch.tensor([one[1] for one in found]),
+        reads,
+        SHIFT - UNLESS * own.float(),
+        torch.stack([one[4] for one in found]),
+        own,
+    )
 
-    The reader's numbers beside the code are taken for noise of its size.
-    """
-    state = load(folder / "painter.pt") or {"step": 0}
-    if state["step"] >= steps:
-        return
-    torch.manual_seed(0)
-    painter = Painter()
-    codes, wanted, weights = everything(Coder(folder), load_features(folder))
-    where = device()
-    painter.to(where)
-    optimizer = torch.optim.AdamW(painter.parameters(), lr=3e-3, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
-    if "model" in state:
-        painter.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-    progress = Progress("painter", steps, batch, state["step"])
-    saved = time.monotonic()
-    for step in range(state["step"], steps):
-        optimizer.param_groups[0]["lr"] = learning_rate(step, steps, 3e-3, warm=60)
-        rows = torch.multinomial(weights, batch, generator=torch.Generator().manual_seed(step))
-        free = torch.cat([codes[rows], torch.zeros(batch, FREE - CODE)], 1)
-        free = free + ERROR * torch.randn_like(free)
-        with torch.autocast(where.type, torch.bfloat16):
-            made = painter(free.to(where))
-        loss = (made.float() - wanted[rows].to(where)).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        progress.tell(step + 1, {"loss": loss.item()})
-        if time.monotonic() - saved > 60 or step + 1 == steps:
-            saved = time.monotonic()
-            save(
-                folder / "painter.pt",
-                {"step": step + 1, "model": painter.state_dict(), "optimizer": optimizer.state_dict()},
-            )
+
+def painted(units: Units, code: torch.Tensor, first: int, count: int) -> torch.Tensor:
+    """(b, CODE) -> (b, count, BEHIND): what the units of these cells say, for proofs and lessons."""
+    natural = (code[:, ROW + 1 : ROW + 2] > STRENGTH / 2).float()
+    z = code @ units.reads.T + units.bias + UNLESS * natural * units.own
+    z = z * torch.sigmoid(1.702 * z)
+    out = torch.zeros(len(code), THING_CELLS + BEHIND_GRID**2, BEHIND)
+    out.index_add_(1, units.cell, z[..., None] * units.adds)
+    return out[:, first : first + count]

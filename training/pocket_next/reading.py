@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from captions import caption
+from captions import COMPLAINTS, caption
 from common import Progress, device, learning_rate, load, save, share_gradients, team
 from drawing import numbered
 from meanings import meanings
-from roles import CODE, COLUMNS, FLAG, FREE, LENGTH, LINES, ROLE, ROLES, STRONG, WIDTH, WORDS, Coder
+from roles import CODE, FLAG, FREE, LENGTH, ROLE, ROLES, STEADY, STRONG, WIDTH, WORDS, Coder
 from scenes import Scene
 from tokenizer import load_tokenizer
 from torch import nn
@@ -77,7 +77,7 @@ class Reader(nn.Module):
         self.readout = nn.Parameter(0.3 * torch.randn(len(ROLES), WIDTH))
         self.layers = nn.ModuleList(ReadingLayer() for _ in range(LAYERS))
         constant = torch.zeros(len(ROLES), WIDTH)
-        constant[:, LINES.start] = constant[:, COLUMNS.start] = constant[:, FLAG] = STRONG
+        constant[:, [STEADY.start, STEADY.start + 8, FLAG]] = STRONG
         constant[:, ROLE] = STRONG * torch.eye(len(ROLES))
         self.register_buffer("free", (torch.arange(WIDTH) < FREE).float())
         self.register_buffer("constant", constant)
@@ -145,10 +145,10 @@ def wordings(tokenizer: CLIPTokenizer, coder: Coder, numbers: range) -> tuple[to
     for number in numbers:
         scene, _ = numbered(number)
         rng = random.Random(number + 1)
-        silent = rng.random() < SILENT
-        scene = Scene() if silent else scene
-        texts.append("" if silent else caption(scene, rng, rng.random() < CHINESE_SHARE))
-        codes.append(coder.code(scene))
+        text = "" if rng.random() < SILENT else caption(scene, rng, rng.random() < CHINESE_SHARE)
+        nothing = not text or any(text in complaints for complaints in COMPLAINTS)  # that names nothing to be drawn
+        texts.append(text)
+        codes.append(coder.code(Scene() if nothing else scene))
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
     longest = min(max(map(len, rows)) + 1, WORDS - 1)
     ids = [(row + [tokenizer.pad_token_id] * longest)[:longest] for row in rows]
