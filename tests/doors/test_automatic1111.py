@@ -135,9 +135,9 @@ SCRIPT = {"ADetailer": {"args": [True, {"ad_model": "face_yolov8n.pt"}]}}
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"enable_hr": True, "hr_upscaler": "R-ESRGAN 4x+"},
-        {"enable_hr": True, "hr_scale": 5},
-        {"enable_hr": True, "hr_resize_x": 128, "hr_resize_y": 256, "width": 64, "height": 64},
+        {"hr_upscaler": "R-ESRGAN 4x+", "enable_hr": True},
+        {"hr_scale": 5, "enable_hr": True},
+        {"hr_resize_x": 128, "enable_hr": True, "hr_resize_y": 256, "width": 64, "height": 64},
         {"hr_sampler_name": "Euler"},
         {"script_name": "x"},
         {"steps": 0},

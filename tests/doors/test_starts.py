@@ -132,7 +132,7 @@ def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
     done = client.wait(job.id)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
     assert drawn(client, done).tobytes() == wanted.tobytes()
-    stopped = client.submit(request | {"num_inference_steps": 150})
+    stopped = client.submit(request | {"num_inference_steps": 100})
     until_drawing(client, stopped.id, 1)
     client.cancel(stopped.id)
     assert client.wait(stopped.id).state is JobState.CANCELLED
