@@ -157,21 +157,6 @@ def test_one_click_makes_four_variations_of_a_picture(page: Page, client: ImageS
 
 
 @browser
-def test_a_picture_is_drawn_enlarged_and_drawn_again(page: Page, client: ImageServiceClient) -> None:
-    expect(page.locator("#at-strength")).to_be_hidden()
-    page.get_by_role("button", name="Larger in two passes").click()
-    page.get_by_label("Hires fix").check()
-    set_number(page, "Enlarge by", 1.5)
-    set_number(page, "Strength", 0.6)
-    job = drawn_with(page, client, "in two passes")
-    assert (job.request.enable_hr, job.request.hr_scale, job.request.strength) == (True, 1.5, 0.6)
-    assert job.images[0].width == 1.5 * (job.request.width or 0)
-    expect(page.locator("#at-stage .at-facts")).to_contain_text("→")
-    page.get_by_label("Hires fix").uncheck()
-    assert drawn_with(page, client, "in one").request.strength is None
-
-
-@browser
 def test_an_inspected_picture_and_a_recipes_own_start_come_back(
     page: Page, client: ImageServiceClient, picture: bytes
 ) -> None:
