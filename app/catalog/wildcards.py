@@ -17,18 +17,22 @@ _NEGATIVE = 2**33  # beyond every seed: the negative prompt draws on its own
 def drawn(request: GenerationRequest, models_folder: Path) -> GenerationRequest:
     """The request with its choices and wildcards drawn by its seed, and both prompts as they were written beside them.
 
-    One without such signs, or whose prompts were drawn before, comes back as it is. Raises InvalidRequest.
+    One without such signs, or whose prompts were drawn before, comes back as it is; where the owner has no wildcards at
+    all, their signs are text. Raises InvalidRequest.
     """
     if request.written != Written() or not (is_dynamic(request.prompt) or is_dynamic(request.negative_prompt)):
         return request
     made, folder = {}, models_folder / FOLDER
+    read = partial(lines, folder) if any(folder.rglob("*.txt")) else None
     for name, seed in (("prompt", request.seed), ("negative_prompt", request.seed + _NEGATIVE)):
         text = getattr(request, name)
         try:
-            made[name] = expand(text, seed, partial(lines, folder), max_chars=MAX_PROMPT_CHARS)
+            made[name] = expand(text, seed, read, max_chars=MAX_PROMPT_CHARS)
         except ValueError as error:
             raise InvalidRequest([FieldError(name, text, str(error))]) from error
     said = Written(prompt=request.prompt, negative_prompt=request.negative_prompt)
+    if made == said.model_dump():
+        return request
     return request.model_copy(update={**made, "written": said})
 
 
@@ -54,5 +58,5 @@ def lines(folder: Path, name: str) -> Sequence[str]:
 
 def _missing(folder: Path, name: str) -> str:
     known = sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.txt"))[:MAX_NAMED]
-    allowed = f"allowed is one of: {', '.join(known)}" if known else f"put {name}.txt into models/{FOLDER}"
-    return f"there is no wildcard __{name}__; {allowed}, or write \\__ for the signs themselves"
+    words = f"allowed is one of: {', '.join(known)}, or write \\__ for the signs themselves"
+    return f"there is no wildcard __{name}__; {words}"

@@ -52,8 +52,9 @@ def is_dynamic(text: str) -> bool:
     return any(not isinstance(piece, str) for piece in _read(text))
 
 
-def expand(text: str, seed: int, lines: Lines, *, max_chars: int) -> str:
-    """The prompt that the seed makes of the text; a text without such signs comes back as it is.
+def expand(text: str, seed: int, lines: Lines | None, *, max_chars: int) -> str:
+    """The prompt that the seed makes of the text; a text without such signs comes back as it is. Without `lines` the
+    signs of wildcards are text.
 
     Raises ValueError naming the wildcard that is not there or the limit: 500 choices, 20 inside each other,
     `max_chars`.
@@ -64,7 +65,7 @@ def expand(text: str, seed: int, lines: Lines, *, max_chars: int) -> str:
 @dataclass
 class _Expansion:
     chance: Random
-    lines: Lines
+    lines: Lines | None
     left: int  # characters
     picks: int = 0
 
@@ -75,6 +76,8 @@ class _Expansion:
 
     def _one(self, piece: Piece, depth: int) -> str:
         if isinstance(piece, Wildcard):
+            if self.lines is None:
+                return self._one(f"__{piece.name}__", depth)
             lines = self.lines(piece.name)
             return self.of(_read(lines[self._pick([1.0] * len(lines))]), depth + 1)
         if isinstance(piece, Choice):

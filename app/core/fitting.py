@@ -80,11 +80,13 @@ def _plain(name: str) -> str:
 
 
 def _nearest(field: str, wanted: Any, model: ModelInfo, *, usable: bool) -> Any:
-    """The value for this model; None where the field is left out."""
+    """The value for this model; None where the field is left out, or asks for nothing."""
+    if wanted is None:
+        return None
     if field == "scheduler":
         return _sampler(str(wanted), model)
     span = model.ranges.get(field)
-    if not usable or span is None:
+    if not usable or span is None or not isinstance(wanted, int | float):
         return wanted if usable else None
     return wanted if span.allows(wanted) else _inside(wanted, span)
 

@@ -182,6 +182,9 @@ def test_a_span_says_what_it_allows() -> None:
     assert span.words() == "allowed is 64 to 512 in steps of 8"
 
 
+REAL = (float, float | None)
+
+
 def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path / "models", '[a]\ntitle = "A"\npath = "a"\n', max_images=7)
     ranges = catalog.ranges(catalog.get("a"))
@@ -190,9 +193,10 @@ def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(
     picture, mask = {"sha256": "0" * 64}, {"role": "mask", "sha256": "1" * 64}
     needed: dict[str, dict[str, Any]] = {"strength": {"task": "image", "inputs": (picture,)}}
     needed["scale"] = {"task": "upscale", "inputs": (picture,)}
+    needed |= {name: {"enable_hr": True, "strength": 1.0} for name in ranges if name.startswith("hr_")}
     needed |= {name: {"task": "inpaint", "inputs": (picture, mask)} for name in OF_A_MASK}
     for name, span in ranges.items():
-        number = float(span.high) if name in ("guidance_scale", "strength", "mask_blur") else int(span.high)
+        number = float(span.high) if GenerationRequest.model_fields[name].annotation in REAL else int(span.high)
         most: dict[str, Any] = {"prompt": "a", "model": "a", name: number} | needed.get(name, {})
         assert getattr(catalog.resolve(GenerationRequest(**most)), name) == span.high
         with pytest.raises((InvalidRequest, ValidationError)):

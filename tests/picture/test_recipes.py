@@ -7,6 +7,8 @@ import pytest
 
 from app.core.fitting import fit, model_named
 from app.core.models import ModelInfo, Span
+from app.core.parameters import bounds
+from app.core.schema import GenerationRequest
 from app.picture import infotext, png
 from tests.picture.test_inspect import a_file
 
@@ -212,6 +214,17 @@ def a_model(key: str, *, installed: bool = True, default: bool = False) -> Model
         default=default, ranges=ranges, schedulers=("Euler", "Euler a"), width=256, height=256,
         size_range=Span(low=64, high=512, multiple=8),
     )  # fmt: skip
+
+
+def test_a_recipe_of_our_own_fits_as_it_is_with_what_it_leaves_open() -> None:
+    model = a_model("pocket", default=True)
+    spans = {name: Span(low=low, high=high or 1e9) for name, (low, high) in bounds(GenerationRequest).items()}
+    every = model.model_copy(update={"ranges": spans | model.ranges})
+    asked = GenerationRequest(prompt="a cup", model="pocket", num_inference_steps=4, width=256, height=256)
+    suited = fit(asked.model_dump(mode="json"), {}, "", [every])
+    assert suited is not None
+    assert suited.differences == ()
+    assert suited.request["strength"] is None
 
 
 def test_what_cannot_be_had_here_is_listed_and_the_rest_stays() -> None:

@@ -51,6 +51,12 @@ def test_a_stored_prompt_is_never_drawn_again(studio: House) -> None:
     assert made(studio, **request)["prompt"] == request["prompt"]
 
 
+def test_where_the_owner_has_no_wildcards_their_signs_are_text(make_house: Callable[..., House]) -> None:
+    request = made(make_house(), "so __very__ {{ ''.__class__ }} bold")
+    assert request["prompt"] == "so __very__ {{ ''.__class__ }} bold"
+    assert request["written"] == {"prompt": "", "negative_prompt": ""}
+
+
 def test_a_prompt_without_such_signs_is_kept_to_the_letter(studio: House) -> None:
     request = made(studio, "snake_case {word} a|b [c|d]")
     assert request["prompt"] == "snake_case {word} a|b [c|d]"

@@ -18,7 +18,7 @@ KEY = "atl_canary-of-a-secret-key-that-must-be-nowhere-0123"
 TEMPLATES = (
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "{% for x in range(9) %}a{% endfor %}",
-    "{a|b|c} {2$$red|blue}",
+    "{a} $$ {{b}}",
     "${os.system('id')} `id` $(id) %s {0.__class__}",
     "__import__('os').system('id') __colour__",
 )
