@@ -96,7 +96,7 @@ def place(pipe: Pipeline, plan: Plan, device: torch.device, read_again: ReadAgai
 def channels_last(module: torch.nn.Module) -> None:
     """Lay the weights of bfloat16 convolutions out as a processor reads them best. Nothing else of a module is changed.
 
-    A Stable Diffusion UNet is up to a fifth faster so, on no machine slower; in float32 it would be. It is a fixed rule,
+    A Stable Diffusion UNet is up to a fifth faster so, and never slower; in float32 it would be. It is a fixed rule,
     so that a seed gives the same picture on every start: sums are rounded in another order.
     """
     for part in module.modules():
