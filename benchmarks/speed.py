@@ -87,7 +87,9 @@ def one(name: str, folder: Path, work: Path, size: int, steps: int, pictures: in
         return {"seconds": [round(seconds, 3) for seconds in _timed(draw, pictures)]}
     models = work / "models"
     models.mkdir(exist_ok=True)
-    catalog_toml(models, large={"title": "Large", "path": str(folder)})
+    (models / "large").unlink(missing_ok=True)
+    (models / "large").symlink_to(folder.resolve())  # the confined process reads what lies in this folder
+    catalog_toml(models, large={"title": "Large", "path": "large"})
     wish = Compute.TORCH if name.endswith("torch") else Compute.AUTO
     with tempfile.TemporaryDirectory(dir=work) as data:
         settings = {"ENGINE": "local", "MODELS_FOLDER": str(models), "DEFAULT_MODEL": "large", "COMPUTE": wish}

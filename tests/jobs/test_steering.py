@@ -5,30 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from app.core.errors import UnknownJob
-from app.core.schema import Job, JobState, Move
+from app.core.schema import JobState, Move
 from app.jobs.history import StoredEvent
 from app.jobs.order import NotQueued
 from app.jobs.table import JobTable
 
-from .things import a_request, saved_images, up_to
-
-
-def queue(table: JobTable, caller: str, number: int, **changes: object) -> list[Job]:
-    return [table.submit(a_request(f"{caller} {n}", **changes), origin="api", caller=caller)[0] for n in range(number)]
+from .things import a_request, drain, queue, up_to
 
 
 def order(table: JobTable) -> list[str]:
     return [job.request.prompt for job in table.running_order()]
-
-
-def drain(table: JobTable, number: int, **claiming: object) -> list[str]:
-    """The prompts of the next jobs in the order in which one engine runs them."""
-    made = []
-    for _ in range(number):
-        [job] = table.claim(**claiming)
-        table.finish(job, saved_images(job), 1.0)
-        made.append(job.request.prompt)
-    return made
 
 
 def test_a_job_moves_among_its_callers_own_and_nobody_elses_turn_changes(table: JobTable) -> None:

@@ -8,31 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from app.core.errors import QueueFull
-from app.core.schema import Job
 from app.database import writing
 from app.jobs.table import JobTable
 from app.migrations import upgrade
 
 from .older import at_version
-from .things import Clock, a_request, saved_images, up_to
+from .things import Clock, a_request, drain, queue, up_to
 
 OLD = "fingerprint, origin, state, priority, model, batch_key, request, num_images, megapixel_steps, attempt, crashes"
 ANOTHER = f"""INSERT INTO jobs (id, {OLD}, cancel_requested, created_at)
 SELECT :id, {OLD}, cancel_requested, created_at FROM jobs WHERE id = 'an-old-job'"""
-
-
-def queue(table: JobTable, caller: str, number: int, **changes: object) -> list[Job]:
-    return [table.submit(a_request(f"{caller} {n}", **changes), origin="api", caller=caller)[0] for n in range(number)]
-
-
-def drain(table: JobTable, number: int, **claiming: object) -> list[str]:
-    """The prompts of the next jobs in the order in which one engine runs them."""
-    made = []
-    for _ in range(number):
-        [job] = table.claim(**claiming)
-        table.finish(job, saved_images(job), 1.0)
-        made.append(job.request.prompt)
-    return made
 
 
 def test_with_one_caller_far_ahead_the_next_callers_job_is_next(table: JobTable) -> None:

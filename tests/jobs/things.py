@@ -7,6 +7,7 @@ from typing import Any
 
 from app.core.schema import GenerationRequest, Job, SavedImage
 from app.jobs.capacity import Capacity
+from app.jobs.table import JobTable
 
 
 class Clock:
@@ -62,3 +63,18 @@ def saved_images(job: Job) -> list[SavedImage]:
         )
         for index in range(job.request.num_images)
     ]
+
+
+def queue(table: JobTable, caller: str, number: int, **changes: object) -> list[Job]:
+    """So many new jobs of this caller, whose prompts are its name and their number."""
+    return [table.submit(a_request(f"{caller} {n}", **changes), origin="api", caller=caller)[0] for n in range(number)]
+
+
+def drain(table: JobTable, number: int, **claiming: object) -> list[str]:
+    """The prompts of the next jobs in the order in which one engine runs them."""
+    made = []
+    for _ in range(number):
+        [job] = table.claim(**claiming)
+        table.finish(job, saved_images(job), 1.0)
+        made.append(job.request.prompt)
+    return made

@@ -45,18 +45,20 @@ class Compiled:
         except RuntimeError as error:  # all that OpenVINO raises
             if is_out_of_memory(error):
                 raise
-            return self._back(f"{type(error).__name__}: {error}", args, kwargs)
+            return self._back(f"{type(error).__name__}: {error}", self._own(*args, **kwargs))
 
     def _computed(self, inputs: Inputs, args: Any, kwargs: Any) -> Any:
         shapes = tuple(tuple(tensor.shape) for tensor in inputs)
         request = self._ready.get(shapes)
-        if request is None:
-            request = self._get_ready(shapes)
-            apart = _apart(self._infer(request, inputs), self._own(*args, **kwargs))
+        is_new = request is None
+        made = self._infer(self._get_ready(shapes) if is_new else request, inputs)
+        if is_new:
+            usual = self._own(*args, **kwargs)
+            apart = _apart(made, usual)
             if not apart <= MOST_APART:
-                return self._back(f"its answer was {apart:.0%} away from torch's", args, kwargs)
+                return self._back(f"its answer was {apart:.0%} away from torch's", usual)
         self._ready.move_to_end(shapes)
-        return self._answer(self._infer(request, inputs).to(self._dtype), **kwargs)
+        return self._answer(made.to(self._dtype), **kwargs)
 
     def _get_ready(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         while len(self._ready) >= MOST_SHAPES:
@@ -74,11 +76,11 @@ class Compiled:
         """True while the module is not what was translated: a LoRA is on, or it is cast to decode once more."""
         return bool(getattr(self._module, "peft_config", None)) or next(self._module.parameters()).dtype != self._dtype
 
-    def _back(self, why: str, args: Any, kwargs: Any) -> Any:
+    def _back(self, why: str, usual: Any) -> Any:
         self.given_up = why
         self._ready.clear()
         logger.warning("%s is computed by torch again: %s", type(self._module).__name__, why)
-        return self._own(*args, **kwargs)
+        return usual
 
 
 def _apart(made: torch.Tensor, wanted: Any) -> float:
