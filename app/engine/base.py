@@ -108,7 +108,10 @@ class Watch(Protocol):
         ...
 
     def picture(self, job_id: str, picture: Picture) -> None:
-        """One picture is done. When this returns it counts: it need not be made again, whatever happens then."""
+        """One picture is done. When this returns it counts: this engine need not make it again, whatever happens to it.
+
+        It returns before the picture is on the disk, but waits while too many others are still to be saved.
+        """
         ...
 
     def ended(self, job_id: str, outcome: Outcome) -> None:

@@ -86,7 +86,7 @@ class Report:
         messages.send(self._channel, messages.StepDone(job=job_id, step=step, of=of, preview=preview or b""))
 
     def picture(self, job_id: str, picture: Picture) -> None:
-        """A picture is done. Returns when the service has it safe: what is made after it cannot cost this one."""
+        """A picture is done. Returns when the service has taken it: what is made after it cannot cost this one."""
         made = messages.PictureMade(
             job=job_id,
             index=picture.index,
@@ -120,7 +120,7 @@ class Report:
             event.set()
 
     def kept(self) -> None:
-        """The picture that was told last is safe."""
+        """The picture that was told last is taken."""
         self._kept.release()
 
 

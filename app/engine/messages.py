@@ -61,7 +61,7 @@ class CancelJob(Message):
 
 
 class PictureKept(Message):
-    """The picture that came last is safe: the child may go on."""
+    """The service has taken the picture that came last: the child may go on."""
 
     KIND = "kept"
 

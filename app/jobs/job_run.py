@@ -69,7 +69,7 @@ class JobRun:
         self._live.step(event)
 
     def picture(self, job_id: str, picture: Picture) -> None:
-        """See `Watch`: the file and its row are durable, and those who follow the job know of it."""
+        """See `Watch`: the saver has it, and whatever becomes of the engine now, it is saved."""
         self._saver.take(self._open[job_id], picture, self._missing[job_id])
         self._missing[job_id] -= 1
 

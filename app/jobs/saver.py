@@ -1,4 +1,4 @@
-"""Saves pictures as they come, in a thread of its own, so that encoding one overlaps with making the next."""
+"""Saves pictures as they come, in a thread of its own: encoding and syncing one costs the next one no time."""
 
 import logging
 import queue
@@ -50,8 +50,9 @@ class _Shelf:
 class Saver:
     """Makes each picture a file with a row as it comes; the last of a job is committed together with its success.
 
-    One thread does all of it, so that encoding a job's last picture overlaps with the next job; besides the picture
-    that is being written one more is in memory. The calls come from one thread and are done in their order.
+    One thread does all of it while the engine makes the next picture, of the same job or of another. Besides the
+    picture that is being written one more may wait; with a third in hand the engine waits, too. The calls come from one
+    thread and are done in their order.
     """
 
     def __init__(
@@ -71,12 +72,10 @@ class Saver:
     def take(self, job: Job, picture: Picture, left: int) -> None:
         """Hand over a picture; `left` images of the job were missing, this one included.
 
-        Returns when it is committed and told; the last one's commit is `finish`.
+        Returns when at most one other stands before it. It is committed and told later; the last one with `finish`.
         """
-        if left > 1:
-            self._do_now(partial(self._save, job, picture, left))
-        else:
-            self._waiting.put(partial(self._write, job, picture, left))
+        save = self._save if left > 1 else self._write
+        self._waiting.put(partial(save, job, picture, left))
 
     def gave_up(self, job_id: str) -> bool:
         """True if a picture of the job could not be saved: making more of them is in vain."""
@@ -88,7 +87,7 @@ class Saver:
         self._waiting.put(partial(self._finish, job, outcome))
 
     def drop(self, job: Job) -> None:
-        """The job ended otherwise. When this returns, what is committed of it stays and nothing follows."""
+        """The job ended otherwise. When this returns, its pictures that came before are committed; nothing follows."""
         self._do_now(partial(self._discard, job))
 
     def close(self) -> None:

@@ -186,21 +186,28 @@ def test_encoding_overlaps_with_the_next_run(a_room: Callable[..., Room]) -> Non
     assert [room.finished(job_id).state for job_id in (first, second)] == [JobState.SUCCEEDED] * 2
 
 
-def test_a_picture_is_committed_and_told_before_the_next_one_is_begun(a_room: Callable[..., Room]) -> None:
+def test_the_next_picture_is_begun_while_two_are_still_to_be_saved_and_no_more(a_room: Callable[..., Room]) -> None:
     room = a_room(start=False)
-    told: list[tuple[str, int]] = []  # what each step of the engine found in the table, in order
+    begun: list[int] = []  # how many pictures were saved when each was begun
     step = room.live.step
 
     def watched(event: EngineEvent) -> None:
         if (event.kind, event.step, event.phase) == ("step", 1, "denoising"):
-            told.append((room.kinds(event.job_id)[-1], len(room.table.get(event.job_id).images)))
+            begun.append(len(room.table.get(event.job_id).images))
         step(event)
 
     room.live.step = watched
+    room.shelf.may_write.clear()
     room.dispatcher.start()
-    job = room.finished(room.submit(num_images=8))
-    assert told == [("queued", 0), *(("image", number) for number in range(1, 8))]
+    job_id = room.submit(num_images=8)
+    room.until(lambda: len(begun) == 3)
+    assert begun == [0, 0, 0]
+    room.shelf.may_write.set()
+    job = room.finished(job_id)
+    assert len(begun) == 8
+    assert all(number - saved <= 2 for number, saved in enumerate(begun)), begun
     assert room.kinds(job.id) == ["queued", *["image"] * 8, "succeeded"]
+    assert [image.index for image in job.images] == list(range(8))
 
 
 def test_a_crash_costs_the_picture_that_was_being_made_and_no_other(a_room: Callable[..., Room]) -> None:
