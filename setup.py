@@ -11,6 +11,7 @@ setup(
     py_modules=["image_generation_service"],
     package_data={
         "app": ["locales/*.json"],
+        "app.catalog": ["styles.json"],
         "app.diffusion": ["layouts/**/*"],
         "app.migrations": ["versions/*.py"],
         "app.models": ["catalog.toml", "*.words.json", "pocket/**/*"],

@@ -19,6 +19,7 @@ from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.hub_links import model_named
 from app.core.models import LoraInfo, ModelInfo
 from app.core.schema import GenerationRequest, InputRef, Job
+from app.core.styles import Style
 
 __all__ = ["Event", "ImageGroup", "ImageServiceClient"]
 
@@ -112,6 +113,10 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
     def loras(self) -> list[LoraInfo]:
         """The LoRAs of the models folder."""
         return [LoraInfo.model_validate(item, extra="ignore") for item in self._json("GET", "/api/loras")["items"]]
+
+    def styles(self) -> list[Style]:
+        """The styles that a request may name."""
+        return [Style.model_validate(item, extra="ignore") for item in self._json("GET", "/api/styles")["items"]]
 
     def model(self, key: str) -> ModelInfo:
         """One catalog entry with its state."""

@@ -22,7 +22,7 @@ OTHER: dict[str, Any] = {
     "task": Task.IMAGE, "inputs": (JobInput(sha256="a" * 64),), "strength": 0.5,
     "mask_blur": 4.5, "inpaint_full_res": True, "inpaint_full_res_padding": 8, "inpainting_fill": 0,
     "extend": (0, 0, 8, 0), "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_second_pass_steps": 3,
-    "scale": 2, "written": Written(prompt="{a|b}"), "extra": {"a": 1},
+    "scale": 2, "styles": ("anime",), "written": Written(prompt="{a|b}"), "extra": {"a": 1},
 }  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
+from app.catalog.styles import Styles, read_styles
 from app.catalog.table import Table
 from app.catalog.tasks import strength_of, task_errors
-from app.catalog.wildcards import drawn
+from app.catalog.written import as_stored
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.hires import result_size
 from app.core.models import Span
@@ -114,6 +115,10 @@ class Catalog:
         """Every LoRA in the models folder; one that is damaged says so in `refused`."""
         return [look_at_lora(name, file) for name, file in lora_files(self.folder).items()]
 
+    def styles(self) -> Styles:
+        """Every style that a request may name, and the files of styles that cannot be read."""
+        return read_styles(self.folder)
+
     def installed_path(self, entry: ModelEntry) -> Path | None:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
         return self.folder / entry.path if entry.path else None
@@ -121,7 +126,7 @@ class Catalog:
     def _resolved(self, request: GenerationRequest, entry: ModelEntry) -> Resolved:
         if entry.refused:
             raise ModelRefused(entry.refused)
-        filled = drawn(request.model_copy(update=dict(_filled(request, entry))), self.folder)
+        filled = as_stored(request.model_copy(update=dict(_filled(request, entry))), self.folder)
         errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
         errors += task_errors(filled, entry, self._max_inputs)
         prompt = Prompt("")

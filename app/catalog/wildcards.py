@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.dynamic_prompts import expand, is_dynamic
 from app.core.errors import FieldError, InvalidRequest
-from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest, Written
+from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
 
 FOLDER = "wildcards"  # in the models folder
 MAX_FILE_BYTES = 2**20
@@ -15,12 +15,10 @@ _NEGATIVE = 2**33  # beyond every seed: the negative prompt draws on its own
 
 
 def drawn(request: GenerationRequest, models_folder: Path) -> GenerationRequest:
-    """The request with its choices and wildcards drawn by its seed, and both prompts as they were written beside them.
-
-    One without such signs, or whose prompts were drawn before, comes back as it is; where the owner has no wildcards at
-    all, their signs are text. Raises InvalidRequest.
+    """The request with its choices and wildcards drawn by its seed; one without such signs comes back as it is, and
+    where the owner has no wildcards at all, their signs are text. Raises InvalidRequest.
     """
-    if request.written != Written() or not (is_dynamic(request.prompt) or is_dynamic(request.negative_prompt)):
+    if not (is_dynamic(request.prompt) or is_dynamic(request.negative_prompt)):
         return request
     made, folder = {}, models_folder / FOLDER
     read = partial(lines, folder) if any(folder.rglob("*.txt")) else None
@@ -30,10 +28,7 @@ def drawn(request: GenerationRequest, models_folder: Path) -> GenerationRequest:
             made[name] = expand(text, seed, read, max_chars=MAX_PROMPT_CHARS)
         except ValueError as error:
             raise InvalidRequest([FieldError(name, text, str(error))]) from error
-    said = Written(prompt=request.prompt, negative_prompt=request.negative_prompt)
-    if made == said.model_dump():
-        return request
-    return request.model_copy(update={**made, "written": said})
+    return request.model_copy(update=made)
 
 
 def lines(folder: Path, name: str) -> Sequence[str]:

@@ -17,6 +17,9 @@ from app.core.schema import MAX_PRIORITY, Job, JobState
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows; - reads it from standard input.")],
     negative_prompt: Annotated[str, typer.Option("--negative-prompt", help="What it must not show.")] = "",
+    styles: Annotated[
+        list[str] | None, typer.Option("--style", "-s", help="Style to add to both prompts; may be said again.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Catalog key; see `models list`.")] = None,
     num_inference_steps: Annotated[
         int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")
@@ -87,6 +90,7 @@ def generate(
     values = {
         "prompt": _prompt(prompt),
         "negative_prompt": negative_prompt,
+        "styles": styles or None,
         "model": model,
         "num_inference_steps": num_inference_steps,
         "guidance_scale": guidance_scale,

@@ -19,6 +19,7 @@ from app.cli import (
     models,
     models_doc,
     settings_doc,
+    styles,
     ui,
     upscale,
     watch,
@@ -40,6 +41,7 @@ def build() -> typer.Typer:
     app.callback()(_common)
     app.command("generate", epilog=examples("generate"))(generate.generate)
     app.command("grid", epilog=examples("grid"))(grid.grid)
+    app.command("styles", epilog=examples("styles"))(styles.styles)
     app.command("upscale", epilog=examples("upscale"))(upscale.upscale)
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")

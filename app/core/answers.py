@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import Field, computed_field
 
 from app.core.grids import GridRequest
-from app.core.schema import Job, JobError, SavedImage, Value
+from app.core.schema import Job, JobError, SavedImage
+from app.core.values import Value
 
 
 class Image(SavedImage):

@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 
 from app.core.axes import PROMPT_SR, SIZE, Axis, AxisValue, read_axis
 from app.core.errors import FieldError, InvalidRequest
-from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED, GenerationRequest, ImageRef, JobError, JobState, Value
+from app.core.schema import MAX_PROMPT_CHARS, RANDOM_SEED, GenerationRequest, ImageRef, JobError, JobState
 from app.core.shapes import parse_shape
+from app.core.values import Value
 
 MAX_TEXT_CHARS = 20_000
 PLACES = ("x", "y", "z")

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from app.core.schema import JobError, Value
+from app.core.schema import JobError
 from app.core.shapes import parse_shape
 from app.core.task import Task
+from app.core.values import Value
 
 ShapeText = Annotated[str, AfterValidator(lambda text: str(parse_shape(text)))]
 

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.core.errors import AtelierError
 from app.core.parameters import Parameter
 from app.core.task import Task
+from app.core.values import Text, Value
 
 MAX_PROMPT_CHARS = 20_000
 # Inclusive. 2^32 is what people ask for at most (A1111, the playground); the seed of the last of up to 64 images of
@@ -24,26 +25,8 @@ NO_SIDES = (0, 0, 0, 0)
 Pixels = Annotated[int, Field(ge=0, le=MAX_EXTENSION, strict=True)]
 MAX_PRIORITY = 10  # and as far below 0
 MAX_INPUTS = 16  # of one job; a setting may allow fewer
-
-
-def refuse_bad_text(text: str) -> str:
-    """The same text. Raises ValueError for what no file and no database row can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text (it has a lone surrogate)") from None
-    if "\x00" in text:
-        raise ValueError("must not contain NUL characters")
-    return text
-
-
-Text = Annotated[str, AfterValidator(refuse_bad_text)]
-
-
-class Value(BaseModel):
-    """Base of all shared values: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+MAX_STYLES = 20  # of one job
+MAX_STYLE_CHARS = 200  # of a style's name
 
 
 class JobState(StrEnum):
@@ -87,11 +70,15 @@ class JobInput(Value):
     model: str | None = Field(None, max_length=200, description="Catalog key of the control model that reads it.")
 
 
+StyleName = Annotated[Text, Field(min_length=1, max_length=MAX_STYLE_CHARS)]
+
+
 class Written(Value):
-    """Both prompts as they were written, where choices or wildcards in them were drawn."""
+    """Both prompts as they were written, where styles were added to them, or choices or wildcards in them drawn."""
 
     prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="With its choices, such as {red|blue}.")
     negative_prompt: Text = Field("", max_length=MAX_PROMPT_CHARS, description="Likewise.")
+    styles: tuple[StyleName, ...] = Field((), strict=False, description="Names of the styles that were added.")
 
 
 class GenerationRequest(Value):
@@ -105,6 +92,13 @@ class GenerationRequest(Value):
     )
     negative_prompt: Annotated[Text, Parameter(per_row=True)] = Field(
         "", max_length=MAX_PROMPT_CHARS, description="What it must not show."
+    )
+    styles: Annotated[tuple[StyleName, ...], Parameter(per_row=True)] = Field(
+        (),
+        max_length=MAX_STYLES,
+        strict=False,
+        description="Names of styles that are added to both prompts, one after the other. A stored request has them in "
+        "`written`, and its prompts with them.",
     )
     model: Annotated[str | None, Parameter()] = Field(
         None, max_length=200, description="Catalog key; the default model if absent."
@@ -203,8 +197,8 @@ class GenerationRequest(Value):
     )
     written: Annotated[Written, Parameter(per_row=True)] = Field(
         Written(),
-        description="Set by the service where {red|blue} or __wildcards__ in a prompt were drawn. With it both prompts "
-        "are taken as they stand, so that a stored request gives the same picture again.",
+        description="Set by the service where styles were added, or {red|blue} or __wildcards__ drawn. With it both "
+        "prompts are taken as they stand, so that a stored request gives the same picture again.",
     )
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."

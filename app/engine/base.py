@@ -6,8 +6,9 @@ from typing import Protocol
 
 from app.catalog import ModelEntry
 from app.core.picture import Picture
-from app.core.schema import GenerationRequest, JobError, Value
+from app.core.schema import GenerationRequest, JobError
 from app.core.task import Task
+from app.core.values import Value
 
 __all__ = [
     "Engine",

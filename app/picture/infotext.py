@@ -79,6 +79,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Model hash": how.get("model_hash"),
         "Model": request.model,
         "Lora hashes": _lora_hashes(how),
+        "Styles": ", ".join(request.written.styles) or None,
         "Template": request.written.prompt or None,  # as the extension Dynamic Prompts calls them
         "Negative Template": request.written.negative_prompt or None,
         "RNG": None if only_larger else "CPU",  # the noise comes from a CPU generator whatever the device

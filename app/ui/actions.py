@@ -13,7 +13,7 @@ LISTEN = (
     'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); window.atelierLook(); })'
 )
 MAX_PAGES_BACK = 2000
-LISTS = ("inputs", "extend")  # the fields of a request that are some
+LISTS = ("inputs", "extend", "styles")  # the fields of a request that are some
 PLAIN = (str, int, float, bool)
 # What `static/page.js` sends when a file has been handed in; `id` is the name it got.
 HANDED_IN = "handed-in"
@@ -30,6 +30,11 @@ def html_part(elem_id: str | None = None, script: str = "") -> gr.HTML:
 def plain_values(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Texts, numbers and yes or no by their names; a request of the page has nothing else."""
     return {str(name): value for name, value in values.items() if value is None or isinstance(value, PLAIN)}
+
+
+def lists_in(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The lists of a request by their names."""
+    return {name: values[name] for name in LISTS if isinstance(values.get(name), list)}
 
 
 def texts_of(text: object) -> list[str]:
@@ -68,5 +73,4 @@ class Action:
             return None
         if not isinstance(value, dict):
             return None
-        lists = {name: value[name] for name in LISTS if isinstance(value.get(name), list)}
-        return plain_values(value) | lists
+        return plain_values(value) | lists_in(value)

@@ -25,6 +25,7 @@ class Kind(Enum):
     SLIDER = "slider"
     CHOICE = "choice"
     CHECK = "check"
+    NAMES = "names"  # any number of those that the service lists
 
 
 class Group(Enum):
@@ -33,6 +34,7 @@ class Group(Enum):
     PROMPT = "prompt"
     NEGATIVE = "negative"
     MODEL = "model"
+    STYLES = "styles"
     SIZE = "size"
     EFFORT = "effort"
     START = "start"
@@ -78,6 +80,8 @@ class Field:
         """What its value is."""
         if self.kind is Kind.CHECK:
             return bool
+        if self.kind is Kind.NAMES:
+            return list
         numbers = self.is_number or any(isinstance(choice, int) for choice in self.choices)
         return int | float if numbers else str
 
@@ -95,6 +99,7 @@ FIELDS = (
         "negative_prompt", Kind.TEXT, Group.NEGATIVE, placeholder="form_negative_placeholder", default="", kept=True
     ),
     Field("model", Kind.CHOICE, Group.MODEL),
+    Field("styles", Kind.NAMES, Group.STYLES, info="form_styles_info", default=[], kept=True, optional=True),
     Field("width", Kind.NUMBER, Group.SIZE, width=110),
     Field("height", Kind.NUMBER, Group.SIZE, width=110),
     Field("num_images", Kind.SLIDER, Group.SIZE, default=1, kept=True),
@@ -195,10 +200,17 @@ def form_of(request: Mapping[str, Any], model: ModelInfo) -> Form:
     numbers = [field.name for field in FIELDS if field.is_number and field.name in ModelInfo.model_fields]
     values |= {name: getattr(model, name) for name in numbers}
     given = {name: value for name, value in request.items() if name in _BY_NAME and value is not None}
+    given["styles"] = _names(given.get("styles", ()))
     for name, value in given.items():
         if not isinstance(value, _BY_NAME[name].type):
             raise ValueError(f"{name} is {value!r}")
     return Form({**values, **given, "model": model.key})
+
+
+def _names(styles: Any) -> list[str]:
+    if not isinstance(styles, list | tuple) or not all(isinstance(name, str) for name in styles):
+        raise ValueError(f"styles is {styles!r}")
+    return list(styles)
 
 
 def fresh(model: ModelInfo) -> Form:

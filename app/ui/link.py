@@ -12,6 +12,7 @@ from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.models import LoraInfo, ModelInfo
 from app.core.schema import Job
+from app.core.styles import Style
 from app.ui.previews import Previews
 
 Answer = TypeVar("Answer")
@@ -19,6 +20,7 @@ STATUS_AGE_S = 0.7
 HEALTH_AGE_S = 0.7
 MODELS_AGE_S = 1.0
 LORAS_AGE_S = 10.0  # each time all files' headers are read
+STYLES_AGE_S = 10.0
 MARKS_AGE_S = 2.0
 NEWEST_AGE_S, NEWEST_GROUPS = 1.0, 8
 KEPT_JOBS = 500
@@ -81,6 +83,7 @@ class ServiceLink:
         self._status = Remembered(watcher.status, STATUS_AGE_S)
         self._models = Remembered(watcher.models, MODELS_AGE_S)
         self._loras = Remembered(watcher.loras, LORAS_AGE_S)
+        self._styles = Remembered(watcher.styles, STYLES_AGE_S)
         self._newest = Remembered(lambda: watcher.groups(limit=NEWEST_GROUPS)[0], NEWEST_AGE_S)
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._marks: OrderedDict[str, tuple[float, bool]] = OrderedDict()
@@ -104,6 +107,11 @@ class ServiceLink:
         """The LoRAs there are."""
         loras: list[LoraInfo] = self._loras()
         return loras
+
+    def styles(self) -> list[Style]:
+        """The styles there are."""
+        styles: list[Style] = self._styles()
+        return styles
 
     def newest(self, *, fresh: bool = False) -> list[ImageGroup]:
         """The latest pictures of all doors, at most 1 s old."""

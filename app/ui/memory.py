@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.schema import MAX_EXTENSION, NO_SIDES
-from app.ui.actions import plain_values, texts_of
+from app.ui.actions import lists_in, plain_values, texts_of
 from app.ui.markup import Markup
 
 MAX_JOBS = 12
@@ -76,7 +76,7 @@ class Memory:
         listed = value.get("jobs")
         jobs = tuple(id for id in listed if _is_id(id))[:MAX_JOBS] if isinstance(listed, list) else ()
         focus, draft = value.get("focus"), value.get("draft")
-        kept = plain_values(draft) if isinstance(draft, Mapping) else None
+        kept = plain_values(draft) | lists_in(draft) if isinstance(draft, Mapping) else None
         shown = value.get("shown")
         marks = {str(name): str(mark) for name, mark in shown.items()} if isinstance(shown, Mapping) else {}
         # A tab that looks at no job yet looks at the newest.

@@ -102,6 +102,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
     tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
     tab.loras.click(events.loras.act, {fields["prompt"]}, [fields["prompt"]], **QUIET)
+    fields["styles"].change(events.styles.look, {fields["styles"]}, [tab.styles_look], **QUIET)
     tab.history.click(events.restore, {model}, form, **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 

@@ -30,7 +30,7 @@ def test_a_job_has_its_prompt_as_drawn_and_as_written_and_so_has_its_file(studio
     request = job["request"]
     assert request["prompt"] in {f"a {size} cup, {colour}" for size in ("large", "small") for colour in ("red", "blue")}
     assert request["negative_prompt"] in ("grey", "dark")
-    assert request["written"] == {"prompt": prompt, "negative_prompt": "{grey|dark}"}
+    assert request["written"] == {"prompt": prompt, "negative_prompt": "{grey|dark}", "styles": []}
     file = studio.client.get(job["images"][0]["url"]).data
     told = studio.client.post("/api/inspect", data=file, content_type="image/png").get_json()
     assert told["recipe"]["request"]["written"] == request["written"]
@@ -54,13 +54,13 @@ def test_a_stored_prompt_is_never_drawn_again(studio: House) -> None:
 def test_where_the_owner_has_no_wildcards_their_signs_are_text(make_house: Callable[..., House]) -> None:
     request = made(make_house(), "so __very__ {{ ''.__class__ }} bold")
     assert request["prompt"] == "so __very__ {{ ''.__class__ }} bold"
-    assert request["written"] == {"prompt": "", "negative_prompt": ""}
+    assert request["written"] == {"prompt": "", "negative_prompt": "", "styles": []}
 
 
 def test_a_prompt_without_such_signs_is_kept_to_the_letter(studio: House) -> None:
     request = made(studio, "snake_case {word} a|b [c|d]")
     assert request["prompt"] == "snake_case {word} a|b [c|d]"
-    assert request["written"] == {"prompt": "", "negative_prompt": ""}
+    assert request["written"] == {"prompt": "", "negative_prompt": "", "styles": []}
 
 
 @pytest.mark.parametrize("address", ["/api/jobs", "/sdapi/v1/txt2img", "/v1/images/generations"])

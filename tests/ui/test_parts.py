@@ -133,6 +133,7 @@ def test_a_request_goes_through_the_form_unchanged() -> None:
     request = {
         "prompt": "p", "negative_prompt": "n", "model": "pocket", "num_inference_steps": 7, "guidance_scale": 3.5,
         "width": 96, "height": 160, "seed": 2**32, "num_images": 3, "scheduler": "Euler",
+        "styles": ["anime"],
     }  # fmt: skip
     assert form_of(request, MODEL).request() == request
 
@@ -189,7 +190,9 @@ def test_another_model_keeps_the_ratio_that_was_chosen() -> None:
     assert ratio_of(new["width"], new["height"], larger) == "16:9"
 
 
-@pytest.mark.parametrize("request_of_a_file", [{"width": "wide"}, {"prompt": 5}, {"scheduler": 1.5}])
+@pytest.mark.parametrize(
+    "request_of_a_file", [{"width": "wide"}, {"prompt": 5}, {"scheduler": 1.5}, {"styles": 5}, {"styles": [5]}]
+)
 def test_a_request_that_is_none_fills_no_form(request_of_a_file: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(request_of_a_file))):
         form_of(request_of_a_file, MODEL)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_MASK_BLUR
+from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_MASK_BLUR, MAX_STYLES, StyleName
 from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
@@ -82,6 +82,9 @@ class A1111Txt2Img(A1111Body):
 
     prompt: str | None = ours("prompt")
     negative_prompt: str | None = ours("negative_prompt")
+    styles: Annotated[list[StyleName] | None, _EMPTY_IS_NONE] = Field(
+        None, max_length=MAX_STYLES, description="Names of /sdapi/v1/prompt-styles."
+    )
     steps: int | None = ours("num_inference_steps")
     cfg_scale: float | None = ours("guidance_scale", strict=False)
     width: int | None = ours("width")

@@ -18,7 +18,6 @@ TXT2IMG: Mapping[str, tuple[Any, ...]] = {
     "hr_negative_prompt": _OFF,
     "restore_faces": _OFF,
     "tiling": _OFF,
-    "styles": (*_OFF, []),
     "script_name": (*_OFF, "None"),
     "refiner_checkpoint": (*_OFF, "None"),
     "firstpass_image": _OFF,

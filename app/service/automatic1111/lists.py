@@ -33,7 +33,7 @@ from app.service.http.json_reply import reply
 from app.service.installed import check_installed, installed_entries, installed_upscalers
 from app.service.parts import Parts
 
-EMPTY_LISTS = ("sd-vae", "sd-modules", "prompt-styles", "face-restorers", "hypernetworks",
+EMPTY_LISTS = ("sd-vae", "sd-modules", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
 NOTHING_TO_DO = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings")
 
@@ -63,6 +63,10 @@ def add_lists(api: APIBlueprint, parts: Parts) -> None:
         found = A1111Loras([_lora(lora, parts.catalog.folder) for lora in parts.catalog.loras()])
         return jsonify(found.model_dump(exclude_unset=True))
 
+    def prompt_styles() -> Response:
+        """The styles that `styles` may name"""
+        return jsonify([style.model_dump() for style in parts.catalog.styles().known.values()])
+
     def upscalers() -> Response:
         """What makes pictures larger: filters, and the models that are installed for it"""
         return jsonify([_upscaler(name) for name in upscaler_names(parts)])
@@ -77,6 +81,7 @@ def add_lists(api: APIBlueprint, parts: Parts) -> None:
         return reply(A1111Empty())
 
     api.get("/sdapi/v1/sd-models", responses=answers({200: A1111Models}))(sd_models)
+    api.get("/sdapi/v1/prompt-styles", responses=answers({200: A1111Fixed}))(prompt_styles)
     api.get("/sdapi/v1/upscalers", responses=answers({200: A1111Fixed}))(upscalers)
     api.get("/sdapi/v1/loras", responses=answers({200: A1111Loras}))(loras)
     api.get("/sdapi/v1/memory", responses=answers({200: A1111Memory}))(memory)

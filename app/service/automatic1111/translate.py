@@ -89,6 +89,7 @@ def to_request(body: A1111Txt2Img, model: str) -> GenerationRequest:
         {
             "prompt": body.prompt or "",
             "negative_prompt": body.negative_prompt,
+            "styles": tuple(body.styles) if body.styles else None,
             "model": wanted_model(body) or model,
             "num_inference_steps": body.steps,
             "guidance_scale": body.cfg_scale,
@@ -185,7 +186,7 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
         "extra_generation_params": extra,
         "index_of_first_image": 0,
         "infotexts": [image.infotext for image in images],
-        "styles": [],
+        "styles": list(request.written.styles),
         "job_timestamp": job.created_at.strftime("%Y%m%d%H%M%S"),
         "clip_skip": request.clip_skip + CLIP_FROM,
         "is_using_inpainting_conditioning": False,

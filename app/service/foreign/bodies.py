@@ -15,7 +15,8 @@ from pydantic_core import CoreSchema
 
 from app.core.errors import FieldError, InvalidRequest
 from app.core.parameters import Parameter
-from app.core.schema import GenerationRequest, refuse_bad_text
+from app.core.schema import GenerationRequest
+from app.core.values import refuse_bad_text
 from app.service.foreign.names import field_errors
 
 MAX_WHOLE = 2**63  # what a database column and a float can hold

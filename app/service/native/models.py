@@ -12,6 +12,7 @@ from app.core.errors import ModelRefused
 from app.core.models import Download, LoraInfo, ModelInfo, ModelProgress, Presence
 from app.core.names import shown_name
 from app.core.schema import JobError
+from app.core.styles import Style
 from app.service.http.documented import documented
 from app.service.http.json_reply import reply
 from app.service.http.parameters import ModelPath
@@ -31,7 +32,7 @@ class Cleaned(BaseModel):
 
 
 class SkippedFile(BaseModel):
-    """Something in the models folder that is no model, though it may be meant to be one."""
+    """Something in the models folder that cannot be used, though it may be meant to be."""
 
     name: str
     reason: str
@@ -52,6 +53,13 @@ class LoraList(BaseModel):
     """All LoRAs."""
 
     items: tuple[LoraInfo, ...]
+
+
+class StyleList(BaseModel):
+    """All styles."""
+
+    items: tuple[Style, ...]
+    skipped: tuple[SkippedFile, ...] = Field((), description="Files of styles that cannot be used.")
 
 
 def list_models() -> Response:
@@ -84,6 +92,13 @@ def list_loras() -> Response:
         for lora in catalog.loras()
     ]
     return reply(LoraList(items=tuple(found)))
+
+
+def list_styles() -> Response:
+    """The styles that a request may name, and what each adds to the prompts"""
+    found = current_parts().catalog.styles()
+    skipped = tuple(SkippedFile(name=file.name, reason=file.reason) for file in found.skipped)
+    return reply(StyleList(items=tuple(found.known.values()), skipped=skipped))
 
 
 def get_model(path: ModelPath) -> Response:
@@ -168,6 +183,7 @@ def blueprint() -> APIBlueprint:
     api = APIBlueprint("models", __name__, abp_tags=[TAG])
     api.get("/api/models", responses=documented({200: ModelList}))(list_models)
     api.get("/api/loras", responses=documented({200: LoraList}))(list_loras)
+    api.get("/api/styles", responses=documented({200: StyleList}))(list_styles)
     api.get("/api/models/<model:key>", responses=documented({200: ModelInfo}, 404, 422))(get_model)
     api.post("/api/models/<model:key>/load", responses=documented({202: ModelInfo}, 404, 409, 422))(load_model)
     api.post("/api/models/<model:key>/unload", responses=documented({200: ModelInfo}, 404, 409, 422))(unload_model)

@@ -89,6 +89,9 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
         )
     if field.kind is Kind.CHECK:
         return gr.Checkbox(value=field.default, min_width=field.width, **said)
+    if field.kind is Kind.NAMES:
+        # Their choices come with the form's values; one that is gone by now is refused by the service.
+        return gr.Dropdown([], value=field.default, multiselect=True, allow_custom_value=True, **said)
     if field.choices:
         named = [(texts(f"field_{field.name}_{choice}"), choice) for choice in field.choices]
         return gr.Dropdown(named, value=field.default, filterable=False, min_width=field.width, **said)

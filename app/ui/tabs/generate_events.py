@@ -21,6 +21,7 @@ from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.lora_events import LoraEvents
 from app.ui.tabs.models_tab import ModelsEvents
 from app.ui.tabs.start_events import StartEvents
+from app.ui.tabs.style_events import StyleEvents
 from app.ui.views.generate import advice, examples
 from app.ui.views.job import mark_of_job
 from app.ui.views.library import history, mark_of
@@ -42,6 +43,7 @@ class GenerateEvents:
         self._models = ModelsEvents(studio)
         self.start = StartEvents(studio, shell, tab.fields)
         self.loras = LoraEvents(studio, tab)
+        self.styles = StyleEvents(studio, tab)
 
     # Jobs
 
@@ -332,6 +334,7 @@ class GenerateEvents:
             return {self._fields["prompt"]: given["prompt"]} if "prompt" in given else {}
         form = _remembered(given, model)
         updates = self._fields.filled(form, model, models) | self._of_model(model, words)
+        updates[self._fields["styles"]] |= self.styles.choices()
         if not form["prompt"]:
             del updates[self._fields["prompt"]]
         return updates

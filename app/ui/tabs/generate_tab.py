@@ -23,6 +23,7 @@ class GenerateTab:
     fields: FormFields
     model_line: gr.HTML
     loras: gr.HTML
+    styles_look: gr.HTML
     examples: gr.HTML
     advice: gr.HTML
     defaults: gr.Button
@@ -50,6 +51,8 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                 by_name |= create_fields(Group.MODEL, texts, models)
                 model_line = html_part("at-model-line")
                 loras = html_part("at-loras")
+                by_name |= create_fields(Group.STYLES, texts, models)
+                styles_look = html_part("at-styles-look")
                 with create_start_frame() as frame:
                     start = StartPanel(frame, create_start_page())
                     by_name |= create_fields(Group.START, texts, models)
@@ -85,6 +88,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
         fields,
         model_line,
         loras,
+        styles_look,
         examples,
         advice,
         defaults,
