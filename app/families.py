@@ -49,6 +49,7 @@ class Family:
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
     `image_strength`: its pipeline of the task `image` takes one; without, it looks at pictures as an edit does.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
+    `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
     """
 
     title: str
@@ -67,6 +68,7 @@ class Family:
     convolves: bool = False
     image_strength: bool = True
     video_vae: bool = False
+    openvino: bool = False
 
     @property
     def pipeline(self) -> str:
@@ -121,6 +123,7 @@ STABLE_DIFFUSION = Family(
     loras=(LORA_SD1, LORA_SD2),
     encoder_parameters=123_000_000,
     convolves=True,
+    openvino=True,
 )
 STABLE_DIFFUSION_XL = Family(
     "Stable Diffusion XL",
@@ -137,6 +140,7 @@ STABLE_DIFFUSION_XL = Family(
     loras=(LORA_SDXL,),
     encoder_parameters=817_000_000,
     convolves=True,
+    openvino=True,
 )
 LATENT_CONSISTENCY = Family(
     "Latent Consistency",
@@ -163,6 +167,7 @@ FAMILIES = (
         side=1024,
         samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
         encoder_parameters=5_580_000_000,
+        openvino=True,
     ),
     Family(
         "FLUX.1",
@@ -180,6 +185,7 @@ FAMILIES = (
         guidance=EMBEDDED,
         loras=(LORA_FLUX,),
         encoder_parameters=4_885_000_000,
+        openvino=True,
     ),
     Family(
         "FLUX.2",
@@ -259,6 +265,7 @@ FAMILIES = (
         guidance_scale=4.5,
         side=1024,
         encoder_parameters=4_762_000_000,
+        openvino=True,
     ),
     Family(
         "Kolors",

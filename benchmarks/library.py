@@ -25,6 +25,7 @@ from app.library import Library
 from app.migrations import upgrade
 
 REPEATS = 50
+AT_ONCE = 10_000  # rows in one statement
 WORDS = ("apple", "table", "cat", "river", "mountain", "castle", "forest", "lamp", "moon", "robot", "harbour", "flower")
 CHINESE = ("苹果", "桌子", "猫", "河流", "山", "城堡", "月亮")
 START = 1_700_000_000.0
@@ -34,7 +35,7 @@ def fill(database: Engine, rows: int) -> None:
     """Insert `rows` images of jobs of four, one prompt in five used again."""
     draw = random.Random(1)
     prompts: list[str] = []
-    values = []
+    values: list[dict[str, object]] = []
     for number in range(rows):
         if number % 4 == 0:
             again = prompts and draw.random() < 0.2
@@ -63,8 +64,10 @@ def fill(database: Engine, rows: int) -> None:
                 "recipe": {"request": request, "how": {"device": "cpu", "versions": {"torch": "2.13.0"}}},
             }
         )
-    with writing(database) as connection:
-        connection.execute(insert(images), values)
+        if len(values) == AT_ONCE or number + 1 == rows:
+            with writing(database) as connection:
+                connection.execute(insert(images), values)
+            values.clear()
 
 
 def save_one(database: Engine, library: Library) -> str:

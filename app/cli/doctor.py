@@ -16,6 +16,7 @@ from app.core.models import ModelInfo
 from app.core.settings import Confine, Settings
 from app.machine import Machine, listener, look_at_machine
 from app.tiers.choose import Room
+from app.tiers.compute import expected_compute
 from app.tiers.plans import GIB, other_room, plan_json, plan_of, plan_row, room_of, why
 
 VramOption = Annotated[
@@ -46,10 +47,17 @@ def doctor(
     elsewhere = vram is not None or ram is not None
     room = other_room(here, vram, ram) if elsewhere else here
     plans = [(m, plan_of(m, room, size=settings.machine_size, tier=settings.memory_tier)) for m in models]
+    computed = {m.key: expected_compute(m, plan, room, settings.compute) for m, plan in plans if plan is not None}
     ports = [_port(name, port) for name, port in (("service", _port_of(client.url)), ("page", settings.ui_port))]
     if as_json:
         found = [
-            {"key": m.key, "state": state_of(m), "verdict": plan_row(plan)[-1], "plan": plan_json(plan)}
+            {
+                "key": m.key,
+                "state": state_of(m),
+                "verdict": plan_row(plan)[-1],
+                "plan": plan_json(plan),
+                "compute": None if (by := computed.get(m.key)) is None else {"by": by.by, "why": by.why},
+            }
             for m, plan in plans
         ]
         walls = {"confine": settings.confine, "missing": missing()}
@@ -68,6 +76,9 @@ def doctor(
     for model, plan in plans:
         if plan is not None:
             typer.echo(f"  {model.key}: {why(plan)}")
+    typer.echo(f"\nComputed by (ATELIER_COMPUTE={settings.compute}):")
+    for name, by in computed.items():
+        typer.echo(f"  {name}: {by.by}, because {by.why}" if by else f"  {name}: size unknown")
     if troubles and not elsewhere:
         typer.echo("\nIn the models folder, and not usable:")
         for name, reason in troubles:

@@ -133,6 +133,8 @@ class Verdict(Value):
     vram_there_bytes: int | None = None
     ram_there_bytes: int
     hint: str = Field("", description="What would help if it does not fit.")
+    compute: str = Field("torch", description="What would compute it: torch or openvino.")
+    compute_why: str = Field("", description="Why.")
 
 
 class ModelInfo(ModelFacts):

@@ -8,10 +8,12 @@ from pathlib import Path
 import psutil
 import torch
 
+from app.tiers.compute import LARGE
+
 BF16_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 # Below this many parameters a model stays fp32 on a CPU: it is fast anyway, and fp32 gives the same pixels on
 # every machine. A fixed rule, so that the same seed gives the same picture after a restart.
-BF16_MIN_PARAMETERS = 200_000_000
+BF16_MIN_PARAMETERS = LARGE
 BF16_MIN_GAIN = 1.3
 
 

@@ -4,11 +4,12 @@ from app.catalog import ModelEntry
 from app.core.batching import megapixel_steps
 from app.core.models import Verdict
 from app.core.schema import GenerationRequest
-from app.core.settings import Settings
+from app.core.settings import Compute, Settings
 from app.core.shapes import as_drawn
 from app.jobs.table import JobTable
 from app.machine import look_at_machine
 from app.tiers.choose import Room
+from app.tiers.compute import expected_compute
 from app.tiers.plans import plan_of, room_of
 
 
@@ -34,9 +35,11 @@ class Verdicts:
         plan = plan_of(entry, room, size=self._settings.machine_size, tier=self._settings.memory_tier)
         if plan is None:
             return None
+        computed = expected_compute(entry, plan, room, self._settings.compute)
         return Verdict(
             fits=plan.fits, tier=plan.name(), lossless=plan.lossless, vram_bytes=plan.expected_vram,
             ram_bytes=plan.expected_ram, vram_there_bytes=room.vram, ram_there_bytes=room.ram, hint=plan.hint,
+            compute=computed.by if computed else Compute.TORCH, compute_why=computed.why if computed else "",
         )  # fmt: skip
 
 

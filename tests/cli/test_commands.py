@@ -157,8 +157,11 @@ def test_doctor_tells_machine_service_ports_and_models(
     assert f"up at {service.url}" in printed
     assert "pid " in printed  # the port of the service is taken by this very process
     assert "everything stays in memory" in printed
+    assert "Computed by (ATELIER_COMPUTE=auto):" in printed
+    assert "  pocket: torch, because " in printed
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["models"][0]["compute"]["by"] == "torch"
     assert found["service"]["ready"] is True
     assert found["machine"]["memory_bytes"] > 0
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.catalog import ModelEntry
+from app.catalog import ModelEntry, folder_entry
 from app.core.errors import ModelRefused
+from app.core.models import ModelFacts
 from app.core.settings import Compute, Tier
 from app.diffusion.cache import ModelCache
 from app.diffusion.compiled import choose
@@ -15,6 +16,11 @@ from app.diffusion.compiled.choose import Computing
 from app.diffusion.compiled.replace import Compiled
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
+from app.tiers import compute
+from app.tiers.choose import Room
+from app.tiers.compute import expected_compute
+from app.tiers.plans import GIB, plan_of
+from tests import families
 from tests.diffusion.conftest import Ask
 
 
@@ -54,6 +60,46 @@ def test_openvino_draws_what_torch_draws_at_any_size_and_says_so_in_the_recipe(
         assert "compute" not in usual.how
     assert generate(taken_over, ask())[0].rgb == generate(taken_over, ask())[0].rgb
     assert not stand_in(taken_over).given_up
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # diffusers' T5 pipelines tell of packages they can do without
+@pytest.mark.parametrize("name", ["pixart-sigma", "sd3", "flux"])
+def test_transformers_draw_with_openvino_what_torch_draws_at_any_size(name: str, tmp_path: Path, ask: Ask) -> None:
+    entry = folder_entry(families.save(name, tmp_path / name))
+    usual, taken = ModelCache("cpu").load(entry, Path("/")), load(entry, tmp_path / "compiled")
+    for wish in (ask(), ask("two words more", width=96)):
+        made = generate(taken, wish)[0]
+        assert decibels(made.rgb, generate(usual, wish)[0].rgb) > 40
+        assert made.how["compute"].startswith("openvino 2026.")
+    assert not taken.pipe.transformer.forward.given_up
+
+
+def test_what_computes_and_why_is_known_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ModelFacts(key="a", title="A", pipeline="StableDiffusionPipeline", parameters=1_066_000_000)
+    room = Room(64 * GIB, None, 32 * GIB, fast_half=True)
+
+    def said(wish: Compute = Compute.AUTO, here: Room = room, **changes: object) -> tuple[Compute, str, bool]:
+        changed = model.model_copy(update=changes)
+        plan = plan_of(changed, here)
+        assert plan is not None
+        found = expected_compute(changed, plan, here, wish)
+        assert found is not None
+        return found.by, found.why, found.fits_wish
+
+    torch_ = Compute.TORCH
+    assert said()[0] is said(Compute.OPENVINO)[0] is Compute.OPENVINO
+    assert said(torch_) == (torch_, "ATELIER_COMPUTE says so", True)
+    assert said(here=Room(64 * GIB, 24 * GIB, 32 * GIB)) == (torch_, "pictures are made on a GPU", True)
+    assert said(parameters=50_000_000) == (torch_, "the model is small", True)
+    assert said(Compute.OPENVINO, parameters=50_000_000)[0] is Compute.OPENVINO
+    assert said(lora="a.safetensors") == (torch_, "a LoRA is part of it", True)
+    assert said(here=Room(64 * GIB, None, 5 * GIB, fast_half=True))[1] == "there is no room for the weights twice more"
+    assert said(Compute.OPENVINO, pipeline="SanaPipeline")[1:] == (
+        "OpenVINO computes only Stable Diffusion, Stable Diffusion XL, Stable Diffusion 3, FLUX.1, PixArt-Sigma",
+        False,
+    )
+    monkeypatch.setattr(compute, "find_spec", lambda name: None)
+    assert said() == (torch_, "the package openvino is not installed", True)
 
 
 def test_a_model_is_translated_once(taken_over: LoadedModel, tiny_entry: ModelEntry, kept: Path, ask: Ask) -> None:
@@ -96,7 +142,7 @@ def test_torch_computes_where_openvino_was_not_asked_for_or_does_not_fit(
     assert moved.notes == ["computed by torch: the memory tier group-offload moves or changes the weights"]
     monkeypatch.setattr(choose, "translated", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     assert load(tiny_entry, tmp_path).notes == ["computed by torch: OSError: the disk is full"]
-    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    monkeypatch.setattr(compute, "find_spec", lambda name: None)
     assert load(tiny_entry, tmp_path, Compute.AUTO).notes == []
     with pytest.raises(ModelRefused, match="not installed") as caught:
         load(tiny_entry, tmp_path)

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -13,31 +12,26 @@ import torch
 
 from app.catalog import ModelEntry
 from app.core.errors import ModelRefused
-from app.core.settings import Compute, Tier
-from app.diffusion.compiled.parts import Part, parts_for
-from app.diffusion.compiled.replace import MOST_SHAPES, Compiled, compiled_parts, replace
+from app.core.settings import Compute
+from app.diffusion.compiled.part import Part
+from app.diffusion.compiled.parts import parts_for
+from app.diffusion.compiled.replace import Compiled, compiled_parts, replace
 from app.diffusion.compiled.translate import kept_name, translated
 from app.diffusion.kinds import Pipeline
-from app.diffusion.machine import BF16_MIN_PARAMETERS
 from app.diffusion.placement import channels_last
+from app.tiers.compute import PACKAGE, computed, installed
 from app.tiers.plan import Plan
 
 OnEvent = Callable[[str, int, int], None]
 
-PACKAGE = "openvino"
 REQUIREMENTS_FILE = "requirements-openvino.txt"
-WHOLE = (Tier.RESIDENT, Tier.RELEASED)  # tiers in which the denoiser stays where it is, as it is
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Computing:
-    """What the owner wants to compute with, and the folder for translations (none: torch computes).
-
-    AUTO takes OpenVINO for models of BF16_MIN_PARAMETERS and more: a fixed rule, so that a seed gives the same picture
-    on every start of a machine.
-    """
+    """What the owner wants to compute with, and the folder for translations (none: torch computes)."""
 
     wish: Compute = Compute.TORCH
     folder: Path | None = None
@@ -58,29 +52,30 @@ class Computing:
         """
         if self.wish is Compute.TORCH or self.folder is None or device.type != "cpu":
             return ""
-        if find_spec(PACKAGE) is None:
-            if self.wish is Compute.AUTO:
-                return ""
+        there = installed()
+        if not there and self.wish is Compute.OPENVINO:
             words = f"ATELIER_COMPUTE={self.wish} needs the package {PACKAGE}, which is not installed."
             raise ModelRefused(words, hint=f"pip install -r {REQUIREMENTS_FILE}")
         parts = parts_for(pipe)
-        reason = self._against(parts, plan) or _replaced(parts, self.folder, entry, files, tell)
+        choice = computed(
+            entry,
+            plan,
+            self.wish,
+            on_gpu=False,
+            there=there,
+            denoiser=sum(one.numel() for one in parts[0].module.parameters()) if parts else 0,
+            weight_bytes=sum(tensor.nbytes for part in parts for tensor in part.module.parameters()),
+            ram_free=psutil.virtual_memory().available,
+        )
+        if choice.by is Compute.TORCH:
+            reason = choice.why
+        elif not parts:
+            reason = "its denoiser is of a kind that OpenVINO does not know"
+        else:
+            reason = _replaced(parts, self.folder, entry, files, tell)
         if reason:
             logger.info("%s is computed by torch: %s", entry.key, reason)
         return f"computed by torch: {reason}" if reason and self.wish is Compute.OPENVINO else ""
-
-    def _against(self, parts: list[Part], plan: Plan) -> str:
-        if not parts:
-            return "OpenVINO computes the UNets of Stable Diffusion and SDXL alone"
-        if plan.tier not in WHOLE:
-            return f"the memory tier {plan.tier} moves or changes the weights"
-        weights = list(parts[0].module.parameters())
-        if self.wish is Compute.AUTO and sum(one.numel() for one in weights) < BF16_MIN_PARAMETERS:
-            return "the model is small"
-        needs = sum(tensor.nbytes for part in parts for tensor in part.module.parameters())
-        if psutil.virtual_memory().available < MOST_SHAPES * needs:
-            return "there is no room for the weights twice more"
-        return ""
 
 
 def _replaced(parts: list[Part], folder: Path, entry: ModelEntry, files: object, tell: OnEvent) -> str:
@@ -108,5 +103,5 @@ def _replaced(parts: list[Part], folder: Path, entry: ModelEntry, files: object,
 
 def computed_by(pipe: Pipeline) -> dict[str, str]:
     """`{"compute": "openvino 2026.4.1"}` for the recipe while OpenVINO computes the denoiser, else nothing."""
-    at_work = compiled_parts([getattr(pipe, "unet", None)])
+    at_work = compiled_parts([getattr(pipe, name, None) for name in ("unet", "transformer")])
     return {"compute": f"{PACKAGE} {version(PACKAGE)}"} if at_work else {}

@@ -1,14 +1,14 @@
-"""What of a pipeline OpenVINO can compute: the UNets of Stable Diffusion and SDXL, and the decoder of their VAE."""
+"""What of a pipeline OpenVINO can compute: its denoiser, if that is of a known kind, and the decoder of its VAE."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
-from app.diffusion.compiled.replace import Arrange, Inputs
+from app.diffusion.compiled.part import Part
+from app.diffusion.compiled.replace import Inputs
+from app.diffusion.compiled.transformers import transformer_part
 from app.diffusion.kinds import Pipeline
 
 TOKENS = 77
@@ -16,27 +16,14 @@ TIME_IDS = 6
 SDXL = ("text_embeds", "time_ids")
 
 
-@dataclass(frozen=True)
-class Part:
-    """One module, what is traced in its place, with which inputs, and how calls are turned into those and back."""
-
-    name: str
-    module: torch.nn.Module
-    traced: torch.nn.Module
-    example: Inputs
-    arrange: Arrange
-    answer: Callable[..., Any]
-
-
 def parts_for(pipe: Pipeline) -> list[Part]:
-    """What can be translated of this pipeline; nothing of a family that is not known here."""
+    """What can be translated of this pipeline, the denoiser first; nothing of one whose denoiser is not known here."""
     unet, vae = getattr(pipe, "unet", None), getattr(pipe, "vae", None)
-    if type(unet) is not UNet2DConditionModel or not _is_plain(unet):
+    plain = type(unet) is UNet2DConditionModel and _is_plain(unet)
+    denoiser = _unet(unet) if plain else transformer_part(getattr(pipe, "transformer", None))
+    if denoiser is None:
         return []
-    found = [_unet(unet)]
-    if type(vae) is AutoencoderKL:
-        found.append(_decoder(vae))
-    return found
+    return [denoiser, _decoder(vae)] if type(vae) is AutoencoderKL else [denoiser]
 
 
 def _is_plain(unet: UNet2DConditionModel) -> bool:

@@ -10,8 +10,9 @@ import torch
 
 from app.diffusion.compiled.translate import read
 from app.diffusion.memory import is_out_of_memory
+from app.tiers.compute import COPIES
 
-MOST_SHAPES = 2  # that are ready at once: each holds the weights once more
+MOST_SHAPES = COPIES  # that are ready at once: each holds the weights once more
 MOST_APART = 0.1  # relative deviation from torch's answer, above which a translation is not believed
 
 logger = logging.getLogger(__name__)

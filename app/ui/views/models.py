@@ -54,6 +54,7 @@ def _card(model: ModelInfo, words: Words) -> Markup:
     rows = [
         (words("model_size"), _taken(model) or "–"),
         (words("model_runs_here"), _runs_here(model, words)),
+        (words("model_computed"), _computed(model, words)),
         (words("model_seconds"), duration(model.seconds_a_picture, words) if model.seconds_a_picture else ""),
         (words("model_speed"), _said("speed", model, words)),
         (words("model_quality"), _said("quality", model, words)),
@@ -97,6 +98,15 @@ def _runs_here(model: ModelInfo, words: Words) -> str:
     if not verdict.fits:
         return words("model_fits_not", memory=memory)
     return words("model_fits" if verdict.lossless else "model_fits_lossy", memory=memory)
+
+
+def _computed(model: ModelInfo, words: Words) -> str:
+    """What would compute it, and why: on a processor it may be OpenVINO."""
+    verdict = model.verdict
+    if verdict is None or not verdict.fits or not verdict.compute_why:
+        return ""
+    name = {"torch": "PyTorch", "openvino": "OpenVINO"}.get(verdict.compute, verdict.compute)
+    return words("model_computed_because", name=name, why=words.told(verdict.compute_why))
 
 
 def _described(model: ModelInfo, words: Words) -> list[str]:
