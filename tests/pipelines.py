@@ -69,10 +69,11 @@ def tiny_vae() -> AutoencoderKL:
     )
 
 
-def make_tiny_sd(folder: Path, seed: int = 0) -> Path:
+def make_tiny_sd(folder: Path, seed: int = 0, words: float = 1) -> Path:
     """Save a StableDiffusionPipeline of about a million random parameters as safetensors; gives the folder back.
 
-    Its pictures are 128x128 by default. The same `seed` gives the same weights.
+    Its pictures are 128x128 by default. The same `seed` gives the same weights. `words` is how many times as much the
+    prompt has to say in them.
     """
     tokenizer = byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
@@ -94,6 +95,9 @@ def make_tiny_sd(folder: Path, seed: int = 0) -> Path:
             feature_extractor=None,
             requires_safety_checker=False,
         )
+    for name, weight in pipe.unet.named_parameters():
+        if "attn2.to_out.0.weight" in name:
+            weight.data.mul_(words)
     pipe.save_pretrained(folder, safe_serialization=True)
     return folder
 

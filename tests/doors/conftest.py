@@ -5,22 +5,23 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.running import ROOT, RunningService
+from tests.running import RunningService
+from tests.small_pocket import small_catalog, small_models
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with the fast test engine."""
-    with RunningService(tmp_path_factory.mktemp("doors")) as running:
+    models = small_catalog(tmp_path_factory.mktemp("models"))
+    with RunningService(tmp_path_factory.mktemp("doors"), MODELS_FOLDER=str(models)) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service that draws with the shipped model."""
-    if not (ROOT / "models" / "pocket" / "model_index.json").exists():
-        pytest.skip("the pocket model is not in this checkout")
-    with RunningService(tmp_path_factory.mktemp("pocket"), ENGINE="local") as running:
+    """A service that draws with the small model."""
+    models = small_models(tmp_path_factory.mktemp("models"))
+    with RunningService(tmp_path_factory.mktemp("pocket"), ENGINE="local", MODELS_FOLDER=str(models)) as running:
         yield running
 
 

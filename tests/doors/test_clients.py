@@ -1,4 +1,4 @@
-"""What real clients send when nobody changed their settings, byte for byte, before the shipped model.
+"""What real clients send when nobody changed their settings, byte for byte, before a real model.
 
 Each gets a picture of the size it asked for. The bodies were read from the clients' own sources; the `openai` and
 `webuiapi` packages are the real ones.
@@ -8,7 +8,6 @@ import base64
 import json
 from collections.abc import Iterator
 from io import BytesIO
-from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ import openai
 import pytest
 import requests
 import webuiapi
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from tests.running import RunningService
 
@@ -75,17 +74,10 @@ def client(pocket: RunningService) -> Iterator[openai.OpenAI]:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """The size of a picture that is no noise: most of what it shows is still there when it is blurred."""
+    """The size of a picture that shows something. (What the shipped model shows: tests/ui/test_shipped_model.py.)"""
     with Image.open(BytesIO(data)) as opened:
-        small = opened.convert("L").resize((128, 128))
-        assert edges(small.filter(ImageFilter.GaussianBlur(2))) > 0.15 * edges(small)
+        assert len(set(opened.convert("L").tobytes())) > 20
         return opened.size
-
-
-def edges(picture: Image.Image) -> float:
-    """How much each pixel differs from its neighbours, on average."""
-    pixels = picture.tobytes()
-    return sum(abs(a - b) for a, b in pairwise(pixels)) / len(pixels)
 
 
 @pytest.mark.parametrize("name", A1111_BODIES)

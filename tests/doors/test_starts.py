@@ -1,4 +1,4 @@
-"""Pictures from pictures through every door, with the shipped model and each client's own call."""
+"""Pictures from pictures through every door, with a real model and each client's own call."""
 
 import io
 import os
@@ -115,14 +115,13 @@ def until_drawing(client: ImageServiceClient, job: str, step: int = 3) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", ["image", "inpaint", "hires"])
+@pytest.mark.parametrize("kind", ["inpaint", "hires"])
 def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
     kind: str, client: ImageServiceClient, start: Image.Image, mask: Image.Image
 ) -> None:
-    twice: dict[str, Any] = {"prompt": PROMPT, "seed": 5, "enable_hr": True, "strength": 0.5, "num_inference_steps": 40}
-    pictures = [start, mask] if kind == "inpaint" else [start]
-    sizes = {"num_inference_steps": 60, "strength": 0.9, "width": 256, "height": 256}
-    request = twice if kind == "hires" else request_with(client, *pictures, **sizes)
+    twice: dict[str, Any] = {"prompt": PROMPT, "seed": 5, "enable_hr": True, "strength": 0.5, "num_inference_steps": 24}
+    sizes = {"num_inference_steps": 40, "strength": 0.9, "width": 256, "height": 256}
+    request = twice if kind == "hires" else request_with(client, start, mask, **sizes)
     wanted = drawn(client, client.generate(request))
     job = client.submit(request)
     until_drawing(client, job.id)
@@ -132,7 +131,7 @@ def test_a_child_that_is_killed_in_the_middle_gives_the_same_pixels(
     done = client.wait(job.id)
     assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
     assert drawn(client, done).tobytes() == wanted.tobytes()
-    stopped = client.submit(request | {"num_inference_steps": 100})
+    stopped = client.submit(request)
     until_drawing(client, stopped.id, 1)
     client.cancel(stopped.id)
     assert client.wait(stopped.id).state is JobState.CANCELLED

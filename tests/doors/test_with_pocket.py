@@ -1,7 +1,8 @@
-"""The real clients before the shipped model, and the official client before a full queue."""
+"""The real clients before a real model, and the official client before a full queue."""
 
 import threading
 import time
+from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,9 @@ import openai
 import pytest
 import requests
 import webuiapi
+from PIL import Image, ImageChops, ImageStat
 
+from app.client import ImageServiceClient
 from tests.running import RunningService
 
 
@@ -23,7 +26,17 @@ def sdk(service: RunningService, max_retries: int) -> openai.OpenAI:
 
 
 @pytest.mark.model
-def test_openai_streams_a_picture_of_the_shipped_model(pocket: RunningService) -> None:
+def test_another_seed_and_another_prompt_are_other_pictures_to_the_eye(pocket: RunningService) -> None:
+    with ImageServiceClient(pocket.url) as client:
+        asked = [{"prompt": "a red apple", "seed": 1}, {"prompt": "a red apple", "seed": 2}, {"prompt": "!", "seed": 1}]
+        jobs = [client.generate(request) for request in asked]
+        first, *others = [Image.open(BytesIO(client.image_bytes(job.images[0].id))) for job in jobs]
+    for other in others:
+        assert sum(ImageStat.Stat(ImageChops.difference(first, other)).mean) / 3 > 2
+
+
+@pytest.mark.model
+def test_openai_streams_a_picture_of_a_real_model(pocket: RunningService) -> None:
     with sdk(pocket, 0) as client:
         events = list(client.images.generate(model="pocket", prompt="a red apple", stream=True, partial_images=1))
     assert events[-1].type == "image_generation.completed"
@@ -31,7 +44,7 @@ def test_openai_streams_a_picture_of_the_shipped_model(pocket: RunningService) -
 
 
 @pytest.mark.model
-def test_webuiapi_draws_watches_and_interrupts_the_shipped_model(
+def test_webuiapi_draws_watches_and_interrupts_a_real_model(
     pocket: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -54,7 +67,7 @@ def test_webuiapi_draws_watches_and_interrupts_the_shipped_model(
 
 
 @pytest.mark.model
-def test_the_two_small_apis_draw_with_the_shipped_model(pocket: RunningService, http: requests.Session) -> None:
+def test_the_two_small_apis_draw_with_a_real_model(pocket: RunningService, http: requests.Session) -> None:
     queued = http.post(f"{pocket.url}/prompt", data='{"text": "a blue bird", "num_images": "2", "seed": 7}').json()
     deadline = time.monotonic() + 90
     while http.get(f"{pocket.url}/queue_status").json():

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from app.core.schema import GenerationRequest, Job
+from tests.small_pocket import small_models
 from tests.system.victim import Victim, wait_until
 
 SIDE, COUNT = 1408, 64  # 64 pictures of 5.9 MB: 380 MB as pixels
@@ -63,7 +64,9 @@ def test_the_service_holds_a_few_pictures_of_a_job_however_many_it_makes(tmp_pat
 
 @pytest.mark.model
 def test_a_model_that_nobody_uses_gives_its_memory_back_and_the_next_job_brings_it_again(tmp_path: Path) -> None:
-    with Victim(tmp_path, ENGINE="local", DEVICE="cpu", UNLOAD_AFTER_S="2", PREVIEWS_PER_S="0") as service:
+    (tmp_path / "models").mkdir()
+    own = {"MODELS_FOLDER": str(small_models(tmp_path / "models")), "UNLOAD_AFTER_S": "2", "PREVIEWS_PER_S": "0"}
+    with Victim(tmp_path, ENGINE="local", DEVICE="cpu", **own) as service:
         request = GenerationRequest(prompt="a red apple", width=128, height=128, seed=7, num_inference_steps=2)
         first = service.client.wait(service.client.submit(request).id)
         [device] = service.client.status().devices

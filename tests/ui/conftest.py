@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from app.client import ImageServiceClient
 from tests.hub_server import Hub, serve_hub
 from tests.running import ROOT, RunningPage, RunningService
+from tests.small_pocket import small_catalog
 from tests.ui.browser import CHROMIUM, chromium, visit
 
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -20,10 +21,8 @@ EVIL = '"><img src=x onerror=alert(1)>'
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalog, the shipped model, and a file whose name is an attack."""
-    folder = tmp_path_factory.mktemp("models")
-    for name in ("catalog.toml", "pocket"):
-        (folder / name).symlink_to(ROOT / "models" / name)
+    """The catalog with the small model, and a file whose name is an attack."""
+    folder = small_catalog(tmp_path_factory.mktemp("models"))
     (folder / f"{EVIL}.safetensors").write_bytes(b"")
     return folder
 
