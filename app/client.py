@@ -17,7 +17,7 @@ from app.client_stream import Backoff, Event, read_events, read_lines
 from app.core.answers import ImageGroup, Inspection, Status
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.hub_links import model_named
-from app.core.models import LoraInfo, ModelInfo
+from app.core.models import EmbeddingInfo, LoraInfo, ModelInfo
 from app.core.schema import GenerationRequest, InputRef, Job
 from app.core.styles import Style
 
@@ -113,6 +113,11 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
     def loras(self) -> list[LoraInfo]:
         """The LoRAs of the models folder."""
         return [LoraInfo.model_validate(item, extra="ignore") for item in self._json("GET", "/api/loras")["items"]]
+
+    def embeddings(self) -> list[EmbeddingInfo]:
+        """The embeddings of the models folder."""
+        items = self._json("GET", "/api/embeddings")["items"]
+        return [EmbeddingInfo.model_validate(item, extra="ignore") for item in items]
 
     def styles(self) -> list[Style]:
         """The styles that a request may name."""

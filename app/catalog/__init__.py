@@ -7,9 +7,10 @@ from app.catalog.catalog import Catalog
 from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import Skipped, file_entry, folder_entry, hub_entry, is_hub_id
 from app.catalog.tasks import tasks_of
+from app.weights.embeddings import EmbeddingFile
 from app.weights.loras import LoraFile
 
 __all__ = [
-    "Catalog", "LoraFile", "ModelEntry", "Skipped",
+    "Catalog", "EmbeddingFile", "LoraFile", "ModelEntry", "Skipped",
     "allowed_schedulers", "file_entry", "folder_entry", "hub_entry", "is_hub_id", "tasks_of",
 ]  # fmt: skip

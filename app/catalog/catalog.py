@@ -20,6 +20,7 @@ from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
+from app.weights.embeddings import EmbeddingFile, embedding_files, look_at_embedding
 from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
 
 CATALOG_FILE = "catalog.toml"
@@ -114,6 +115,10 @@ class Catalog:
     def loras(self) -> list[LoraFile]:
         """Every LoRA in the models folder; one that is damaged says so in `refused`."""
         return [look_at_lora(name, file) for name, file in lora_files(self.folder).items()]
+
+    def embeddings(self) -> list[EmbeddingFile]:
+        """Every embedding in the models folder; one that is damaged says so in `refused`."""
+        return [look_at_embedding(name, file) for name, file in embedding_files(self.folder).items()]
 
     def styles(self) -> Styles:
         """Every style that a request may name, and the files of styles that cannot be read."""

@@ -90,6 +90,15 @@ class LoraInfo(Value):
     refused: str | None = Field(None, description="Why it cannot be used.")
 
 
+class EmbeddingInfo(Value):
+    """A textual inversion embedding of the models folder. In a prompt it is its name."""
+
+    name: str
+    vectors: int = Field(0, description="How many tokens of a prompt it takes.")
+    models: tuple[str, ...] = Field((), description="Keys of the models that could use it, as far as its file tells.")
+    refused: str | None = Field(None, description="Why it cannot be used.")
+
+
 class Presence(StrEnum):
     """How much of a model is on this machine."""
 

@@ -153,7 +153,7 @@ class ModelCache:
         return tuple(self._models)
 
     def _keep(self, source: _Source, loaded: LoadedModel) -> LoadedModel:
-        loaded.loras.folder = source.folder
+        loaded.loras.folder = loaded.embeddings.folder = source.folder
         self._models[source.entry.key] = loaded
         self._sources[source.entry.key] = source
         return loaded

@@ -126,17 +126,20 @@ def _attempt(
 ) -> None:
     """Make what is left, `at_once` images in a pass. `said` goes into each recipe: why it is made again."""
     try:
-        rows = [
-            Row(making.index, image, making.request.seed_of(image), making.prompts, making.start)
-            for making in makings
-            if making.open and making.prompts
-            for image in making.left
-        ]
-        if not rows:
+        left = [(making, making.prompts) for making in makings if making.open and making.prompts and making.left]
+        if not left:
             return
-        with loaded.loras.applied(loaded.pipe, rows[0].asked.prompt.loras, loaded.entry.lora):
+        with (
+            loaded.loras.applied(loaded.pipe, left[0][1].prompt.loras, loaded.entry.lora),
+            loaded.embeddings.applied(loaded.pipe, [prompts for _, prompts in left]) as read,
+        ):
+            rows = [
+                Row(making.index, image, making.request.seed_of(image), asked, making.start)
+                for (making, _), asked in zip(left, read, strict=True)
+                for image in making.left
+            ]
             _make(loaded, makings, _chunks(loaded, rows, at_once), watch, said)
-    except AtelierError as error:  # of the LoRAs: what happens to a picture is told already
+    except AtelierError as error:  # of LoRAs and embeddings: what happens to a picture is told already
         for making in makings:
             if making.open:
                 making.error = error

@@ -19,6 +19,7 @@ from app.core.models import Presence
 from app.core.settings import Tier
 from app.diffusion.checkpoints import CheckedFolder, check_folder, pipeline_class, read_index, weight_files
 from app.diffusion.compiled.choose import Computing
+from app.diffusion.embeddings import Embeddings
 from app.diffusion.kinds import Pipeline
 from app.diffusion.loras import Loras
 from app.diffusion.machine import choose_dtype
@@ -64,6 +65,7 @@ class LoadedModel:
     retried: str | None = None
     prompts: PromptCache = field(default_factory=PromptCache)
     loras: Loras = field(default_factory=Loras)
+    embeddings: Embeddings = field(default_factory=Embeddings)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 

@@ -23,11 +23,16 @@ _NOTHING = Prompt("")
 
 @dataclass(frozen=True)
 class Asked:
-    """A request whose prompts are read, once for all that ask about them."""
+    """A request whose prompts are read, once for all that ask about them.
+
+    `embeddings` are those that its prompts name, as the recipe has them, `notes` what is to be said of others.
+    """
 
     request: GenerationRequest
     prompt: Prompt
     negative: Prompt
+    embeddings: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read(request: GenerationRequest) -> Asked:
@@ -131,7 +136,7 @@ def _named(made: tuple[torch.Tensor, torch.Tensor | None]) -> dict[str, torch.Te
 def prompt_notes(pipe: Pipeline, asked: Asked) -> list[str]:
     """What the picture's owner should know: words that did not fit, weights and a negative prompt without effect."""
     prompt, negative = _read_by(pipe, asked)
-    notes = []
+    notes = list(asked.notes)
     if not clip_chunks.can_weigh(pipe):
         for name, read_one in (("prompt", prompt), ("negative prompt", negative)):
             notes += _length_notes(pipe, name, _words(pipe, read_one))

@@ -273,6 +273,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "device": str(loaded.device),
         "dtype": dtype_name(loaded.dtype),
         **loras,
+        **({"embeddings": list(row.asked.embeddings)} if row.asked.embeddings else {}),
         **variation,
         "batch_size": batch,
         "memory": loaded.plan.words(),

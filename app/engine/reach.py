@@ -18,6 +18,7 @@ from app.confine.memory import all_memory
 from app.core.environment import handed_on
 from app.core.settings import PROJECT_FOLDER, Settings
 from app.hub.disk import hub_cache, storage_folder
+from app.weights.embeddings import EMBEDDING_FOLDER
 from app.weights.loras import LORA_FOLDER
 
 SCRATCH_FOLDER = "scratch"
@@ -72,9 +73,9 @@ class Reach:
         )
 
     def covers(self, entry: ModelEntry) -> bool:
-        """False if the model, or the LoRAs, came to the disk after the last `walls`: a new child can read them."""
+        """False if the model, LoRAs or embeddings came after the last `walls`; a new child can read them."""
         wanted = [self._models / name for name in (entry.path, entry.config, entry.transformer) if name]
-        wanted.append(self._models / LORA_FOLDER)
+        wanted += [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER]
         if entry.repository and not entry.path:
             wanted.append(storage_folder(entry.repository))
         there = [path.resolve() for path in wanted if path.exists()]
@@ -85,7 +86,7 @@ class Reach:
 
     def _models_now(self) -> Iterable[Path]:
         """Each thing in the models folder but the pictures, where it really is; and the hub's cache."""
-        for folder in (self._models, self._models / LORA_FOLDER, hub_cache()):
+        for folder in (self._models, self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER, hub_cache()):
             entries = folder.iterdir() if folder.is_dir() else ()
             for path in entries:
                 target = path.resolve()

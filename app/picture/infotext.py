@@ -78,7 +78,8 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         **{_HASHES[item.role]: item.sha256 for item in request.inputs},
         "Model hash": how.get("model_hash"),
         "Model": request.model,
-        "Lora hashes": _lora_hashes(how),
+        "Lora hashes": _hashes(how, "loras"),
+        "TI hashes": _hashes(how, "embeddings"),
         "Styles": ", ".join(request.written.styles) or None,
         "Template": request.written.prompt or None,  # as the extension Dynamic Prompts calls them
         "Negative Template": request.written.negative_prompt or None,
@@ -126,9 +127,9 @@ def _drawn_size(how: dict[str, Any]) -> str | None:
     return f"{drawn['width']}x{drawn['height']}" if drawn else None
 
 
-def _lora_hashes(how: dict[str, Any]) -> str | None:
-    """`name: hash, name: hash`, as Civitai looks LoRAs up; the tags themselves are in the prompt."""
-    return ", ".join(f"{lora['name']}: {lora['hash']}" for lora in how.get("loras", ())) or None
+def _hashes(how: dict[str, Any], kind: str) -> str | None:
+    """`name: hash, name: hash`, as Civitai looks LoRAs and embeddings up; their names are in the prompt."""
+    return ", ".join(f"{file['name']}: {file['hash']}" for file in how.get(kind, ())) or None
 
 
 def parse(text: str) -> dict[str, Any]:

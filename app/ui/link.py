@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from app.client import ImageServiceClient
 from app.core.answers import ImageGroup, Status
 from app.core.errors import ServiceError, ServiceUnreachable
-from app.core.models import LoraInfo, ModelInfo
+from app.core.models import EmbeddingInfo, LoraInfo, ModelInfo
 from app.core.schema import Job
 from app.core.styles import Style
 from app.ui.previews import Previews
@@ -83,6 +83,7 @@ class ServiceLink:
         self._status = Remembered(watcher.status, STATUS_AGE_S)
         self._models = Remembered(watcher.models, MODELS_AGE_S)
         self._loras = Remembered(watcher.loras, LORAS_AGE_S)
+        self._embeddings = Remembered(watcher.embeddings, LORAS_AGE_S)
         self._styles = Remembered(watcher.styles, STYLES_AGE_S)
         self._newest = Remembered(lambda: watcher.groups(limit=NEWEST_GROUPS)[0], NEWEST_AGE_S)
         self._finished: OrderedDict[str, Job] = OrderedDict()
@@ -107,6 +108,11 @@ class ServiceLink:
         """The LoRAs there are."""
         loras: list[LoraInfo] = self._loras()
         return loras
+
+    def embeddings(self) -> list[EmbeddingInfo]:
+        """The embeddings there are."""
+        embeddings: list[EmbeddingInfo] = self._embeddings()
+        return embeddings
 
     def styles(self) -> list[Style]:
         """The styles there are."""

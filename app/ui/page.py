@@ -101,7 +101,8 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
     tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
     tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
-    tab.loras.click(events.loras.act, {fields["prompt"]}, [fields["prompt"]], **QUIET)
+    both = [fields["prompt"], fields["negative_prompt"]]
+    tab.loras.click(events.loras.act, set(both), both, **QUIET)
     fields["styles"].change(events.styles.look, {fields["styles"]}, [tab.styles_look], **QUIET)
     tab.history.click(events.restore, {model}, form, **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)

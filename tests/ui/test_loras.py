@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.models import LoraInfo, ModelInfo
+from app.core.models import EmbeddingInfo, LoraInfo, ModelInfo
 from app.core.prompt_syntax import Prompt
 from app.families import LORA_SDXL
 from app.ui.strings import ENGLISH, Strings
+from app.ui.views.embeddings import embedding_list, with_word
 from app.ui.views.loras import WEIGHT, lora_list, weight_of, with_lora, without_lora
 from app.weights.loras import LoraFile
 
@@ -22,6 +23,18 @@ def test_several_are_put_into_a_prompt_and_taken_out_again() -> None:
     assert other == "a cat, ink style <lora:glow (v2):1> <lora:ink:-0.5>"
     assert without_lora(without_lora(other, "glow (v2)"), "ink") == "a cat, ink style"
     assert with_lora("", "ink", 0.8, ()) == "<lora:ink:0.8>"
+
+
+def test_an_embedding_is_put_into_a_prompt_as_a_word_and_once() -> None:
+    assert with_word("", "bad-hands") == "bad-hands"
+    assert with_word("badly", "bad") == "badly, bad"
+    assert with_word("a cat, (BAD:1.2)", "bad") == "a cat, (BAD:1.2)"
+    words = Strings().words(ENGLISH)
+    model = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline")
+    shown = embedding_list([EmbeddingInfo(name="<b>x</b>", models=("pocket",)), EmbeddingInfo(name="xl")], model, words)
+    assert "(1)" in shown
+    assert "<b>x" not in shown
+    assert "xl" not in shown
 
 
 def test_a_weight_from_a_browser_is_believed_only_if_it_is_one() -> None:

@@ -21,7 +21,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     callers = Callers()
     add_generation(api, parts, callers, model)
     add_image_to_image(api, parts, callers, model)
-    add_lists(api, parts)
+    add_lists(api, parts, model)
     add_options(api, parts, callers, model)
     add_extras(api, parts, callers)
     answer_errors_with(api, error_answer)

@@ -7,7 +7,7 @@ import psutil
 from flask import Response, jsonify
 from flask_openapi3.blueprint import APIBlueprint
 
-from app.catalog import LoraFile, ModelEntry
+from app.catalog import EmbeddingFile, LoraFile, ModelEntry
 from app.core.errors import AtelierError
 from app.core.samplers import SAMPLERS
 from app.picture.resize import METHODS
@@ -38,14 +38,13 @@ EMPTY_LISTS = ("sd-vae", "sd-modules", "face-restorers", "hypernetworks",
 NOTHING_TO_DO = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings")
 
 
-def add_lists(api: APIBlueprint, parts: Parts) -> None:
+def add_lists(api: APIBlueprint, parts: Parts, model: ChosenModel) -> None:
     """The routes that list things. What Atelier has none of is an empty list, not a 404."""
     fixed: dict[str, Any] = {name: [] for name in EMPTY_LISTS} | {
         "samplers": sampler_rows(SAMPLERS),
         "schedulers": schedule_rows(),
         "latent-upscale-modes": [{"name": "Latent"}],
         "scripts": {"txt2img": [], "img2img": []},
-        "embeddings": {"loaded": {}, "skipped": {}},
         "cmd-flags": {"api": True, "nowebui": True},
     }
     for name, value in fixed.items():
@@ -67,6 +66,13 @@ def add_lists(api: APIBlueprint, parts: Parts) -> None:
         """The styles that `styles` may name"""
         return jsonify([style.model_dump() for style in parts.catalog.styles().known.values()])
 
+    def embeddings() -> Response:
+        """The embeddings that the chosen model reads, and the others"""
+        pipeline, found = parts.catalog.get(model.key).pipeline, parts.catalog.embeddings()
+        told = {name: {file.name: _embedding(file) for file in found if file.fits(pipeline) == fits}
+                for name, fits in (("loaded", True), ("skipped", False))}  # fmt: skip
+        return jsonify(told)
+
     def upscalers() -> Response:
         """What makes pictures larger: filters, and the models that are installed for it"""
         return jsonify([_upscaler(name) for name in upscaler_names(parts)])
@@ -82,6 +88,7 @@ def add_lists(api: APIBlueprint, parts: Parts) -> None:
 
     api.get("/sdapi/v1/sd-models", responses=answers({200: A1111Models}))(sd_models)
     api.get("/sdapi/v1/prompt-styles", responses=answers({200: A1111Fixed}))(prompt_styles)
+    api.get("/sdapi/v1/embeddings", responses=answers({200: A1111Fixed}, 404))(embeddings)
     api.get("/sdapi/v1/upscalers", responses=answers({200: A1111Fixed}))(upscalers)
     api.get("/sdapi/v1/loras", responses=answers({200: A1111Loras}))(loras)
     api.get("/sdapi/v1/memory", responses=answers({200: A1111Memory}))(memory)
@@ -148,6 +155,11 @@ def _lora(lora: LoraFile, models_folder: Path) -> A1111Lora:
     path = lora.file.relative_to(models_folder).as_posix()
     refused = {"refused": lora.refused} if lora.refused else {}
     return A1111Lora(name=lora.name, alias=lora.name, path=path, metadata=dict(lora.metadata), **refused)
+
+
+def _embedding(file: EmbeddingFile) -> dict[str, Any]:
+    shape = file.widths[0] if file.widths else 0
+    return {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": shape, "vectors": file.vectors}
 
 
 def _upscaler(name: str) -> dict[str, Any]:

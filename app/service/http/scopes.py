@@ -57,6 +57,7 @@ TABLE: Mapping[Act, str] = {
         GET /images/<image_id>.png
         GET /images/<image_id>/thumbnail.webp
         GET /api/loras
+        GET /api/embeddings
         GET /api/styles
         GET /api/models
         GET /api/models/<model:key>

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.catalog import ModelEntry, allowed_schedulers, hub_entry, tasks_of
 from app.core.errors import ModelRefused
-from app.core.models import Download, LoraInfo, ModelInfo, ModelProgress, Presence
+from app.core.models import Download, EmbeddingInfo, LoraInfo, ModelInfo, ModelProgress, Presence
 from app.core.names import shown_name
 from app.core.schema import JobError
 from app.core.styles import Style
@@ -55,6 +55,12 @@ class LoraList(BaseModel):
     items: tuple[LoraInfo, ...]
 
 
+class EmbeddingList(BaseModel):
+    """All embeddings."""
+
+    items: tuple[EmbeddingInfo, ...]
+
+
 class StyleList(BaseModel):
     """All styles."""
 
@@ -92,6 +98,22 @@ def list_loras() -> Response:
         for lora in catalog.loras()
     ]
     return reply(LoraList(items=tuple(found)))
+
+
+def list_embeddings() -> Response:
+    """The textual inversion embeddings of the models folder, and the models that could use each"""
+    catalog = current_parts().catalog
+    entries = [entry for entry in catalog.entries() if not entry.refused]
+    found = [
+        EmbeddingInfo(
+            name=file.name,
+            vectors=file.vectors,
+            models=tuple(entry.key for entry in entries if file.fits(entry.pipeline)),
+            refused=file.refused,
+        )
+        for file in catalog.embeddings()
+    ]
+    return reply(EmbeddingList(items=tuple(found)))
 
 
 def list_styles() -> Response:
@@ -183,6 +205,7 @@ def blueprint() -> APIBlueprint:
     api = APIBlueprint("models", __name__, abp_tags=[TAG])
     api.get("/api/models", responses=documented({200: ModelList}))(list_models)
     api.get("/api/loras", responses=documented({200: LoraList}))(list_loras)
+    api.get("/api/embeddings", responses=documented({200: EmbeddingList}))(list_embeddings)
     api.get("/api/styles", responses=documented({200: StyleList}))(list_styles)
     api.get("/api/models/<model:key>", responses=documented({200: ModelInfo}, 404, 422))(get_model)
     api.post("/api/models/<model:key>/load", responses=documented({202: ModelInfo}, 404, 409, 422))(load_model)

@@ -1,4 +1,4 @@
-"""What happens with the LoRAs of the generate tab: each is a tag in the prompt."""
+"""What happens with the LoRAs and embeddings of the generate tab: each is a tag or a word in a prompt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,14 @@ from typing import Any
 import gradio as gr
 
 from app.core.errors import ServiceError
-from app.core.models import LoraInfo, ModelInfo
+from app.core.models import EmbeddingInfo, LoraInfo, ModelInfo
 from app.ui.actions import Action
+from app.ui.markup import join
 from app.ui.shell import Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.tabs.generate_tab import GenerateTab
+from app.ui.views.embeddings import embedding_list, with_word
 from app.ui.views.loras import lora_list, weight_of, with_lora, without_lora
 
 
@@ -25,7 +27,13 @@ class LoraEvents:
     def act(self, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
         """One is put into the prompt, gets another weight, or is taken out."""
         action, field = Action.of(event), self._tab.fields["prompt"]
+        if action.act == "embedding-not":
+            field = self._tab.fields["negative_prompt"]
         prompt = str(values.get(field) or "")
+        if action.act in ("embedding", "embedding-not"):
+            return (
+                {field: with_word(prompt, action.id)} if action.id in {each.name for each in self._embeddings()} else {}
+            )
         if action.act == "lora-off":
             return {field: without_lora(prompt, action.id)}
         found = [lora for lora in self._loras() if lora.name == action.id]
@@ -35,7 +43,14 @@ class LoraEvents:
 
     def shown(self, model: ModelInfo, words: Words) -> Updates:
         """The list for a model."""
-        return {self._tab.loras: lora_list(self._loras(), model, words)}
+        lists = [lora_list(self._loras(), model, words), embedding_list(self._embeddings(), model, words)]
+        return {self._tab.loras: join(lists)}
+
+    def _embeddings(self) -> list[EmbeddingInfo]:
+        try:
+            return self._link.embeddings()
+        except ServiceError:
+            return []
 
     def _loras(self) -> list[LoraInfo]:
         try:
