@@ -31,9 +31,8 @@ class LoraEvents:
             field = self._tab.fields["negative_prompt"]
         prompt = str(values.get(field) or "")
         if action.act in ("embedding", "embedding-not"):
-            return (
-                {field: with_word(prompt, action.id)} if action.id in {each.name for each in self._embeddings()} else {}
-            )
+            known = {each.name for each in self._embeddings()}
+            return {field: with_word(prompt, action.id)} if action.id in known else {}
         if action.act == "lora-off":
             return {field: without_lora(prompt, action.id)}
         found = [lora for lora in self._loras() if lora.name == action.id]
