@@ -88,7 +88,7 @@ def a_place(folder: Path) -> Iterator[Place]:
     folder.mkdir()
     for name in FILES:
         shutil.copy(PROJECT / name, folder / name)
-    shutil.copytree(PROJECT / "app", folder / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "app", folder / "app")  # with what Python has compiled already
     (folder / "models").mkdir()
     shutil.copy(PROJECT / "models" / "catalog.toml", folder / "models")
     (folder / "models" / "pocket").symlink_to(PROJECT / "models" / "pocket")

@@ -24,8 +24,8 @@ def test_a_skip_that_is_not_expected_fails_the_run(
     (tmp_path / "test_some.py").write_text(
         f"import pytest\ndef test_one(): pass\n@pytest.mark.skip(reason={reason!r})\ndef test_two(): pass\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers, str(tmp_path)]
-    environment = {**os.environ, ALL_TESTS: all_tests}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-p", "no:cacheprovider", "-n", workers, "."]
+    environment = {**os.environ, ALL_TESTS: all_tests, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == status, done.stdout + done.stderr
     assert (f"SKIPPED, and {ALL_TESTS} is set" in done.stdout) == bool(status)

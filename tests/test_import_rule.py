@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,8 @@ def room_of(file: Path) -> str:
     return file.relative_to(ROOT / "app").parts[0].removesuffix(".py")
 
 
-def imports_of(file: Path) -> Iterator[tuple[str, int, bool]]:
+@cache
+def imports_of(file: Path) -> tuple[tuple[str, int, bool], ...]:
     """Module, line and whether it is at module level, for each import that runs."""
     tree = ast.parse(file.read_text("utf-8"))
     typing_only = {
@@ -38,25 +39,29 @@ def imports_of(file: Path) -> Iterator[tuple[str, int, bool]]:
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
+    found: list[tuple[str, int, bool]] = []
     for node in ast.walk(tree):
         if node in typing_only:
             continue
-        top = node in tree.body
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno, top) for alias in node.names)
+            found += [(alias.name, node.lineno, node in tree.body) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{file}:{node.lineno} imports relatively"
-            yield node.module, node.lineno, top
+            top = node in tree.body
+            found.append((node.module, node.lineno, top))
             if node.module == "app":
-                yield from ((f"app.{alias.name}", node.lineno, top) for alias in node.names)
+                found += [(f"app.{alias.name}", node.lineno, top) for alias in node.names]
+    return tuple(found)
 
 
+@cache
 def files() -> list[Path]:
     return sorted(file for file in (ROOT / "app").rglob("*.py") if file != ROOT / "app" / "__init__.py")
 
 
-def rooms() -> set[str]:
-    return {room_of(file) for file in files()} - {"__main__"}
+@cache
+def rooms() -> frozenset[str]:
+    return frozenset(room_of(file) for file in files()) - {"__main__"}
 
 
 def test_every_room_has_its_rule() -> None:

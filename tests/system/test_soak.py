@@ -11,7 +11,7 @@ from benchmarks.soak.samples import FIELDS, drifts
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_minute_of_everything_at_once_loses_nothing(tmp_path: Path) -> None:
-    outcome = soak(tmp_path, minutes=0.5, seed=1, csv=tmp_path / "soak.csv", pause_s=0.5, rounds=1)
+    outcome = soak(tmp_path, minutes=0.3, seed=1, csv=tmp_path / "soak.csv", pause_s=0.5, rounds=1)
     assert outcome.wrong == []
     assert set(outcome.broken) >= {"engine", "worker", "arbiter", "everything", "page", "watcher"}
     assert outcome.states["succeeded"] > 0

@@ -13,7 +13,7 @@ from tests.ui.browser import ARGUMENTS, CHROMIUM, PATIENCE_MS, context, opened
 from tests.ui.steps import SLOW, generate, set_number, write
 
 pytestmark = pytest.mark.browser
-DRAFTS = 12
+DRAFTS = 7
 
 
 def filled(page: Page) -> None:
