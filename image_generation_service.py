@@ -230,7 +230,8 @@ def _rebuild_library(settings: Settings) -> int:
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.resolved_database_url)
     upgrade(database)
-    report = Library(database, settings.output_folder, settings.data_folder / "thumbnails").rebuild()
+    library = Library(database, settings.output_folder, settings.data_folder / "thumbnails")
+    report = library.rebuild(lambda done, of: sys.stderr.write(f"{done} of {of} picture files\n"))
     database.dispose()
     sys.stdout.write(
         f"{report.files} picture files: {report.restored} restored, {report.kept} were known, "

@@ -82,6 +82,7 @@ images = Table(
     Index("images_by_model", "model", "created_at"),
     Index("images_by_seed", "seed", "created_at"),
     Index("images_by_favourite", "favourite", "created_at"),
+    Index("images_by_size", "width", "height", "created_at"),
     Index("images_by_bytes", "bytes"),  # what all of them take
     # Groups are read from this index alone. PostgreSQL cannot index a prompt of more than 2,700 bytes.
     Index("images_by_prompt", "prompt", "model", "created_at", "seconds").ddl_if(dialect="sqlite"),

@@ -4,7 +4,7 @@ SQLite asks the trigram index `images_text`, which a migration made: it finds pa
 spaces. PostgreSQL needs no index of ours: its ILIKE is asked directly.
 """
 
-from sqlalchemy import ColumnElement, and_, column, func, select, table, text
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, column, func, select, table, text
 
 from app.core.errors import FieldError, InvalidRequest
 from app.database import images
@@ -14,24 +14,60 @@ MAX_QUERY_WORDS = 64
 MIN_TRIGRAM_CHARS = 3
 
 
-def prompt_has(words: str, dialect: str) -> ColumnElement[bool]:
+def prompt_has(
+    words: str, dialect: str, of: FromClause = images, seqs: tuple[int, int] | None = None
+) -> ColumnElement[bool]:
     """The condition that a prompt has every word of `words` somewhere, in any order and case.
 
-    Words of one or two characters have no trigram and are looked for row by row. Raises InvalidRequest for text
-    that no prompt can hold, over 1000 characters or over 64 different words.
+    Words of one or two characters have no trigram and are looked for row by row. `seqs`: only these numbers of images
+    are asked about. Raises InvalidRequest for text that no prompt can hold, over 1000 characters or over 64 different
+    words.
     """
+    parts = _parts(words)
+    long = _indexed(parts, dialect)
+    short = [part for part in parts if part not in long]
+    conditions: list[ColumnElement[bool]] = []
+    if short and dialect == "sqlite" and seqs is None:
+        # The rows are found in the index of prompts, which is a small part of the table.
+        every = images.alias("every")
+        conditions.append(of.c.seq.in_(select(every.c.seq).where(*(_has(every, part, dialect) for part in short))))
+    else:
+        conditions += [_has(of, part, dialect) for part in short]
+    if long:
+        conditions.append(of.c.seq.in_(_matching(long, seqs)))
+    return and_(*conditions) if conditions else func.length(of.c.prompt) >= 0
+
+
+def index_of(words: str, dialect: str) -> Select[tuple[int]] | None:
+    """The numbers of the images whose prompts have all these words, from the index alone; None if it cannot tell."""
+    parts = _parts(words)
+    long = _indexed(parts, dialect)
+    return _matching(long, None) if parts and len(long) == len(parts) else None
+
+
+def _parts(words: str) -> list[str]:
     parts = list(dict.fromkeys(words.split()))
     legal = not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in words)
     if not legal or len(words) > MAX_QUERY_CHARS or len(parts) > MAX_QUERY_WORDS:
         allowed = f"allowed is valid text of at most {MAX_QUERY_CHARS} characters and {MAX_QUERY_WORDS} words"
         raise InvalidRequest([FieldError("q", words, allowed)])
-    long = [part for part in parts if len(part) >= MIN_TRIGRAM_CHARS] if dialect == "sqlite" else []
-    conditions: list[ColumnElement[bool]] = [
-        images.c.prompt.icontains(part, autoescape=True) for part in parts if part not in long
-    ]
-    if long:
-        match = " ".join('"' + part.replace('"', '""') + '"' for part in long)
-        index = table("images_text", column("rowid"))
-        found = select(index.c.rowid).where(text("images_text MATCH :match").bindparams(match=match))
-        conditions.append(images.c.seq.in_(found))
-    return and_(*conditions) if conditions else func.length(images.c.prompt) >= 0
+    return parts
+
+
+def _indexed(parts: list[str], dialect: str) -> list[str]:
+    return [part for part in parts if len(part) >= MIN_TRIGRAM_CHARS] if dialect == "sqlite" else []
+
+
+def _matching(parts: list[str], seqs: tuple[int, int] | None) -> Select[tuple[int]]:
+    match = " ".join('"' + part.replace('"', '""') + '"' for part in parts)
+    index = table("images_text", column("rowid", Integer))
+    found = select(index.c.rowid).where(text("images_text MATCH :match").bindparams(match=match))
+    return found if seqs is None else found.where(index.c.rowid.between(*seqs))
+
+
+def _has(of: FromClause, part: str, dialect: str) -> ColumnElement[bool]:
+    # SQLite's LIKE takes no notice of the case of ASCII letters; lower() around it would cost twice the time again.
+    if dialect == "sqlite":
+        found: ColumnElement[bool] = of.c.prompt.contains(part, autoescape=True)
+        return found
+    return of.c.prompt.icontains(part, autoescape=True)

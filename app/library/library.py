@@ -19,6 +19,7 @@ from app.image_rows import image_of
 from app.input_rows import credentials_lost, made_by_machines
 from app.inputs.upkeep import free_of_job
 from app.library import files, trash, upkeep
+from app.library import groups as grouping
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
 from app.library.room import LibraryRoom
@@ -156,16 +157,16 @@ class Library:
         q: str | None = None,
         model: str | None = None,
         favourite: bool | None = None,
-        by: finding.GroupBy = "prompt",
+        by: grouping.GroupBy = "prompt",
         limit: int = 20,
         cursor: str | None = None,
-    ) -> ListPage[finding.Group]:
+    ) -> ListPage[grouping.Group]:
         """One page of groups, the one with the newest image first: a prompt and model's images, or a job's.
 
         Only images that fit the filter count. Raises InvalidRequest as `search` does.
         """
         wanted = finding.Filter(q, model, None, favourite)
-        return finding.groups(self._database, wanted, by, limit, cursor)
+        return grouping.groups(self._database, wanted, by, limit, cursor)
 
     def by_job(self) -> Iterator[JobImages]:
         """Every job that is over and has images, the one with the newest image first. See `jobs_with_images`."""
@@ -228,9 +229,9 @@ class Library:
             removed += len(ids)
         return removed
 
-    def rebuild(self) -> upkeep.RebuildReport:
+    def rebuild(self, on_progress: upkeep.OnProgress | None = None) -> upkeep.RebuildReport:
         """Give every picture file without a row its row back. See `upkeep.rebuild`."""
-        return upkeep.rebuild(self._database, self._folder)
+        return upkeep.rebuild(self._database, self._folder, on_progress)
 
     def collect_orphans(self, min_age_s: float = 3600) -> int:
         """Remove what a crash left and is older than `min_age_s`; how many files. See `upkeep.collect_orphans`."""

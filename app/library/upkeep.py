@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,6 +23,7 @@ from app.picture import png, recipe
 
 logger = logging.getLogger(__name__)
 _BATCH = 500
+OnProgress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,22 @@ class RebuildReport:
     unreadable: tuple[str, ...] = ()
 
 
-def rebuild(database: Engine, root: Path) -> RebuildReport:
+def rebuild(database: Engine, root: Path, on_progress: OnProgress | None = None) -> RebuildReport:
     """Give every picture file without a row its row back, from the recipe in the file alone.
 
     Rows that are there are not touched, so favourites stay; a favourite whose row is lost is lost, because files
     are never written again. What is in the trash stays there. Safe to run at any time and to run again after a crash:
-    each row is its own commit.
+    each row is its own commit. `on_progress` is told after every 500 files how many of how many were looked at.
     """
     with reading(database) as connection:
         known = {path for table in (images, trash) for path in connection.execute(select(table.c.path)).scalars()}
     counts = {"files": 0, "restored": 0, "kept": 0, "doubled": 0}
     unreadable: list[str] = []
     # The last attempt of an image first: it is the one whose row was committed.
-    for found in sorted(files.pictures(root), key=lambda found: (found.path[:10], -found.attempt, found.path)):
+    there = sorted(files.pictures(root), key=lambda found: (found.path[:10], -found.attempt, found.path))
+    for found in there:
+        if on_progress is not None and counts["files"] % _BATCH == 0:
+            on_progress(counts["files"], len(there))
         counts["files"] += 1
         if found.path in known:
             counts["kept"] += 1

@@ -1,10 +1,12 @@
 """Finding images: by words, model, seed and favourite; page by page; in groups."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.core.errors import InvalidRequest
+from app.library import search
 from tests.library.conftest import Shelf
 
 
@@ -173,6 +175,34 @@ def test_pages_of_groups_give_every_group_once(shelf: Shelf) -> None:
         if cursor is None:
             break
     assert seen == [f"prompt {number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+
+
+def test_pages_are_the_same_however_few_of_the_newest_are_looked_through_first(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words are looked for among the newest images first; rows were not always inserted in the order of their times."""
+    start = shelf.time
+    for number in (5, 1, 8, 3, 9, 2, 7, 4, 6, 0, 12, 11):
+        shelf.time = start + 10 * (number // 2)  # two of each moment
+        shelf.save(f"{'apple' if number % 3 else 'a big pear'} {number % 4}", count=1 + number % 2, seed=number)
+
+    def every(page: Callable[..., Any], **wanted: Any) -> list[Any]:
+        found, cursor = [], None
+        while True:
+            one = page(limit=2, cursor=cursor, **wanted)
+            found += one.items
+            cursor = one.next
+            if cursor is None:
+                return found
+
+    for q in ("apple", "pear", "ig", "apple 1", "nowhere"):
+        calls = [(shelf.library.search, {}), (shelf.library.groups, {}), (shelf.library.groups, {"by": "job"})]
+        monkeypatch.setattr(search, "WINDOWS", ())
+        whole = [every(page, q=q, **more) for page, more in calls]
+        assert len(whole[0]) == shelf.library.count(search.Filter(q))
+        assert len(whole[0]) == sum(group.count for group in whole[1]) == sum(group.count for group in whole[2])
+        monkeypatch.setattr(search, "WINDOWS", (3, 7))
+        assert [every(page, q=q, **more) for page, more in calls] == whole
 
 
 def test_a_group_shows_at_most_64_images_and_says_how_many_there_are(shelf: Shelf) -> None:

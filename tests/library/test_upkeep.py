@@ -14,7 +14,9 @@ def test_all_rows_come_back_from_the_files_alone(new_shelf: Callable[..., Shelf]
     lost = new_shelf()
     saved = [*lost.save("a red apple", count=2), *lost.save("a\nNegative prompt: b 中文 😀", negative_prompt="c")]
     empty = new_shelf("another.db")
-    assert empty.library.rebuild() == RebuildReport(files=3, restored=3)
+    told: list[tuple[int, int]] = []
+    assert empty.library.rebuild(lambda *far: told.append(far)) == RebuildReport(files=3, restored=3)
+    assert told == [(0, 3)]
     assert {image.id: image for image in empty.library.search().items} == {image.id: image for image in saved}
     assert [image.prompt for image in empty.library.search(q="apple").items] == ["a red apple"] * 2
     assert empty.library.rebuild() == RebuildReport(files=3, kept=3)
