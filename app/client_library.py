@@ -5,7 +5,7 @@ from typing import Any, Literal
 import requests
 
 from app.client_http import part
-from app.core.answers import ImageGroup
+from app.core.answers import Chain, ImageGroup
 from app.core.schema import SavedImage, TrashedImage
 
 
@@ -40,6 +40,10 @@ class LibraryCalls:
     def image(self, id: str) -> SavedImage:
         """One saved image with its recipe."""
         return _image(self._json("GET", f"/api/images/{part(id)}"))
+
+    def chain(self, id: str) -> Chain:
+        """What an image was made from, and what was made from it."""
+        return Chain.model_validate(self._json("GET", f"/api/images/{part(id)}/chain"), extra="ignore")
 
     def image_bytes(self, id: str, format: str = "png", quality: int = 92) -> bytes:
         """The PNG exactly as it was saved; or `jpeg`, `webp` or `avif` made of it, which carry the recipe too."""

@@ -26,6 +26,23 @@ class Image(SavedImage):
         return f"/images/{self.id}/thumbnail.webp"
 
 
+class Parent(Value):
+    """A picture that another was made from."""
+
+    role: str = Field(description="image, reference or control; variation: it began near that picture's noise.")
+    sha256: str | None = Field(None, description="As it is kept: GET /api/inputs/{sha256}.png. Variations have none.")
+    image_id: str | None = Field(None, description="Of which picture of this library; null: it came from elsewhere.")
+    image: Image | None = None
+    deleted: bool = Field(False, description="That picture is no longer in the library.")
+
+
+class Chain(Value):
+    """What a picture was made from, and what was made from it, the newest first; one step each way."""
+
+    made_from: tuple[Parent, ...]
+    became: tuple[Image, ...]
+
+
 class ImageGroup(Value):
     """Images of one prompt and model, newest first. `seconds` is the working time of all `count` of them."""
 

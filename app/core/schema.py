@@ -25,6 +25,7 @@ NO_SIDES = (0, 0, 0, 0)
 Pixels = Annotated[int, Field(ge=0, le=MAX_EXTENSION, strict=True)]
 MAX_PRIORITY = 10  # and as far below 0
 MAX_INPUTS = 16  # of one job; a setting may allow fewer
+VARIATION_OF = "variation_of"  # in `extra`: the id of the picture whose noise it goes away from
 MAX_STYLES = 20  # of one job
 MAX_STYLE_CHARS = 200  # of a style's name
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select, update
 
 from app import storage
+from app.core.answers import Chain
 from app.core.errors import DatabaseBusy, StorageUnavailable, UnknownImage
 from app.core.pages import ListPage
 from app.core.schema import Job, SavedImage, TrashedImage
@@ -22,6 +23,7 @@ from app.library import files, trash, upkeep
 from app.library import groups as grouping
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
+from app.library.chain import chain_of
 from app.library.room import LibraryRoom
 from app.library.words import forget_words
 from app.picture import png
@@ -124,6 +126,10 @@ class Library:
         except StorageUnavailable as error:
             logger.warning("A thumbnail of image %s is not kept: %s", id, error.message)
         return data
+
+    def chain(self, id: str) -> Chain:
+        """What an image was made from, and what it became. Raises UnknownImage."""
+        return chain_of(self._database, self.get(id))
 
     def search(
         self,

@@ -144,7 +144,9 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     gr.on(asked, events.queue_searched, line, [queue.page, queue.place], trigger_mode="always_last", **QUIET)
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
-    library.page.click(events.act_in_library, search | {fields["model"]}, [library.page, *form], **QUIET)
+    for part in (library.page, library.chain):
+        acted = [library.page, library.chain, *form]
+        part.click(events.act_in_library, search | {fields["model"]}, acted, **QUIET)
     page.inspect.page.click(events.act_in_inspect, None, [*form, *page.grid.shown], **QUIET)
     jobs = [queue.page, queue.place, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory} | line, jobs, **REMEMBERING)

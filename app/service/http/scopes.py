@@ -52,6 +52,7 @@ TABLE: Mapping[Act, str] = {
         GET /grids/<grid_id>.png
         GET /api/images
         GET /api/images/<image_id>
+        GET /api/images/<image_id>/chain
         GET /api/inputs/<sha256>
         GET /api/inputs/<sha256>.png
         GET /images/<image_id>.png

@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.core.answers import Image, ImageGroup, Inspection
+from app.core.answers import Chain, Image, ImageGroup, Inspection
 from app.core.errors import FieldError, InvalidRequest, UnknownJob
 from app.core.picture import FORMATS
 from app.core.schema import SavedImage
@@ -123,6 +123,12 @@ def get_image(path: ImagePath) -> Response:
     return reply(_shown(current_parts().library.get(path.image_id)))
 
 
+def image_chain(path: ImagePath) -> Response:
+    """What an image was made from, and what was made from it"""
+    no_unknown_id("image", path.image_id)
+    return reply(current_parts().library.chain(path.image_id))
+
+
 def change_image(path: ImagePath, body: ImageChange) -> Response:
     """Mark an image as a favourite, or take the mark away"""
     no_unknown_id("image", path.image_id)
@@ -211,6 +217,7 @@ def blueprint() -> APIBlueprint:
     api = APIBlueprint("images", __name__, abp_tags=[TAG])
     api.get("/api/images", responses=documented({200: ImagePage}, 422))(list_images)
     api.get("/api/images/<image_id>", responses=documented({200: Image}, 404, 422))(get_image)
+    api.get("/api/images/<image_id>/chain", responses=documented({200: Chain}, 404, 422))(image_chain)
     api.patch("/api/images/<image_id>", responses=documented({200: Image}, 404, 413, 415, 422, 507))(change_image)
     api.delete("/api/images/<image_id>", responses=documented({204: None}, 404, 422, 507))(delete_image)
     unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}

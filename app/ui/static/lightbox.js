@@ -64,6 +64,10 @@
     const owned = [star, tick, button("🗑", said.delete, acts.Delete), button(said.use, said.use, () => {
       tell(part, { act: "restore", id: now().id });
       dialog.close();
+    }), button(said.chain, said.chain, () => {
+      tell(part, { act: "chain", id: now().id });
+      dialog.close();
+      document.querySelector("#at-chain")?.scrollIntoView({ block: "start" });
     })];
     const start = button(said.start, said.start, () => {
       tell(part, { act: "start", id: now().startFrom });
@@ -134,6 +138,12 @@
     for (const box of wall.querySelectorAll("[data-pick]")) box.checked = kept.has(box.dataset.pick);
     changed(wall);
   };
+
+  // A picture over the one that it was made from.
+  document.addEventListener("input", (event) => {
+    const slider = event.target instanceof Element ? event.target.closest("[data-over]") : null;
+    if (slider) slider.previousElementSibling.lastElementChild.style.clipPath = `inset(0 0 0 ${slider.value}%)`;
+  });
 
   document.addEventListener("change", (event) => {
     if (event.target instanceof Element && event.target.matches("[data-pick]")) changed(event.target.closest("[data-shows]"));

@@ -15,6 +15,7 @@ from app.ui.search import Search, parse
 from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio
+from app.ui.views.chain import chain_page
 from app.ui.views.library import library_page, mark_of, mark_of_pictures
 from app.ui.views.toast import toast
 from app.ui.views.trash import trash_page
@@ -36,6 +37,7 @@ class LibraryTab:
     view: gr.Radio
     refresh: gr.Button
     page: gr.HTML
+    chain: gr.HTML
     clock: gr.Timer
 
 
@@ -58,8 +60,9 @@ def create_library_tab(studio: Studio) -> LibraryTab:
         with gr.Column(scale=0, min_width=190, elem_classes="at-line"):
             favourites = gr.Checkbox(label=texts("library_only_favourites"))
         refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
+    chain = html_part("at-chain")
     page = html_part("at-library")
-    return LibraryTab(search, favourites, view, refresh, page, gr.Timer(EVERY_S, active=False))
+    return LibraryTab(search, favourites, view, refresh, page, chain, gr.Timer(EVERY_S, active=False))
 
 
 class LibraryEvents:
@@ -89,6 +92,8 @@ class LibraryEvents:
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
         said: Updates = {}
         try:
+            if action.act in ("chain", "chain-close"):
+                return {self._tab.chain: self._chain(action, words)}
             if action.act == "favourite":
                 link.set_favourite(action.id, action.data.get("value") == "1")
             elif action.act == "delete":
@@ -145,6 +150,14 @@ class LibraryEvents:
         found, days = link.ask(link.client.trash)
         fits = [image for image in found if wanted in image.prompt.casefold()]
         return trash_page(fits, days, searched=not search.is_empty, words=words)
+
+    def _chain(self, action: Action, words: Words) -> Markup:
+        """Where a picture stands among others. Raises ServiceError."""
+        if action.act == "chain-close":
+            return Markup("")
+        link = self._studio.link
+        image = link.ask(lambda: link.client.image(action.id))
+        return chain_page(image.id, image.prompt, link.ask(lambda: link.client.chain(image.id)), words)
 
     def _act_in_trash(self, action: Action, words: Words) -> Updates:
         """Have one deleted picture back, or remove one or all for good. Raises ServiceError."""

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
-from app.core.schema import InputRef
+from app.core.schema import VARIATION_OF, InputRef
 from app.core.sizes import ratio_of, size_of_picture
 from app.core.task import Task
 from app.ui.actions import HANDED_IN, Action
@@ -105,7 +105,8 @@ class StartEvents:
         count = {"num_images": min(VARIATIONS, int(model.ranges["num_images"].high))}
         if from_noise:
             given = {name: value for name, value in made.items() if value is not None and name != "subseed"}
-            return given | count | {"seed": image.seed, "subseed_strength": share}
+            extra = {**(made.get("extra") or {}), VARIATION_OF: image_id}
+            return given | count | {"seed": image.seed, "subseed_strength": share, "extra": extra}
         kept = self._link.ask(lambda: client.upload(client.image_bytes(image_id)))
         return (
             {name: made[name] for name in KEPT if made.get(name) is not None}
