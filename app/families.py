@@ -47,6 +47,7 @@ class Family:
     `chat_template`: the prompt's limit counts the words of the tokenizer's chat template too.
     `loras`: what a LoRA must say it was trained for; empty = any is tried.
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
+    `controls`: by the class of a control model, the pipeline of each task that such models hold the pictures of.
     `image_strength`: its pipeline of the task `image` takes one; without, it looks at pictures as an edit does.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
     `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
@@ -54,6 +55,7 @@ class Family:
 
     title: str
     tasks: Mapping[Task, str]
+    controls: Mapping[str, Mapping[Task, str]] = field(default_factory=dict)
     num_inference_steps: int = 20
     guidance_scale: float = 7.5
     side: int = 512
@@ -73,12 +75,17 @@ class Family:
     @property
     def pipeline(self) -> str:
         """The class that its models name, and by which the family is told."""
-        return self.tasks[Task.UPSCALE if self.only_enlarges else Task.TEXT]
+        return next(iter(self.tasks.values()))
 
     @property
     def only_enlarges(self) -> bool:
         """True if it makes pictures larger and none from words."""
-        return Task.TEXT not in self.tasks
+        return tuple(self.tasks) == (Task.UPSCALE,)
+
+    @property
+    def only_controls(self) -> bool:
+        """True if it holds the pictures of other models, and makes none itself."""
+        return tuple(self.tasks) == (Task.CONTROL,)
 
     @property
     def flow_samplers(self) -> tuple[str, ...]:
@@ -90,11 +97,18 @@ class Family:
 
         Under a mask a UNet's pictures from pictures will do: see `diffusion.blend`.
         """
+        if self.only_controls:
+            return task is Task.CONTROL
         if task is Task.UPSCALE:
             return True  # needs no model: see `diffusion.enlarge`
         if task is Task.INPAINT and task not in self.tasks:
             return self.convolves and self.can(Task.IMAGE)
         return task in self.tasks and (self.image_strength or task is not Task.IMAGE)
+
+    def can_be_held(self, control: str, task: Task) -> bool:
+        """True if control models of that class can hold the pictures of the task, one at a time or several."""
+        known = self.controls.get(control, {})
+        return task in known or (task is Task.INPAINT and self.convolves and Task.IMAGE in known)
 
     def defaults(self) -> dict[str, Any]:
         """The fields of a catalog entry that the family decides where the model does not."""
@@ -106,8 +120,8 @@ class Family:
         }
 
 
-def _tasks(text: str, *, image: str = "", inpaint: str = "", edit: str = "", control: str = "") -> dict[Task, str]:
-    named = {Task.TEXT: text, Task.IMAGE: image, Task.INPAINT: inpaint, Task.EDIT: edit, Task.CONTROL: control}
+def _tasks(text: str, *, image: str = "", inpaint: str = "", edit: str = "") -> dict[Task, str]:
+    named = {Task.TEXT: text, Task.IMAGE: image, Task.INPAINT: inpaint, Task.EDIT: edit}
     return {task: name for task, name in named.items() if name}
 
 
@@ -117,8 +131,14 @@ STABLE_DIFFUSION = Family(
         "StableDiffusionPipeline",
         image="StableDiffusionImg2ImgPipeline",
         inpaint="StableDiffusionInpaintPipeline",
-        control="StableDiffusionControlNetPipeline",
     ),
+    {
+        "ControlNetModel": _tasks(
+            "StableDiffusionControlNetPipeline",
+            image="StableDiffusionControlNetImg2ImgPipeline",
+            inpaint="StableDiffusionControlNetInpaintPipeline",
+        ),
+    },
     clip_encoders=1,
     loras=(LORA_SD1, LORA_SD2),
     encoder_parameters=123_000_000,
@@ -131,8 +151,14 @@ STABLE_DIFFUSION_XL = Family(
         "StableDiffusionXLPipeline",
         image="StableDiffusionXLImg2ImgPipeline",
         inpaint="StableDiffusionXLInpaintPipeline",
-        control="StableDiffusionXLControlNetPipeline",
     ),
+    {
+        "ControlNetModel": _tasks(
+            "StableDiffusionXLControlNetPipeline",
+            image="StableDiffusionXLControlNetImg2ImgPipeline",
+            inpaint="StableDiffusionXLControlNetInpaintPipeline",
+        ),
+    },
     num_inference_steps=30,
     guidance_scale=7.0,
     side=1024,
@@ -160,8 +186,8 @@ FAMILIES = (
             "StableDiffusion3Pipeline",
             image="StableDiffusion3Img2ImgPipeline",
             inpaint="StableDiffusion3InpaintPipeline",
-            control="StableDiffusion3ControlNetPipeline",
         ),
+        {"SD3ControlNetModel": _tasks("StableDiffusion3ControlNetPipeline")},
         num_inference_steps=28,
         guidance_scale=4.5,
         side=1024,
@@ -176,8 +202,14 @@ FAMILIES = (
             image="FluxImg2ImgPipeline",
             inpaint="FluxInpaintPipeline",
             edit="FluxKontextPipeline",
-            control="FluxControlNetPipeline",
         ),
+        {
+            "FluxControlNetModel": _tasks(
+                "FluxControlNetPipeline",
+                image="FluxControlNetImg2ImgPipeline",
+                inpaint="FluxControlNetInpaintPipeline",
+            ),
+        },
         num_inference_steps=28,
         guidance_scale=3.5,
         side=1024,
@@ -213,8 +245,8 @@ FAMILIES = (
             image="QwenImageImg2ImgPipeline",
             inpaint="QwenImageInpaintPipeline",
             edit="QwenImageEditPipeline",
-            control="QwenImageControlNetPipeline",
         ),
+        {"QwenImageControlNetModel": _tasks("QwenImageControlNetPipeline")},
         num_inference_steps=50,
         guidance_scale=4.0,
         side=1024,
@@ -233,7 +265,6 @@ FAMILIES = (
             "ZImagePipeline",
             image="ZImageImg2ImgPipeline",
             inpaint="ZImageInpaintPipeline",
-            control="ZImageControlNetPipeline",
         ),
         num_inference_steps=8,
         guidance_scale=0.0,
@@ -245,7 +276,8 @@ FAMILIES = (
     ),
     Family(
         "Sana",
-        _tasks("SanaPipeline", control="SanaControlNetPipeline"),
+        _tasks("SanaPipeline"),
+        {"SanaControlNetModel": _tasks("SanaControlNetPipeline")},
         guidance_scale=4.5,
         side=1024,
         samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
@@ -273,7 +305,7 @@ FAMILIES = (
         encoder_parameters=6_244_000_000,
         convolves=True,
     ),
-    Family("Hunyuan-DiT", _tasks("HunyuanDiTPipeline", control="HunyuanDiTControlNetPipeline")),
+    Family("Hunyuan-DiT", _tasks("HunyuanDiTPipeline")),
     Family(
         "Chroma",
         _tasks("ChromaPipeline", image="ChromaImg2ImgPipeline", inpaint="ChromaInpaintPipeline"),
@@ -283,13 +315,21 @@ FAMILIES = (
     Family("Lumina 2", _tasks("Lumina2Pipeline"), samplers=FLOW_SAMPLERS),
     Family("AuraFlow", _tasks("AuraFlowPipeline"), samplers=FLOW_SAMPLERS),
     Family("CogView3-Plus", _tasks("CogView3PlusPipeline")),
-    Family("CogView4", _tasks("CogView4Pipeline", control="CogView4ControlPipeline"), samplers=FLOW_SAMPLERS),
+    Family("CogView4", _tasks("CogView4Pipeline"), samplers=FLOW_SAMPLERS),
     Family("Ovis-Image", _tasks("OvisImagePipeline"), samplers=FLOW_SAMPLERS),
     Family("PRX", _tasks("PRXPipeline"), samplers=FLOW_SAMPLERS),
 )
 # What makes pictures larger by a model; their classes are those of transformers.
 UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
-_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in (*FAMILIES, *UPSCALERS)}
+# What holds the pictures of other models.
+CONTROL_MODELS = (
+    Family("ControlNet", {Task.CONTROL: "ControlNetModel"}),
+    Family("ControlNet for Stable Diffusion 3", {Task.CONTROL: "SD3ControlNetModel"}),
+    Family("ControlNet for FLUX.1", {Task.CONTROL: "FluxControlNetModel"}),
+    Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
+    Family("ControlNet for Sana", {Task.CONTROL: "SanaControlNetModel"}),
+)
+_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in (*FAMILIES, *UPSCALERS, *CONTROL_MODELS)}
 
 
 def is_known(pipeline: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 
+from app.core.control import pictures_of
 from app.core.errors import FieldError, InvalidRequest
 from app.core.schema import GenerationRequest, InputRole, JobState
 from app.database import images, inputs, job_inputs, jobs, trash
@@ -16,12 +17,16 @@ def hold_inputs(connection: Connection, job_id: str, request: GenerationRequest)
 
     Raises InvalidRequest naming each picture that is not here.
     """
-    wanted = {item.sha256 for item in request.inputs}
+    wanted = set(pictures_of(request))
     known = known_inputs(connection, wanted)
     missing = [
         FieldError(f"inputs.{place}.sha256", item.sha256, "there is no such picture here; send it to POST /api/inputs")
         for place, item in enumerate(request.inputs)
         if item.sha256 not in known
+    ] + [
+        FieldError(f"control.{place}.image", unit.image, "there is no such picture here; send it to POST /api/inputs")
+        for place, unit in enumerate(request.control)
+        if unit.image not in known
     ]
     if missing:
         raise InvalidRequest(missing)

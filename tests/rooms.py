@@ -75,7 +75,7 @@ ROOMS = {
         "client_http client_library client_queue client_grids client_stream",
     ),
     "dropfolder": _room("prompt files in, pictures out", "client"),
-    "cli": _room("the command line", "confine client dropfolder catalog machine tiers"),
+    "cli": _room("the command line", "confine client dropfolder catalog families machine tiers"),
     "ui": _room("the page", "client"),
 }
 # Libraries that some rooms alone may import.
@@ -83,6 +83,7 @@ LIBRARIES = {
     "torch": {"diffusion"},
     "diffusers": {"diffusion"},
     "transformers": {"diffusion"},
+    "cv2": {"picture"},
     "flask": {"service"},
     "flask_openapi3": {"service"},
     "gradio": {"ui"},

@@ -17,7 +17,7 @@ from diffusers.pipelines.auto_pipeline import (
 from app.core.samplers import find_sampler
 from app.core.task import Task
 from app.diffusion.noise import NOISE
-from app.families import FAMILIES, Family, family_of, is_known
+from app.families import CONTROL_MODELS, FAMILIES, Family, family_of, is_known
 
 APP = Path(__file__).resolve().parents[1] / "app"
 PIPELINE_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Pipeline")
@@ -51,7 +51,8 @@ def test_no_other_room_names_the_class_of_a_pipeline() -> None:
 
 @BY_TITLE
 def test_the_first_noise_of_every_task_can_be_varied(family: Family) -> None:
-    for name in family.tasks.values():
+    held = (name for tasks in family.controls.values() for name in tasks.values())
+    for name in (*family.tasks.values(), *held):
         cls = getattr(diffusers, name)
         if "DummyObject" not in type(cls).__name__:
             assert NOISE in cls.prepare_latents.__code__.co_names, name
@@ -85,6 +86,13 @@ def test_a_family_has_the_pipeline_of_each_task_that_diffusers_has_for_it(family
 @BY_TITLE
 def test_the_samplers_of_a_family_are_samplers(family: Family) -> None:
     assert all(find_sampler(name) for name in family.samplers or ())
+
+
+@BY_TITLE
+def test_a_family_is_held_by_control_models_that_are_known(family: Family) -> None:
+    known = {control.pipeline for control in CONTROL_MODELS}
+    assert set(family.controls) <= known
+    assert all(issubclass(getattr(diffusers, name), diffusers.ModelMixin) for name in family.controls)
 
 
 def test_each_family_is_told_by_a_class_of_its_own() -> None:

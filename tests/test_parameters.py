@@ -6,6 +6,7 @@ import pytest
 from pydantic import Field
 
 from app.core.batching import batch_key
+from app.core.control import ControlUnit
 from app.core.parameters import Parameter, numbers_of_infotext, parameters
 from app.core.schema import GenerationRequest, JobInput, Written
 from app.core.task import Task
@@ -20,6 +21,7 @@ OTHER: dict[str, Any] = {
     "width": 128, "height": 128, "seed": 2, "subseed": 3, "subseed_strength": 0.25, "num_images": 2,
     "scheduler": "Euler", "clip_skip": 1,
     "task": Task.IMAGE, "inputs": (JobInput(sha256="a" * 64),), "strength": 0.5,
+    "control": (ControlUnit(model="edges", image="b" * 64),),
     "mask_blur": 4.5, "inpaint_full_res": True, "inpaint_full_res_padding": 8, "inpainting_fill": 0,
     "extend": (0, 0, 8, 0), "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_second_pass_steps": 3,
     "scale": 2, "styles": ("anime",), "written": Written(prompt="{a|b}"), "extra": {"a": 1},

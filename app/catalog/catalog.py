@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.catalog.control import control_models
 from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
@@ -104,9 +105,9 @@ class Catalog:
             raise InvalidRequest([FieldError("model", request.model or self.default_key, known)]) from error
         return self._resolved(request, entry)
 
-    def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
-        """`resolve` for a model that need not be in the catalog."""
-        return self._resolved(request, entry).request
+    def resolve_for(self, request: GenerationRequest, entry: ModelEntry) -> Resolved:
+        """`resolve_with_entry` for a model that need not be in the catalog."""
+        return self._resolved(request, entry)
 
     def ranges(self, entry: ModelEntry) -> dict[str, Span]:
         """Field → what is allowed with this model here, for every number of a request."""
@@ -134,6 +135,8 @@ class Catalog:
         filled = as_stored(request.model_copy(update=dict(_filled(request, entry))), self.folder)
         errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
         errors += task_errors(filled, entry, self._max_inputs)
+        controls, wrong = control_models(filled, entry, self.get)
+        errors += wrong
         prompt = Prompt("")
         try:
             prompt = Prompt.read(filled.prompt)
@@ -147,7 +150,7 @@ class Catalog:
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
         choice = parse_scheduler(filled.scheduler or DEFAULT)
         filled = filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
-        return Resolved(filled, prompt, entry)
+        return Resolved(filled, prompt, entry.model_copy(update={"controls": controls}) if controls else entry)
 
 
 def _missing_lora(entry: ModelEntry) -> str:

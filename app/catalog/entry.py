@@ -1,5 +1,7 @@
 """One model as the catalog knows it."""
 
+from typing import Any
+
 from app.core.models import ModelFacts
 from app.core.samplers import all_values
 from app.families import STABLE_DIFFUSION, family_of
@@ -9,6 +11,17 @@ class ModelEntry(ModelFacts):
     """One model as the catalog knows it; one that names no pipeline is a Stable Diffusion of the first kind."""
 
     pipeline: str = STABLE_DIFFUSION.pipeline
+    # The control models that a request names, as they are now: they go with the model of its job.
+    controls: tuple["ModelEntry", ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """All but its control models: the fields that a `ModelInfo` has too."""
+        return {name: value for name, value in self if name in ModelFacts.model_fields}
+
+    @property
+    def single(self) -> bool:
+        """True for one model by itself, in the place of a pipeline of several."""
+        return family_of(self.pipeline).only_controls or family_of(self.pipeline).only_enlarges
 
 
 def allowed_schedulers(entry: ModelEntry) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from app.catalog.control import control_class, control_facts
 from app.catalog.entry import ModelEntry
 from app.core.errors import ModelRefused
 from app.core.models import Presence
@@ -40,7 +42,8 @@ def folder_entry(path: Path) -> ModelEntry:
     """An entry for a diffusers folder anywhere on the disk, with the defaults of its pipeline class."""
     pipeline, refused = _pipeline_of(path)
     size = sum(_size(part) for pattern in (f"*{WEIGHTS}", f"*/*{WEIGHTS}") for part in path.glob(pattern))
-    return _own_entry(path.name, str(path.resolve()), size, pipeline).model_copy(update={"refused": refused})
+    entry = _own_entry(path.name, str(path.resolve()), size, pipeline).model_copy(update={"refused": refused})
+    return entry.model_copy(update=control_facts(path.name, _config(path))) if _is_control(pipeline) else entry
 
 
 def file_entry(path: Path) -> ModelEntry:
@@ -54,6 +57,8 @@ def hub_entry(repository: str) -> ModelEntry:
     found = on_disk(bare)
     pipeline, refused = _pipeline_of(found.folder) if found.folder else (bare.pipeline, None)
     more = {"pipeline": pipeline, "size_bytes": found.of, "refused": refused}
+    if found.folder and _is_control(pipeline):
+        more |= control_facts(repository, _config(found.folder))
     return bare.model_copy(update={**family_of(pipeline).defaults(), **more})
 
 
@@ -82,6 +87,7 @@ def _is_pipeline(name: str) -> bool:
     if read_plan(storage_folder(name)) is not None:
         return True
     indexed = any(storage_folder(name).glob(f"snapshots/*/{INDEX}"))
+    indexed = indexed or any(map(_alone_in, storage_folder(name).glob("snapshots/*")))
     return indexed and on_disk(ModelEntry(key=name, title=name, repository=name)).presence is Presence.COMPLETE
 
 
@@ -140,7 +146,7 @@ def own_models(folder: Path, taken: set[str], files: SingleFiles) -> Iterator[Mo
 
 
 def _look_at(path: Path, files: SingleFiles) -> ModelEntry | Skipped | None:
-    is_folder = path.is_dir() and ((path / INDEX).is_file() or _upscaler_in(path) is not None)
+    is_folder = path.is_dir() and ((path / INDEX).is_file() or _alone_in(path) is not None)
     if not is_folder and not (path.suffix == WEIGHTS and path.is_file()):
         return None
     if not is_clean(path.name):
@@ -171,22 +177,33 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _upscaler_in(folder: Path) -> str | None:
-    """The class of a folder that has one model of transformers' that makes pictures larger; None for any other."""
+def _alone_in(folder: Path) -> str | None:
+    """The class of a folder that has one model: one of transformers' that makes pictures larger, or a control model of
+    diffusers'. None for any other."""
+    config = _config(folder)
+    named = config.get("architectures")
+    known = [family.pipeline for family in UPSCALERS]
+    return next((name for name in known if isinstance(named, list) and name in named), control_class(config))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """What a folder's `config.json` says; nothing if it cannot be read."""
     try:
         with (folder / CONFIG).open("rb") as stream:
             config = json.loads(stream.read(MAX_INDEX_BYTES))
     except (OSError, ValueError, RecursionError):
-        return None
-    named = config.get("architectures") if isinstance(config, dict) else None
-    known = [family.pipeline for family in UPSCALERS]
-    return next((name for name in known if isinstance(named, list) and name in named), None)
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _is_control(pipeline: str) -> bool:
+    return family_of(pipeline).only_controls
 
 
 def _pipeline_of(folder: Path) -> tuple[str, str | None]:
     """The pipeline class that a folder names, and why the folder is refused: then it is the usual class."""
-    if not (folder / INDEX).exists() and (upscaler := _upscaler_in(folder)):
-        return upscaler, None
+    if not (folder / INDEX).exists() and (alone := _alone_in(folder)):
+        return alone, None
     usual, file = STABLE_DIFFUSION.pipeline, folder / INDEX
     try:
         with file.open("rb") as stream:

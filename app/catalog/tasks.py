@@ -33,12 +33,16 @@ def strength_of(request: GenerationRequest) -> float | None:
 
 def tasks_of(entry: ModelEntry) -> tuple[Task, ...]:
     """The tasks that can be asked of a model."""
-    return tuple(task for task in STARTS if family_of(entry.pipeline).can(task))
+    family = family_of(entry.pipeline)
+    return (Task.CONTROL,) if family.only_controls else tuple(task for task in STARTS if family.can(task))
 
 
 def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) -> Iterator[FieldError]:
     """What is wrong with the task of a request whose defaults are filled in, and with its pictures."""
     known = tasks_of(entry)
+    if Task.CONTROL in known:
+        yield FieldError("model", entry.key, "it draws nothing itself: name it in `control`, beside a model that does")
+        return
     if request.task not in known:
         allowed = ", ".join(known)
         yield FieldError("task", request.task.value, f"allowed is one of: {allowed} for model {entry.key}")

@@ -141,7 +141,7 @@ def _listed(settings: Settings) -> list[ModelInfo]:
     """What the catalog says, while no service can be asked."""
     catalog = Catalog(settings)
     listed = [entry for entry in catalog.entries() if not entry.own]
-    return [ModelInfo(**dict(entry), state=_on_disk(catalog, entry)) for entry in listed]
+    return [ModelInfo(**entry.facts(), state=_on_disk(catalog, entry)) for entry in listed]
 
 
 def _on_disk(catalog: Catalog, entry: ModelEntry) -> str:

@@ -8,7 +8,7 @@ import typer
 from app.cli.common import INTERRUPTED, JsonOption, KeyOption, UrlOption, connect, shown
 from app.cli.pictures import OutOption, OverwriteOption, check_free, planned_files, saved_files, tell_files, write_files
 from app.cli.progress import JobProgress
-from app.cli.starts import start_fields
+from app.cli.starts import CONTROL_FORM, control_fields, start_fields
 from app.client import ImageServiceClient
 from app.core.errors import CallerError, ServiceError
 from app.core.schema import MAX_PRIORITY, Job, JobState
@@ -65,6 +65,10 @@ def generate(
     extend: Annotated[
         str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64.")
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Hold it by a picture: {CONTROL_FORM}. May be given several times.", metavar="UNIT"),
+    ] = None,
     priority: Annotated[
         int, typer.Option(min=-MAX_PRIORITY, max=MAX_PRIORITY, help="Higher is sooner; above 0 needs an admin's key.")
     ] = 0,
@@ -118,6 +122,7 @@ def generate(
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
         request |= start_fields(client, start, mask, None if enable_hr else strength, extend)
+        request |= control_fields(client, control or [])
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)
     tell_files(job, files, as_json)

@@ -7,6 +7,7 @@ import typer
 from app.catalog import Catalog, ModelEntry
 from app.cli.common import shown_size
 from app.core.settings import PROJECT_FOLDER, Settings, Tier
+from app.families import family_of
 from app.tiers.choose import Room, expected
 from app.tiers.model_parts import ModelParts, parts_of_entry
 from app.tiers.plan import Plan
@@ -16,6 +17,9 @@ BEGIN, END = "<!-- made by `python -m app models-doc` -->\n", "<!-- end -->\n"
 HEAD = (
     "| model | download | GPU: all in VRAM | GPU: a part at a time (VRAM / RAM) | GPU: streamed (VRAM / RAM) "
     "| no GPU (RAM) | speed | licence | get it |\n|---|---|---|---|---|---|---|---|---|\n"
+)
+CONTROL_HEAD = (
+    "| control model | reads | holds pictures of | download | licence | get it |\n|---|---|---|---|---|---|\n"
 )
 # Rooms in which nothing is short: what is asked for is what a plan needs, not what fits.
 GPU, CPU = Room(ram=10**12, vram=10**12), Room(ram=10**12)
@@ -32,12 +36,25 @@ def page(text: str) -> str:
     """The page with a current table between its two marks."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table(_entries())}{END}{after}"
+    entries = _entries()
+    drawing = [entry for entry in entries if not family_of(entry.pipeline).only_controls]
+    holding = [entry for entry in entries if entry not in drawing]
+    return f"{before}{BEGIN}{table(drawing)}\n{control_table(holding)}{END}{after}"
 
 
 def table(entries: Iterable[ModelEntry]) -> str:
     """One line for each model, in Markdown. Sizes are expected peaks for one picture of the model's own size."""
     return HEAD + "".join(f"| {' | '.join(_cells(entry))} |\n" for entry in entries)
+
+
+def control_table(entries: Iterable[ModelEntry]) -> str:
+    """One line for each control model."""
+    rows = (
+        (f"{entry.title}<br>`{entry.key}`", entry.control or "", family_of(entry.attaches_to).title,
+         shown_size(entry.size_bytes), entry.licence, _command(entry))
+        for entry in entries
+    )  # fmt: skip
+    return CONTROL_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
 def _entries() -> list[ModelEntry]:

@@ -6,7 +6,10 @@ from typing import Any
 import typer
 
 from app.client import ImageServiceClient
+from app.core.control import Preprocessor
 
+CONTROL_FORM = "MODEL:PICTURE[:WEIGHT[:PREPROCESSOR[:START-END]]]"
+CONTROL_DEFAULTS = ("1", Preprocessor.NONE.value, "0-1")
 SIDES = ("left", "top", "right", "bottom")
 
 
@@ -29,6 +32,28 @@ def start_fields(
     if extend:
         fields["extend"] = _sides(extend)
     return fields if strength is None else fields | {"strength": strength}
+
+
+def control_fields(client: ImageServiceClient, units: list[str]) -> dict[str, Any]:
+    """The field `control` of a request, by texts like `canny:edges.png:0.8:canny:0-0.6`; the pictures are uploaded.
+
+    Raises BadParameter for a text that is none, and for a file that cannot be read.
+    """
+    made = []
+    for text in units:
+        model, _, rest = text.partition(":")
+        file, *more = rest.split(":")
+        try:
+            weight, preprocessor, window = (*more, *CONTROL_DEFAULTS[len(more) :])
+            start, end = window.split("-")
+            numbers = {"weight": float(weight), "start": float(start), "end": float(end)}
+        except ValueError:
+            file = ""
+        if not model or not file:
+            raise typer.BadParameter(f"{text!r} is no control; allowed is {CONTROL_FORM}.", param_hint="--control")
+        kept = client.upload(read_picture(Path(file), "--control"))
+        made.append({"model": model, "image": kept.sha256, "preprocessor": preprocessor, **numbers})
+    return {"control": made} if made else {}
 
 
 def _sides(text: str) -> list[int]:

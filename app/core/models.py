@@ -76,6 +76,10 @@ class ModelFacts(Value):
     lora_repository: str | None = Field(None, description="Where that LoRA comes from.")
     scheduler_config: Mapping[str, Any] = Field({}, description="What differs from the base model's scheduler.")
     own: bool = Field(False, description="True for files that the user put there.")
+    attaches_to: str | None = Field(
+        None, description="Of a control model: the pipeline class of the models whose pictures it can hold."
+    )
+    control: str | None = Field(None, description="Of a control model: what it reads, such as canny or depth.")
     refused: str | None = Field(
         None, description="Why it cannot be used: its files or its entry are not as they must be."
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from app.core.control import MAX_UNITS, ControlUnit
 from app.core.errors import AtelierError
 from app.core.parameters import Parameter
 from app.core.task import Task
@@ -59,7 +60,6 @@ class InputRole(StrEnum):
     IMAGE = "image"  # the picture to start from
     MASK = "mask"  # white where the picture is to be made anew, black where it stays
     REFERENCE = "reference"  # what the prompt speaks of
-    CONTROL = "control"  # edges, depth or a pose that hold the new picture
 
 
 class JobInput(Value):
@@ -68,7 +68,7 @@ class JobInput(Value):
     role: InputRole = Field(InputRole.IMAGE, description="What the picture is for.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Which picture: the answer of POST /api/inputs says it.")
     weight: float = Field(1.0, ge=0, le=2, allow_inf_nan=False, strict=True, description="How strongly it counts.")
-    model: str | None = Field(None, max_length=200, description="Catalog key of the control model that reads it.")
+    model: str | None = Field(None, max_length=200, description="No task of today has one; see `control`.")
 
 
 StyleName = Annotated[Text, Field(min_length=1, max_length=MAX_STYLE_CHARS)]
@@ -144,6 +144,9 @@ class GenerationRequest(Value):
     task: Annotated[Task, Parameter()] = Field(Task.TEXT, strict=False, description="What is made of what.")
     inputs: Annotated[tuple[JobInput, ...], Parameter()] = Field(
         (), max_length=MAX_INPUTS, strict=False, description="The pictures that the task starts from."
+    )
+    control: Annotated[tuple[ControlUnit, ...], Parameter()] = Field(
+        (), max_length=MAX_UNITS, strict=False, description="Pictures whose edges, depth or pose hold the new one."
     )
     strength: Annotated[float | None, Parameter(infotext="Denoising strength")] = Field(
         None,

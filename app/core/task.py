@@ -10,6 +10,6 @@ class Task(StrEnum):
     IMAGE = "image"  # from a prompt and a picture to start from
     INPAINT = "inpaint"  # a part of a picture anew, under a mask
     EDIT = "edit"  # a picture changed as the prompt instructs
-    CONTROL = "control"  # from a prompt, held by a picture of edges, depth or a pose
+    CONTROL = "control"  # hold the pictures of another model: asked of it in `control`, never as a task
     UPSCALE = "upscale"  # the same picture, larger
     DESCRIBE = "describe"  # words from a picture

@@ -11,6 +11,7 @@ from app.catalog import ModelEntry
 from app.core.errors import OutOfMemory
 from app.core.settings import MachineSize, Tier
 from app.diffusion.compiled.choose import Computing
+from app.diffusion.control_models import ControlModels, fits_together
 from app.diffusion.machine import choose_device, memory
 from app.diffusion.pipelines import (
     Checked,
@@ -72,12 +73,15 @@ class ModelCache:
         self._download = download
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._parts = SharedParts()
+        self._controls = ControlModels(self.device)
         self._lock = threading.RLock()
 
     def load(
         self, entry: ModelEntry, folder: Path, on_event: OnEvent | None = None, *, download: bool = False
     ) -> LoadedModel:
         """The model, ready to run; nearly free if it is loaded and its files are as they were. `folder`: of the models.
+
+        With it the control models that `entry` names; they are read once, whichever models they are for.
 
         Raises ModelNotInstalled, ModelRefused, OutOfMemory (after everything else was unloaded for it).
         """
@@ -86,7 +90,7 @@ class ModelCache:
             if known is not None and entry.key in self._models:
                 if known.stamp == stamp(entry, folder, known.checked):
                     self._models.move_to_end(entry.key)
-                    return self._models[entry.key]
+                    return self._keep(replace(known, entry=entry), self._models[entry.key])
                 self.unload(entry.key)  # its files are others now: what is in memory is another model
             checked = check_model(entry, folder, on_event, download=download or self._download)
             before = stamp(entry, folder, checked)  # before they are read: a change meanwhile is found the next time
@@ -134,8 +138,12 @@ class ModelCache:
             self.unload(loaded.entry.key)
 
     def unload(self, key: str) -> bool:
-        """Free one model's memory. False if it was not loaded."""
+        """Free one model's memory, or one control model's. False if it was not loaded."""
         with self._lock:
+            if self._controls.unload(key):
+                for model in self._models.values():
+                    model.controls.pop(key, None)
+                return True
             loaded = self._models.pop(key, None)
             self._sources.pop(key, None)
             if loaded is None:
@@ -149,14 +157,33 @@ class ModelCache:
             self.unload(key)
 
     def loaded(self) -> tuple[str, ...]:
-        """Keys of the loaded models, the least recently used first."""
-        return tuple(self._models)
+        """Keys of the loaded models, the least recently used first; then those of the control models."""
+        return (*self._models, *self._controls.loaded())
 
     def _keep(self, source: _Source, loaded: LoadedModel) -> LoadedModel:
         loaded.loras.folder = loaded.embeddings.folder = source.folder
         self._models[source.entry.key] = loaded
         self._sources[source.entry.key] = source
+        try:
+            self._hold(source, loaded)
+        except OutOfMemory:
+            lowered = self.lower(loaded, decoding=False)
+            if lowered is None:
+                raise
+            return lowered
         return loaded
+
+    def _hold(self, source: _Source, loaded: LoadedModel) -> None:
+        """Give a model the control models that its entry names, and room to them."""
+        wanted = source.entry.controls
+        if need := self._controls.missing_bytes(wanted):
+            if not self._fits(need):
+                self._controls.keep_only(wanted)
+            while len(self._models) > 1 and not self._fits(need):
+                self.unload(next(key for key in self._models if key != source.entry.key))
+        found = self._controls.load(wanted, source.folder, loaded.dtype)
+        fits_together(found, loaded.pipe)
+        loaded.controls = {**found}
 
     def _plan(self, source: _Source) -> Plan:
         """How the model would be laid out if the others were unloaded for it. Raises OutOfMemory if it cannot run."""
@@ -165,6 +192,12 @@ class ModelCache:
             room = replace(room, ram_free=(room.ram_free or 0) + ours)
         else:
             room = replace(room, vram_free=(room.vram_free or 0) + ours)
+        beside = self._controls.missing_bytes(source.entry.controls)
+        room = replace(
+            room,
+            ram_free=max(0, (room.ram_free or 0) - beside) if room.vram is None else room.ram_free,
+            vram_free=None if room.vram is None else max(0, (room.vram_free or 0) - beside),
+        )
         plan = choose(
             source.parts,
             room,
@@ -226,7 +259,8 @@ class ModelCache:
 
     def _held(self) -> int:
         """Bytes of the weights of all loaded models."""
-        return bytes_of(part for model in self._models.values() for part in model.pipe.components.values())
+        models = bytes_of(part for model in self._models.values() for part in model.pipe.components.values())
+        return models + self._controls.bytes()
 
 
 def _pixels(source: _Source) -> int:

@@ -97,6 +97,23 @@ def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
     return name, tuple(parts)
 
 
+def check_alone(folder: Path, cls: str, variant: str | None = None) -> int:
+    """Look through a folder that holds one model of that class and no pipeline; how many numbers its weights hold.
+
+    Raises ModelRefused, as `check_folder` does.
+    """
+    config = _read_json(folder / "config.json", "has no config.json")
+    if config.get("_class_name") != cls:
+        raise ModelRefused(
+            f"{folder.name} is no {cls}: its config.json names {str(config.get('_class_name'))[:100]!r}."
+        )
+    _refuse_code(folder)
+    files = weight_files(folder, variant)
+    if not files:
+        raise ModelRefused(f"{folder.name} has no safetensors weights; nothing else is loaded.")
+    return sum(read_header(file).parameters for file in files)
+
+
 def read_index(folder: Path) -> dict[str, Any]:
     """What `model_index.json` says. Raises ModelRefused."""
     return _read_json(folder / "model_index.json", "is not a diffusers folder: it has no model_index.json")

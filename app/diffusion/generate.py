@@ -134,7 +134,7 @@ def _attempt(
             loaded.embeddings.applied(loaded.pipe, [prompts for _, prompts in left]) as read,
         ):
             rows = [
-                Row(making.index, image, making.request.seed_of(image), asked, making.start)
+                Row(making.index, image, making.request.seed_of(image), asked, making.start, making.control)
                 for (making, _), asked in zip(left, read, strict=True)
                 for image in making.left
             ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.core.errors import AtelierError, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
+from app.diffusion.control import Guides, guides_of
 from app.diffusion.prompts import Asked, read
 from app.diffusion.starts import Pictures, Start, starts_of
 
@@ -45,7 +46,7 @@ class Making:
     """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it.
 
     `prompts` is `request` with its prompts read, `start` what it starts from in the size that is drawn, `frame` the
-    same in the size that is given out.
+    same in the size that is given out; `control` is what holds its pictures.
     """
 
     index: int
@@ -58,6 +59,7 @@ class Making:
     prompts: Asked | None = None
     start: Start | None = None
     frame: Start | None = None
+    control: Guides | None = None
 
     @property
     def open(self) -> bool:
@@ -74,6 +76,7 @@ class Making:
         try:
             self.prompts = read(self.request)
             self.start, self.frame = starts_of(self.request, self.asked, pictures)
+            self.control = guides_of(self.request, pictures, self.frame)
         except AtelierError as error:
             self.error = error
 

@@ -51,6 +51,7 @@ class LoadedModel:
     """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time.
 
     `plan` is how it is laid out now, `planned` how it would be if memory had not run out; `retried` says so in words.
+    `controls`: the control models that its next pictures may name, by key.
     """
 
     entry: ModelEntry
@@ -66,6 +67,7 @@ class LoadedModel:
     prompts: PromptCache = field(default_factory=PromptCache)
     loras: Loras = field(default_factory=Loras)
     embeddings: Embeddings = field(default_factory=Embeddings)
+    controls: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 

@@ -2,6 +2,7 @@
 
 import inspect
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.core.schema import GenerationRequest
 from app.core.task import Task
 from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.compiled.choose import computed_by
+from app.diffusion.control import Guides, settled
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
@@ -32,13 +34,14 @@ LATENT_FILLS = {2: True, 3: False}  # `inpainting_fill` → whether there is noi
 
 @dataclass(frozen=True)
 class Row:
-    """One image to make: which request it belongs to, which image of it, its seed, and what it starts from."""
+    """One image to make: which request it belongs to, which image of it, its seed, start and guides."""
 
     request_index: int
     image: int
     seed: int
     asked: Asked
     start: Start | Latents | None = None
+    control: Guides | None = None
 
     @property
     def request(self) -> GenerationRequest:
@@ -119,7 +122,7 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
     request = rows[0].request  # what all rows share
 
     # 1. The task's pipeline, made of the loaded parts, and a sampler of this pass's own.
-    pipe, scheduler = _begun(loaded, request)
+    pipe, scheduler = _begun(loaded, rows[0])
 
     # 2. to 4. Encode, denoise, decode. Where nothing of the picture is to change, it is there already.
     decoding = Decoding()
@@ -144,14 +147,16 @@ def run_rows(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> dict[Row,
 
 def latents_of(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> torch.Tensor:
     """`run_rows` without its end: what would be decoded of the rows, [n, C, h, w]."""
-    pipe, scheduler = _begun(loaded, rows[0].request)
+    pipe, scheduler = _begun(loaded, rows[0])
     return _drawn(loaded, pipe, scheduler, rows, watch, Decoding(), output="latent")
 
 
-def _begun(loaded: LoadedModel, request: GenerationRequest) -> tuple[Pipeline, Scheduler]:
+def _begun(loaded: LoadedModel, row: Row) -> tuple[Pipeline, Scheduler]:
+    request = row.request
     base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
     scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
-    return pipeline_of(loaded.pipe, request.task), scheduler
+    control = row.control.models(loaded.controls) if row.control else ()
+    return pipeline_of(loaded.pipe, request.task, control), scheduler
 
 
 def _drawn(
@@ -175,7 +180,12 @@ def _drawn(
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
-        with loaded.prompts.around(pipe, state), decoding.watched(pipe), varied(pipe, [row.variation for row in rows]):
+        with (
+            loaded.prompts.around(pipe, state),
+            decoding.watched(pipe),
+            varied(pipe, [row.variation for row in rows]),
+            settled(pipe.vae) if rows[0].control else nullcontext(),
+        ):
             # 2. Encode what the pipeline itself could not weigh or would cut; bare words go to it as they are, and its
             # own encoding of them asks the same cache.
             asked = [row.asked for row in rows]
@@ -204,14 +214,15 @@ def _arguments(pipe: Pipeline, rows: list[Row], words: dict[str, Any], watch: Ru
     """What the pipeline is called with, beside the noise; what it does not take is left out, and noted by `_how`."""
     request = rows[0].request
     starts = [row.start for row in rows if row.start is not None]
+    known, guides = _taken(pipe), rows[0].control  # all rows of a pass have the same
     arguments: dict[str, Any] = {
         **words,
         **_asked(request),
         **start_arguments(starts, request.strength),
+        **(guides.arguments(known, request.width or 0, request.height or 0) if guides else {}),
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "callback_on_step_end": watch,
     }
-    known = _taken(pipe)
     if "callback_on_step_end" not in known:  # PixArt has the older form only
         arguments["callback"] = watch.older
     return {name: value for name, value in arguments.items() if name in known}
@@ -275,6 +286,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         **loras,
         **({"embeddings": list(row.asked.embeddings)} if row.asked.embeddings else {}),
         **variation,
+        **({"control": [unit.model for unit in row.control.units]} if row.control else {}),
         "batch_size": batch,
         "memory": loaded.plan.words(),
         **computed_by(loaded.pipe),

@@ -176,7 +176,9 @@ class DiffusionService:
                 asked = validated(fields | start)
                 # 2. Load the model, and fill in what it decides.
                 loaded = self._load(self._wanted(model))
-                request = self._catalog.resolve_for(asked, loaded.entry)
+                resolved = self._catalog.resolve_for(asked, loaded.entry)
+                request = resolved.request
+                loaded = self._cache.load(resolved.entry, self._settings.models_folder)  # and what is to hold it
                 self._check_output()
                 # 3. Encode, denoise, decode: a pass for each few pictures (`rows.run_rows`).
                 made = generate(
@@ -203,7 +205,7 @@ class DiffusionService:
                 start, pictures = start_fields(image, None, NO_SIDES, self._settings)
                 asked = validated({"prompt": prompt, "scale": scale, **start, "task": "upscale"})
                 entry = self._entry(_model_name(model)) if model is not None else _NO_MODEL
-                request = self._catalog.resolve_for(asked, entry)
+                request = self._catalog.resolve_for(asked, entry).request
                 self._check_output()
                 upscaler = None
                 if family_of(entry.pipeline).only_enlarges:

@@ -1,7 +1,7 @@
 """What a picture is made from: the pictures of a request in the size that is drawn, and the pipeline for its task."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, Protocol
@@ -16,13 +16,12 @@ from app.core.schema import NO_SIDES, GenerationRequest, InputRole
 from app.core.task import Task
 from app.diffusion.kinds import Pipeline
 from app.families import family_of
-from app.picture.fit import cover, delivered, scaled
+from app.picture.fit import cover, delivered, flat, scaled
 from app.picture.mask import extended, filled_from_around, part_to_draw, softened
 from app.picture.resize import MAX_PIXELS
 
 INPAINT_CHANNELS = (4, 9)  # of a UNet that diffusers' inpainting takes
 FILL_AROUND = 0  # of `inpainting_fill`: the colours around the mask
-BACKGROUND = "white"  # what shows through a transparent picture, as in A1111
 
 
 class Pictures(Protocol):
@@ -95,8 +94,8 @@ def starts_of(
     if not asked.inputs:
         return None, None
     found = {item.role: _opened(pictures, item.sha256) for item in asked.inputs}
-    picture, mask = _flat(found[InputRole.IMAGE]), found.get(InputRole.MASK)
-    grey = None if mask is None else _flat(mask, "black").convert("L")
+    picture, mask = flat(found[InputRole.IMAGE]), found.get(InputRole.MASK)
+    grey = None if mask is None else flat(mask, "black").convert("L")
     if asked.extend != NO_SIDES:
         _refuse_too_large(picture, asked.extend)
         fitting = None if grey is None else _filling(grey, picture.size)
@@ -132,22 +131,29 @@ def finished(picture: Picture, request: GenerationRequest, frame: Start | None) 
     return replace(picture, width=size[0], height=size[1], rgb=rgb, how=how)
 
 
-def pipeline_of(pipe: Pipeline, task: Task) -> Pipeline:
-    """The pipeline for a task, made of the parts of the loaded one: nothing is loaded, copied or moved."""
-    if task is Task.TEXT:
+def pipeline_of(pipe: Pipeline, task: Task, control: Sequence[Any] = ()) -> Pipeline:
+    """The pipeline for a task, made of the parts of the loaded one: nothing is loaded, copied or moved.
+
+    `control`: the control models that hold its pictures, all of one class.
+    """
+    if task is Task.TEXT and not control:
         return pipe
-    cls = getattr(diffusers, _class_for(pipe, task))
+    family = family_of(type(pipe).__name__)
+    tasks = family.controls[type(control[0]).__name__] if control else family.tasks
+    cls = getattr(diffusers, _class_for(pipe, task, tasks))
     taken = inspect.signature(cls.__init__).parameters
     # As `from_pipe` does, which would cast all weights besides.
     options = {name: value for name, value in pipe.config.items() if name in taken and name not in pipe.components}
-    made = cls(**{name: part for name, part in pipe.components.items() if name in taken}, **options)
+    options |= {name: part for name, part in pipe.components.items() if name in taken}
+    if control:
+        options["controlnet"] = control[0] if len(control) == 1 else list(control)
+    made = cls(**options)
     made.set_progress_bar_config(disable=True)
     return made
 
 
-def _class_for(pipe: Pipeline, task: Task) -> str:
+def _class_for(pipe: Pipeline, task: Task, tasks: Mapping[Task, str]) -> str:
     """For a mask that no pipeline takes, that of the task `image`: see `Blend`."""
-    tasks = family_of(type(pipe).__name__).tasks
     channels = getattr(getattr(pipe, "unet", None), "config", {}).get("in_channels", 4)
     if task is Task.INPAINT and (task not in tasks or channels not in INPAINT_CHANNELS):
         return tasks[Task.IMAGE]
@@ -156,21 +162,13 @@ def _class_for(pipe: Pipeline, task: Task) -> str:
 
 def opened_flat(pictures: Pictures, sha256: str) -> Image.Image:
     """A picture in RGB, what is transparent on white. Raises UnknownInput."""
-    return _flat(_opened(pictures, sha256))
+    return flat(_opened(pictures, sha256))
 
 
 def _opened(pictures: Pictures, sha256: str) -> Image.Image:
     with Image.open(BytesIO(pictures.open(sha256)), formats=["PNG"]) as picture:
         picture.load()
         return picture
-
-
-def _flat(picture: Image.Image, background: str = BACKGROUND) -> Image.Image:
-    if picture.mode != "RGBA":
-        return picture.convert("RGB")
-    flat = Image.new("RGB", picture.size, background)
-    flat.paste(picture, mask=picture.getchannel("A"))
-    return flat
 
 
 def _filling(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

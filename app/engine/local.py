@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from app.catalog import Catalog, ModelEntry
 from app.core.batching import images_in_a_pass
+from app.core.control import pictures_of
 from app.core.errors import (
     AtelierError,
     EngineCrashed,
@@ -224,7 +225,7 @@ class _AnsweredError(Exception):
 def _has_inputs(work: Work, inputs: Inputs, given: dict[str, bytes], watch: Watch) -> bool:
     """Open the pictures that the work starts from; one that is gone ends this work alone. Raises StorageUnavailable."""
     try:
-        given |= {each.sha256: inputs.open(each.sha256) for each in work.request.inputs if each.sha256 not in given}
+        given |= {each: inputs.open(each) for each in pictures_of(work.request) if each not in given}
     except UnknownInput as error:
         watch.ended(work.job_id, Outcome(JobError.of(error)))
         return False

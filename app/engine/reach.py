@@ -74,10 +74,11 @@ class Reach:
 
     def covers(self, entry: ModelEntry) -> bool:
         """False if the model, LoRAs or embeddings came after the last `walls`; a new child can read them."""
-        wanted = [self._models / name for name in (entry.path, entry.config, entry.transformer) if name]
-        wanted += [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER]
-        if entry.repository and not entry.path:
-            wanted.append(storage_folder(entry.repository))
+        wanted = [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER]
+        for each in (entry, *entry.controls):
+            wanted += [self._models / name for name in (each.path, each.config, each.transformer) if name]
+            if each.repository and not each.path:
+                wanted.append(storage_folder(each.repository))
         there = [path.resolve() for path in wanted if path.exists()]
         return all(self._is_readable(path) or not self._allowed(path) for path in there)
 

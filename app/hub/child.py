@@ -22,6 +22,7 @@ class Wanted:
     revision: str | None = None
     variant: str | None = None
     transformer: str | None = None
+    single: bool = False
     size_bytes: int = 0
 
 

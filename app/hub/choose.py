@@ -7,6 +7,9 @@ from collections.abc import Iterable
 WANTED = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetensors", "*/*.jinja")
 NEVER = ("*.py", "*onnx*", "*flax*", "*openvino*", "*non_ema*", "safety_checker/*", "feature_extractor/*.safetensors")
 WEIGHTS = ".safetensors"
+_ALONE = re.compile(
+    r"(preprocessor_)?config\.json|(diffusion_pytorch_)?model[A-Za-z0-9._-]*\.safetensors(\.index[a-z0-9.]*\.json)?"
+)
 _VARIANT = re.compile(r"\.([a-z]+[0-9]+[a-z0-9_]*)(?:-[0-9]{5}-of-[0-9]{5})?\.safetensors$")
 
 
@@ -19,6 +22,14 @@ def wanted_files(names: Iterable[str], variant: str | None = None) -> list[str]:
         for name in chosen
         if not name.endswith(WEIGHTS) or _variant_of(name) == (variant if _component(name) in with_variant else None)
     ]
+
+
+def wanted_of_one(names: Iterable[str], variant: str | None = None) -> list[str]:
+    """The files of a repository that holds one model and no pipeline: its configurations and one set of weights."""
+    chosen = [name for name in names if _ALONE.fullmatch(name)]
+    served = {_variant_of(name) for name in chosen if name.endswith(WEIGHTS)}
+    which = variant if variant in served else None
+    return [name for name in chosen if not name.endswith(WEIGHTS) or _variant_of(name) == which]
 
 
 def other_variants(names: Iterable[str], chosen: Iterable[str]) -> dict[str, str]:

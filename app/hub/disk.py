@@ -31,7 +31,8 @@ _WITHOUT_WEIGHTS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Pro
 class HubModel(Protocol):
     """The hub's part of a catalog entry: `owner/name`; a branch, tag or commit (None = main); `fp16` or None.
 
-    With a `transformer` of its own the weights of the repository's are not needed.
+    With a `transformer` of its own the weights of the repository's are not needed. `single`: it holds one model, and no
+    pipeline of several.
     """
 
     @property
@@ -42,6 +43,8 @@ class HubModel(Protocol):
     def variant(self) -> str | None: ...
     @property
     def transformer(self) -> str | None: ...
+    @property
+    def single(self) -> bool: ...
     @property
     def size_bytes(self) -> int: ...
 
@@ -170,6 +173,8 @@ def _snapshot(storage: Path, revision: str) -> Path | None:
 def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
     """What a folder that another tool downloaded lacks, as far as its own index and shard lists tell."""
     index = read_json(folder / "model_index.json")
+    if index is None and _is_one_model(folder):
+        return
     if index is None:
         yield "model_index.json"
         return
@@ -186,6 +191,13 @@ def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
         if not names or not (weights or str(value[1]).endswith(_WITHOUT_WEIGHTS)):
             yield part
         yield from (f"{part}/{shard}" for shard in _shards(folder / part) if shard not in names)
+
+
+def _is_one_model(folder: Path) -> bool:
+    """True for a whole model that is no pipeline: a configuration and its weights."""
+    here = {file.name for file in _files(folder)}
+    weights = any(name.endswith(".safetensors") for name in here)
+    return "config.json" in here and weights and _shards(folder) <= here
 
 
 def _shards(part: Path) -> set[str]:

@@ -169,7 +169,7 @@ class Downloads:
         return next((order for order in self._orders.values() if order.state.state == "waiting"), None)
 
     def _download(self, order: _Order) -> None:
-        names = ("repository", "revision", "variant", "transformer", "size_bytes")
+        names = ("repository", "revision", "variant", "transformer", "single", "size_bytes")
         wanted = {name: getattr(order.model, name) for name in names}
         child = subprocess.Popen(
             [*self._command, json.dumps(wanted)],

@@ -24,7 +24,7 @@ from huggingface_hub.hf_api import ModelInfo
 
 from app.core.errors import DiskFull, DownloadFailed, ModelNotInstalled, ModelRefused
 from app.hub.alone import alone
-from app.hub.choose import other_variants, wanted_files
+from app.hub.choose import other_variants, wanted_files, wanted_of_one
 from app.hub.disk import DEFAULT_REVISION, HubModel, bytes_present, on_disk, storage_folder
 from app.hub.download_plan import DownloadPlan, PlannedFile
 from app.hub.reach import guard_redirects
@@ -68,13 +68,16 @@ def make_plan(model: HubModel) -> DownloadPlan:
     guard_redirects()
     info = HfApi(library_name="atelier").model_info(repository, revision=asked, files_metadata=True)
     names = [item.rfilename for item in info.siblings or ()]
-    if "model_index.json" not in names:
+    if model.single:
+        wanted = set(wanted_of_one(names, model.variant))
+    elif "model_index.json" in names:
+        wanted = set(wanted_files(names, model.variant))
+    else:
         raise ModelRefused(
             f"{repository} is no diffusers model: it has no model_index.json.",
             hint="A single .safetensors file can be put into the models folder by hand.",
         )
-    wanted = set(wanted_files(names, model.variant))
-    for part, variant in other_variants(names, wanted).items():
+    for part, variant in () if model.single else other_variants(names, wanted).items():
         raise ModelRefused(
             f"{repository} has no plain weights of {part}, only {variant} ones.",
             hint=f'List it in models/catalog.toml with variant = "{variant}".',

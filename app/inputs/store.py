@@ -1,14 +1,17 @@
 """The uploaded pictures: a file each, named by the SHA-256 of its bytes, and a row that says what it is."""
 
 import hashlib
+import io
 import threading
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app import storage
+from app.core.control import Preprocessor
 from app.core.errors import FieldError, InputsFull, InvalidRequest, StorageUnavailable, UnknownInput, UnreadablePicture
 from app.core.schema import InputRef
 from app.core.settings import Settings
@@ -16,6 +19,7 @@ from app.database import clock, inputs, reading, writing
 from app.inputs import upkeep
 from app.inputs.files import input_path
 from app.inputs.said import what_it_says
+from app.picture.fit import flat
 from app.picture.plain import Plain, make_plain
 
 QUOTA_LOCK = 5001_0002  # any number, the same in every service: of two uploads one is counted after the other
@@ -80,6 +84,17 @@ class InputStore:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise UnknownInput(f"The file of the uploaded picture {sha256!r} is damaged.")
         return data
+
+    def hint(self, sha256: str, preprocessor: Preprocessor, width: int, height: int) -> bytes:
+        """What a control model sees of a picture in that size, as a PNG. Raises what `open` raises."""
+        from app.picture import edges  # numpy and OpenCV: a service that is not asked does without
+
+        data = self.open(sha256)
+        with self._decoding, Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            seen = edges.hint(flat(picture), preprocessor, width, height)
+            stream = io.BytesIO()
+            seen.save(stream, "PNG")
+        return stream.getvalue()
 
     def free_unused(self, min_age_s: float = upkeep.GRACE_S) -> int:
         """Remove what no open job and no saved picture names, and what a crash left; how many pictures were freed.

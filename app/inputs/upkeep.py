@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, delete, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from app import storage
+from app.core.control import pictures_of
 from app.core.errors import UnreadablePicture
 from app.core.schema import GenerationRequest
 from app.database import clock, inputs, job_inputs, jobs, reading, writing
@@ -57,7 +58,7 @@ def free_of_job(database: Engine, root: Path, job_id: str, min_age_s: float = GR
 
 def restore(connection: Connection, root: Path, job_id: str, request: GenerationRequest) -> None:
     """A saved picture's row came back from its file: so do those of the pictures that it was made from, if here."""
-    for sha256 in sorted({item.sha256 for item in request.inputs}):
+    for sha256 in sorted(pictures_of(request)):
         if not known_inputs(connection, [sha256]) and not _restored(connection, root, sha256):
             continue
         held = (job_inputs.c.job_id == job_id, job_inputs.c.sha256 == sha256)

@@ -8,7 +8,7 @@ from app.core.schema import JobState
 from app.database import events, grid_cells, grids, images, jobs, trash
 
 FINISHED = [state for state in JobState if state.finished]
-EMPTY = {"prompt": "", "negative_prompt": "", "written": {}, "extra": {}, "inputs": []}
+EMPTY = {"prompt": "", "negative_prompt": "", "written": {}, "extra": {}, "inputs": [], "control": []}
 
 
 def forget_words(connection: Connection, job_id: str, image_id: str) -> list[Update | Insert]:

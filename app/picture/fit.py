@@ -9,6 +9,15 @@ from app.core.picture import Picture
 Box = tuple[float, float, float, float]  # left, top, right, bottom; pixels
 
 
+def flat(picture: Image.Image, background: str = "white") -> Image.Image:
+    """The picture in RGB; the background shows through where it is transparent: white, as in A1111."""
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    made = Image.new("RGB", picture.size, background)
+    made.paste(picture, mask=picture.getchannel("A"))
+    return made
+
+
 def cover(picture: Image.Image, width: int, height: int, method: Image.Resampling) -> Image.Image:
     """The picture scaled until it fills `width` x `height` pixels; what would stick out is cut evenly at two sides."""
     factor = max(width / picture.width, height / picture.height)

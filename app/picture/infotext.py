@@ -17,6 +17,7 @@ from app import __version__
 from app.core.parameters import numbers_of_infotext, parameters
 from app.core.samplers import find_sampler, parse_scheduler
 from app.core.schema import GenerationRequest, InputRole
+from app.picture.control_words import control_of, control_values
 from app.picture.found import Found, found, number
 
 NEGATIVE = "Negative prompt:"
@@ -33,7 +34,6 @@ _HASHES = {
     InputRole.IMAGE: "Init image hash",
     InputRole.MASK: "Mask hash",
     InputRole.REFERENCE: "Reference hash",
-    InputRole.CONTROL: "Control hash",
 }
 _SIZE = re.compile(r"^(\d+)x(\d+)$")
 
@@ -76,6 +76,7 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         **hires_values(request),
         "Upscaler": how.get("upscaler"),
         **{_HASHES[item.role]: item.sha256 for item in request.inputs},
+        **control_values(request),
         "Model hash": how.get("model_hash"),
         "Model": request.model,
         "Lora hashes": _hashes(how, "loras"),
@@ -190,6 +191,7 @@ def found_in(parsed: dict[str, Any]) -> Found:
         "hr_scale": number(parsed.get(HIRES_SCALE), float),
         "hr_upscaler": parsed.get(HIRES_UPSCALER),
         "hr_second_pass_steps": number(parsed.get(HIRES_STEPS), int),
+        "control": control_of(parsed),
     }
     return found(raw, parsed.get("Model"))
 

@@ -124,7 +124,8 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
 def _refuse_what_cannot_be_drawn(parts: Parts, *entries: ModelEntry) -> None:
     """For want of the model or of room. A key that made a job before gets that one whatever is missing now."""
     for entry in entries:
-        check_installed(parts, entry)
+        for needed in (entry, *entry.controls):
+            check_installed(parts, needed)
     parts.dispatcher.check_storage()
     parts.library.room.check()
 

@@ -8,16 +8,22 @@ import pytest
 from pydantic import ValidationError
 
 from app.catalog import Catalog, folder_entry
-from app.catalog.tasks import OF_A_MASK
+from app.catalog.tasks import OF_A_MASK, tasks_of
+from app.core.control import ControlUnit
 from app.core.errors import InvalidRequest, UnknownModel
 from app.core.models import Span
 from app.core.parameters import bounds
 from app.core.schema import MAX_SEED, GenerationRequest
 from app.core.settings import PROJECT_FOLDER, Settings
+from app.core.task import Task
 
 SHIPPED_KEYS = [
     "pocket", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
+]  # fmt: skip
+CONTROL_KEYS = [
+    "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
+    "control-sd15-softedge", "control-sd15-tile", "control-sdxl-canny", "control-sdxl-depth", "control-qwen-image",
 ]  # fmt: skip
 
 
@@ -33,7 +39,21 @@ def catalog_of(folder: Path, text: str = "", **settings: object) -> Catalog:
 
 
 def test_the_shipped_catalog_lists_the_models_of_the_documentation(shipped: Catalog) -> None:
-    assert [entry.key for entry in shipped.entries() if not entry.own] == SHIPPED_KEYS
+    assert [entry.key for entry in shipped.entries() if not entry.own] == [*SHIPPED_KEYS, *CONTROL_KEYS]
+
+
+@pytest.mark.parametrize("key", CONTROL_KEYS)
+def test_every_control_model_says_what_it_reads_and_holds_the_pictures_of_a_model_that_is_listed(
+    shipped: Catalog, key: str
+) -> None:
+    entry = shipped.get(key)
+    assert entry.control
+    assert entry.licence != "unknown"
+    assert (entry.parameters > 0, entry.single, tasks_of(entry)) == (True, True, (Task.CONTROL,))
+    fitting = [model for model in SHIPPED_KEYS if shipped.get(model).pipeline == entry.attaches_to]
+    request = GenerationRequest(prompt="a cat", model=fitting[-1], control=(ControlUnit(model=key, image="a" * 64),))
+    bare = shipped.get(fitting[-1]).model_copy(update={"lora": None})
+    assert shipped.resolve_for(request, bare).entry.controls == (entry,)
 
 
 def test_an_edited_catalog_counts_from_the_next_request_on(tmp_path: Path) -> None:
@@ -52,7 +72,7 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
         with pytest.raises(InvalidRequest, match=f"it needs {entry.lora}.safetensors in models/loras: hf download"):
             shipped.resolve(GenerationRequest(prompt="a cat", model=key))
         entry = entry.model_copy(update={"lora": None})
-    resolved = shipped.resolve_for(GenerationRequest(prompt="a cat", model=key), entry)
+    resolved = shipped.resolve_for(GenerationRequest(prompt="a cat", model=key), entry).request
     # There is no picture to start from, so nothing says how far to go from it.
     assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength"]
     assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)

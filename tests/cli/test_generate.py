@@ -1,5 +1,6 @@
 """`generate`: files, JSON, refusals, Ctrl-C."""
 
+import hashlib
 import io
 import json
 import os
@@ -53,6 +54,33 @@ def test_all_parameters_reach_the_service(service: FakeService, tmp_path: Path) 
     }  # fmt: skip
     assert service.calls[1].headers["X-Atelier-Origin"] == "cli"
     assert len(list((tmp_path / "folder").iterdir())) == 1
+
+
+def test_control_is_said_by_model_picture_weight_preprocessor_and_window(
+    service: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edges.png").write_bytes(PICTURE)
+    assert (
+        main(["generate", "cat", "--control", "canny:edges.png", "--control", "deep:edges.png:0.5:softedge:0-0.6"]) == 0
+    )
+    uploads = [call for call in service.calls if call.path == "/api/inputs"]
+    assert [call.body for call in uploads] == [PICTURE] * 2
+    sent = next(json.loads(call.body) for call in service.calls if (call.method, call.path) == ("POST", "/api/jobs"))
+    sha256 = hashlib.sha256(PICTURE).hexdigest()
+    assert sent["control"] == [
+        {"model": "canny", "image": sha256, "preprocessor": "none", "weight": 1.0, "start": 0.0, "end": 1.0},
+        {"model": "deep", "image": sha256, "preprocessor": "softedge", "weight": 0.5, "start": 0.0, "end": 0.6},
+    ]
+    for wrong in (
+        "canny",
+        "canny:",
+        ":edges.png",
+        "canny:edges.png:heavy",
+        "canny:edges.png:1:none:0",
+        "a:b:1:none:0-1:x",
+    ):
+        assert main(["generate", "cat", "--control", wrong]) == 2
+        assert "is no control; allowed is MODEL:PICTURE" in capsys.readouterr().err
 
 
 def test_out_names_the_file_and_never_replaces_one_unasked(

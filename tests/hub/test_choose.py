@@ -8,7 +8,7 @@ import pytest
 from app.core.errors import ModelNotInstalled, ModelRefused
 from app.core.models import Presence
 from app.hub.child import Wanted
-from app.hub.choose import wanted_files
+from app.hub.choose import wanted_files, wanted_of_one
 from app.hub.disk import on_disk, storage_folder
 from app.hub.fetch import fetch
 from tests.hub_server import COMMIT, Hub
@@ -29,6 +29,16 @@ UNET, FP16, VAE = SD[9], SD[10], SD[15]
 @pytest.mark.parametrize(("variant", "weights"), [(None, {UNET, VAE}), ("fp16", {FP16, VAE}), ("bf16", {UNET, VAE})])
 def test_one_set_of_weights_is_chosen_for_each_component(variant: str | None, weights: set[str]) -> None:
     assert set(wanted_files(SD, variant)) == SMALL | weights
+
+
+def test_of_a_repository_with_one_model_come_its_configuration_and_one_set_of_weights() -> None:
+    plain, half = "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"
+    names = ["README.md", "config.json", plain, half, "diffusion_pytorch_model.bin", "control.py", "sub/config.json"]
+    assert wanted_of_one(names, "fp16") == ["config.json", half]
+    assert wanted_of_one(names) == wanted_of_one([*names[:3], *names[4:]], "fp16") == ["config.json", plain]
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    listed = ["config.json", "model.safetensors.index.json", *shards]
+    assert wanted_of_one([*listed, "images/a.png"]) == listed
 
 
 def test_shards_of_a_variant_come_all() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from app.catalog import ModelEntry
-from app.core.errors import AtelierError, GenerationCancelled
+from app.core.errors import AtelierError, GenerationCancelled, ModelRefused
 from app.core.picture import Picture
 from app.core.schema import JobError
 from app.core.settings import Compute, MachineSize, Tier
@@ -60,6 +60,8 @@ class PipelineMaker:
             self._upscalers.load(entry, folder)
             report.loading("loaded")
             return
+        if family_of(entry.pipeline).only_controls:
+            raise ModelRefused(f"{entry.title} is loaded with the model whose picture it holds, when a job names it.")
         self._cache.load(entry, folder, report.loading)
 
     def unload(self, key: str) -> bool:

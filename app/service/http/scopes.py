@@ -55,6 +55,7 @@ TABLE: Mapping[Act, str] = {
         GET /api/images/<image_id>/chain
         GET /api/inputs/<sha256>
         GET /api/inputs/<sha256>.png
+        GET /api/inputs/<sha256>/preprocessed.png
         GET /images/<image_id>.png
         GET /images/<image_id>/thumbnail.webp
         GET /api/loras

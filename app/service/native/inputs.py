@@ -8,12 +8,14 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.core.errors import ShuttingDown
+from app.core.control import Preprocessor
+from app.core.errors import FieldError, InvalidRequest, ShuttingDown
 from app.core.schema import InputRef
 from app.service.http import callers
 from app.service.http.documented import binary, documented
 from app.service.http.ids import no_unknown_id
 from app.service.http.json_reply import reply
+from app.service.http.parameters import Query
 from app.service.native.images import PICTURE_TYPES, picture_answer
 from app.service.parts import current_parts
 
@@ -62,6 +64,34 @@ def input_file(path: InputPath) -> Response:
     return answer
 
 
+class PreprocessQuery(Query):
+    """What is made of the picture."""
+
+    preprocessor: Preprocessor = Field(description="What a control model is to see.")
+    width: int | None = Field(None, ge=8, le=8192, description="Pixels of the picture that is to be drawn.")
+    height: int | None = Field(None, ge=8, le=8192, description="Likewise.")
+
+
+def preprocessed_file(path: InputPath, query: PreprocessQuery) -> Response:
+    """What a control model sees of an uploaded picture, as a PNG
+
+    The same as a job of that size makes of it: scaled to fill the size, what sticks out cut, then preprocessed. Without
+    a size it keeps its own.
+    """
+    no_unknown_id("input", path.sha256)
+    parts = current_parts()
+    kept = parts.inputs.ref(path.sha256)
+    width, height = query.width or kept.width, query.height or kept.height
+    if width * height > parts.settings.max_pixels:
+        allowed = f"allowed is at most {parts.settings.max_pixels} pixels in all"
+        raise InvalidRequest([FieldError("width", f"{width}x{height}", allowed)])
+    answer = picture_answer("image/png", f"{kept.sha256}-{query.preprocessor}-{width}x{height}")
+    if answer.status_code != 304:
+        with callers.seat(parts):
+            answer.set_data(parts.inputs.hint(kept.sha256, query.preprocessor, width, height))
+    return answer
+
+
 def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("inputs", __name__, abp_tags=[TAG])
@@ -75,4 +105,6 @@ def blueprint() -> APIBlueprint:
     unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
     file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
     api.get("/api/inputs/<sha256>.png", responses=file)(input_file)
+    hint = {**file, **documented({}, 429)}
+    api.get("/api/inputs/<sha256>/preprocessed.png", responses=hint)(preprocessed_file)
     return api

@@ -182,7 +182,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
     files = files_of(parts, entry)
     download = parts.downloads.states().get(entry.key)
     refused = JobError(code=ModelRefused.code, message=entry.refused) if entry.refused else None
-    values: dict[str, Any] = dict(entry) | {"schedulers": allowed_schedulers(entry)}
+    values: dict[str, Any] = entry.facts() | {"schedulers": allowed_schedulers(entry)}
     return ModelInfo.model_construct(
         **values,
         default=entry.key == parts.catalog.default_key,
