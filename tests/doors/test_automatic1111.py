@@ -173,6 +173,17 @@ def test_what_is_not_available_is_refused_by_name(
     assert (next(iter(value)) if field == "override_settings" else field) in answer.json()["errors"]
 
 
+@pytest.mark.parametrize("address", ["txt2img", "img2img"])
+def test_a_plot_of_grids_is_refused_with_what_to_use_instead(
+    service: RunningService, http: requests.Session, address: str
+) -> None:
+    body = {"prompt": "x", "script_name": "x/y/z plot", "script_args": [1, "1-3"], "init_images": []}
+    answer = http.post(f"{service.url}/sdapi/v1/{address}", json=body)
+    assert answer.status_code == 422
+    assert "script_name" in answer.json()["errors"]
+    assert "POST /api/grids" in answer.json()["errors"]
+
+
 @pytest.mark.parametrize(
     "harmless",
     [

@@ -105,7 +105,11 @@ def test_a_picture_is_made_from_a_picture_and_its_file_says_from_which(
     assert drawn(client, again).tobytes() == picture.tobytes()
     assert drawn(client, client.generate(request | {"strength": 0})).tobytes() == start.tobytes()
     inside = client.generate(request_with(client, start, mask, num_inference_steps=8))
-    assert untouched(drawn(client, inside), start, mask)
+    painted = drawn(client, inside)
+    assert untouched(painted, start, mask)
+    found = client.inspect(client.image_bytes(inside.images[0].id)).request
+    assert found is not None
+    assert drawn(client, client.generate(found)).tobytes() == painted.tobytes()
 
 
 def until_drawing(client: ImageServiceClient, job: str, step: int = 3) -> None:
@@ -229,6 +233,7 @@ def test_the_openai_sdk_edits_under_a_mask_streams_and_makes_variations(
     assert len(varied.data or []) == 2
     for wrong, param in (
         ({"mask": sent("start.png")}, "mask"),
+        ({"image": [sent("start.png"), sent("mask.png")]}, "image"),
         ({"extra_body": {"seed": "x"}}, "seed"),
     ):
         with pytest.raises(openai.BadRequestError) as refused:

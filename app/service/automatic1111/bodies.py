@@ -14,6 +14,7 @@ from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
     IMG2IMG,
+    INSTEAD,
     OVERRIDES,
     TXT2IMG,
     UPSCALING,
@@ -79,6 +80,7 @@ class A1111Txt2Img(A1111Body):
     """What to draw. Absent fields are as `infotext` or the model has them; what is not available here is refused."""
 
     not_here = TXT2IMG
+    instead = INSTEAD
 
     prompt: str | None = ours("prompt")
     negative_prompt: str | None = ours("negative_prompt")

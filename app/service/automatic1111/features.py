@@ -33,6 +33,9 @@ TXT2IMG: Mapping[str, tuple[Any, ...]] = {
     "s_min_uncond": _OFF,
     "disable_extra_networks": _OFF,
 }
+INSTEAD: Mapping[str, str] = {
+    "script_name": "scripts are not run here; for an X/Y/Z plot use POST /api/grids, `atelier grid`, or the Grid tab",
+}
 # `image_cfg_scale` is for one kind of model, which is not here: it is ignored, as A1111 does for all others.
 IMG2IMG: Mapping[str, tuple[Any, ...]] = {
     **TXT2IMG,

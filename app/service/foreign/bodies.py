@@ -28,13 +28,14 @@ class ForeignBody(BaseModel):
     """Base of a foreign program's body: a number is no text, and an unknown field is refused.
 
     Say `extra="ignore"` for programs that send more than they mean. `unknown` is what is said of an unknown field;
-    `not_here` are fields for what cannot be had, with the values that ask for nothing.
+    `not_here` are fields for what cannot be had, with the values that ask for nothing, and `instead` what to do then.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     unknown: ClassVar[str] = ""
     not_here: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -62,7 +63,7 @@ def read(kind: type[Body]) -> Body:
 
 def fitted(kind: type[Body], values: Mapping[str, Any]) -> Body:
     """`read` of values that are here already."""
-    errors = asked_for(values, kind.not_here)
+    errors = asked_for(values, kind.not_here, kind.instead)
     try:
         body = kind.model_validate(values)
     except ValidationError as error:
@@ -73,10 +74,12 @@ def fitted(kind: type[Body], values: Mapping[str, Any]) -> Body:
     return body
 
 
-def asked_for(values: Mapping[str, Any], not_here: Mapping[str, tuple[Any, ...]]) -> list[FieldError]:
+def asked_for(
+    values: Mapping[str, Any], not_here: Mapping[str, tuple[Any, ...]], instead: Mapping[str, str] | None = None
+) -> list[FieldError]:
     """One error for each field whose value asks for what cannot be had."""
     return [
-        FieldError(name, values[name], NOT_HERE)
+        FieldError(name, values[name], (instead or {}).get(name, NOT_HERE))
         for name, harmless in not_here.items()
         if name in values and values[name] not in harmless
     ]

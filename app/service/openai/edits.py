@@ -23,6 +23,7 @@ TRUTH = {"true": True, "false": False}
 ANEW = 1.0  # under a mask nothing is to be kept
 CHANGED = 0.75  # without one the picture is to be seen in the new one
 NEAR = 0.5  # a variation
+ONE_PICTURE = "one picture is needed: no model here reads several at once"
 NEEDS_FILE = "a picture is needed, as a file of a form (multipart/form-data)"
 
 
@@ -75,7 +76,7 @@ def _value(name: str, text: str) -> Any:
 
 def _kept(files: Sequence[FileStorage], name: str, store: InputStore) -> InputRef:
     if len(files) != 1:
-        allowed = "one picture is needed" if files else NEEDS_FILE
+        allowed = ONE_PICTURE if files else NEEDS_FILE
         raise InvalidRequest([FieldError(name, f"{len(files)} pictures" if files else None, allowed)])
     return store.put(files[0].stream.read(), name)
 
