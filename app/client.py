@@ -221,6 +221,11 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
         headers = {"Content-Type": "application/octet-stream"}
         return _input(self._json("POST", "/api/inputs", data=data, headers=headers, repeat=True))
 
+    def crop(self, sha256: str, left: int, top: int, width: int, height: int) -> InputRef:
+        """A part of an uploaded picture, in pixels from its top left, kept as another one. Repeatable."""
+        body = {"left": left, "top": top, "width": width, "height": height}
+        return _input(self._json("POST", f"/api/inputs/{part(sha256)}/crop", json=body, repeat=True))
+
     def input(self, sha256: str) -> InputRef:
         """What is known of an uploaded picture."""
         return _input(self._json("GET", f"/api/inputs/{part(sha256)}"))

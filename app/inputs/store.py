@@ -19,6 +19,7 @@ from app.database import clock, inputs, reading, writing
 from app.inputs import upkeep
 from app.inputs.files import input_path
 from app.inputs.said import what_it_says
+from app.picture.crop import cropped
 from app.picture.fit import flat
 from app.picture.plain import Plain, make_plain
 
@@ -39,9 +40,10 @@ class InputStore:
         self._max_bytes = settings.inputs_max_bytes
         self._decoding = threading.Lock()
 
-    def put(self, data: bytes, field: str = "picture") -> InputRef:
+    def put(self, data: bytes, field: str = "picture", said: dict[str, Any] | None = None) -> InputRef:
         """Keep the picture in a PNG, JPEG or WebP file: upright, in sRGB, without anything but its pixels.
 
+        `said` is what its file said of its making, where that is known otherwise.
         When this returns it survives a power cut, and stays for an hour at least. The same pixels are kept once.
         Raises InvalidRequest, which names `field` and what is allowed, InputsFull, DiskFull, StorageUnavailable.
         """
@@ -52,7 +54,7 @@ class InputStore:
             limits = f"of at most {self._max_file_bytes} bytes and {self._max_pixels} pixels"
             allowed = f"allowed is one still PNG, JPEG or WebP picture {limits}. {error.message}"
             raise InvalidRequest([FieldError(field, f"{len(data)} bytes", allowed)]) from error
-        sha256, said = hashlib.sha256(plain.png).hexdigest(), what_it_says(data)
+        sha256, said = hashlib.sha256(plain.png).hexdigest(), what_it_says(data) if said is None else said
         with reading(self._database) as connection:
             known = self._row(connection, sha256)
             full = known is None and self._is_full(connection, len(plain.png))
@@ -65,6 +67,17 @@ class InputStore:
             return self._keep(sha256, plain, said)
         except IntegrityError:  # another service kept the same picture between our look and our insert
             return self._keep(sha256, plain, said)
+
+    def crop(self, sha256: str, left: int, top: int, width: int, height: int) -> InputRef:
+        """Keep a part of a picture, as what was said of the whole is said of it. Raises UnknownInput, and as `put`."""
+        whole = self.ref(sha256)
+        try:
+            with self._decoding:
+                part = cropped(self.open(sha256), left, top, width, height)
+        except ValueError as error:
+            box = f"{width}x{height} at {left},{top}"
+            raise InvalidRequest([FieldError("width", box, str(error))]) from None
+        return self.put(part, said=whole.said)
 
     def ref(self, sha256: str) -> InputRef:
         """What is known of a picture. Raises UnknownInput."""

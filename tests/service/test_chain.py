@@ -42,6 +42,25 @@ def test_the_library_knows_parents_and_children_and_says_which_are_gone(make_hou
         assert (parent["image_id"], parent["image"], parent["deleted"]) == (first["id"], None, True)
 
 
+def test_a_part_that_was_cut_out_is_of_the_same_picture(house: House) -> None:
+    first = house.image("to be cut", width=128, height=64)
+    whole = kept(house, house.client.get(first["url"]).data)
+    box = {"left": 8, "top": 0, "width": 64, "height": 64}
+    answer = house.client.post(f"/api/inputs/{whole}/crop", json=box)
+    part = answer.get_json()
+    assert (answer.status_code, part["width"], part["height"]) == (201, 64, 64)
+    assert part["said"] == house.client.get(f"/api/inputs/{whole}").get_json()["said"]
+    pixels = [Image.open(BytesIO(house.client.get(f"/api/inputs/{name}.png").data)) for name in (whole, part["sha256"])]
+    assert pixels[0].crop((8, 0, 72, 64)).tobytes() == pixels[1].tobytes()
+    made = house.image("from a part", task="image", inputs=[{"sha256": part["sha256"]}])
+    [parent] = chain(house, made)["made_from"]
+    assert parent["image"]["id"] == first["id"]
+    for wrong in ({"left": 65}, {"top": 1}, {"width": 0}, {"height": -1}, {"left": 1.5}):
+        refused = house.client.post(f"/api/inputs/{whole}/crop", json=box | wrong)
+        assert refused.status_code == 422, wrong
+    assert house.client.post(f"/api/inputs/{'0' * 64}/crop", json=box).status_code == 404
+
+
 def test_a_picture_from_elsewhere_is_a_parent_without_an_image(house: House) -> None:
     photo = BytesIO()
     Image.new("RGB", (64, 64), "red").save(photo, "PNG")

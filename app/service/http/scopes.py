@@ -109,6 +109,7 @@ TABLE: Mapping[Act, str] = {
         POST /api/generate
         POST /api/grids
         POST /api/inputs
+        POST /api/inputs/<sha256>/crop
         POST /v1/images/generations
         POST /v1/images/edits
         POST /v1/images/variations

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, request, url_for
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.core.control import Preprocessor
@@ -19,6 +19,7 @@ from app.service.http.parameters import Query
 from app.service.native.images import PICTURE_TYPES, picture_answer
 from app.service.parts import current_parts
 
+MAX_SIDE = 2**16  # no picture is larger
 TAG = Tag(name="inputs", description="Pictures that jobs start from.")
 
 
@@ -26,6 +27,17 @@ class InputPath(BaseModel):
     """The SHA-256 of an uploaded picture."""
 
     sha256: str = Field(max_length=64, description="The picture's SHA-256, as the upload answered it.")
+
+
+class Part(BaseModel):
+    """A part of a picture, in pixels from its top left."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    left: int = Field(ge=0, le=MAX_SIDE)
+    top: int = Field(ge=0, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
+    height: int = Field(ge=1, le=MAX_SIDE)
 
 
 def upload() -> Response:
@@ -52,6 +64,20 @@ def get_input(path: InputPath) -> Response:
     """An uploaded picture: its size, and what its file said of its making"""
     no_unknown_id("input", path.sha256)
     return reply(current_parts().inputs.ref(path.sha256))
+
+
+def crop(path: InputPath, body: Part) -> Response:
+    """Keep a part of an uploaded picture as another one
+
+    What its file said of its making is said of the part too. Repeatable: the same pixels are kept once.
+    """
+    no_unknown_id("input", path.sha256)
+    parts = current_parts()
+    with callers.seat(parts):
+        kept = parts.inputs.crop(path.sha256, body.left, body.top, body.width, body.height)
+    answer = reply(kept, 201)
+    answer.headers["Location"] = url_for(".get_input", sha256=kept.sha256)
+    return answer
 
 
 def input_file(path: InputPath) -> Response:
@@ -102,6 +128,7 @@ def blueprint() -> APIBlueprint:
         openapi_extensions={"requestBody": {"required": True, "content": content}},
     )(upload)
     api.get("/api/inputs/<sha256>", responses=documented({200: InputRef}, 404, 422))(get_input)
+    api.post("/api/inputs/<sha256>/crop", responses=documented({201: InputRef}, 404, 413, 415, 422, 507))(crop)
     unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
     file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
     api.get("/api/inputs/<sha256>.png", responses=file)(input_file)

@@ -1,10 +1,12 @@
 // The picture to start from: handed in by whatever way, and a mask painted over it, which is sent when it is needed.
 (() => {
+  const LEAST_PART = 8; // pixels of a part that is cut out
   const START = "atelier-start", STROKES = "atelier-strokes", SIDES = "atelier-sides", PAINT = "#e0367a", LONGEST = 2048; // pixels of a mask's longer side
   let strokes = []; // { eraser, size, points: [[x, y], …] }, in pixels of the mask
   let base = null; // a mask that was there before the first stroke
   let sent = null; // the name of the mask that was handed in last: null = nothing is painted, "" = it did not arrive
   let tool = "brush";
+  let frame = null; // left, top, width, height of what is about to be cut out
 
   const panel = () => document.querySelector("#at-start [data-start]");
   const canvas = () => panel()?.querySelector("canvas");
@@ -40,6 +42,7 @@
   function begin(shown, picture) {
     const scale = Math.min(1, LONGEST / Math.max(picture.naturalWidth, picture.naturalHeight));
     const area = canvas();
+    tool = "brush"; // as the new toolbar shows it
     area.width = Math.max(1, Math.round(picture.naturalWidth * scale));
     area.height = Math.max(1, Math.round(picture.naturalHeight * scale));
     listen(area);
@@ -83,7 +86,28 @@
       on.stroke();
     }
     on.globalCompositeOperation = "source-over";
+    if (frame) {
+      on.lineWidth = Math.max(2, area.width / 150);
+      on.strokeRect(...frame.map((side) => Math.round(side)));
+    }
     say();
+  }
+
+  // Left, top, width and height of what lies between two points inside the area.
+  function between(area, [x1, y1], [x2, y2]) {
+    const inside = (value, most) => Math.min(most, Math.max(0, value));
+    const [left, right] = [x1, x2].map((x) => inside(x, area.width)).sort((a, b) => a - b);
+    const [top, bottom] = [y1, y2].map((y) => inside(y, area.height)).sort((a, b) => a - b);
+    return [left, top, right - left, bottom - top];
+  }
+
+  // The part goes to Python, which keeps it as a picture of its own.
+  function crop(area, box) {
+    const picture = panel().querySelector(".at-paint img"), scale = picture.naturalWidth / area.width;
+    const [left, top, width, height] = box.map((side) => Math.round(side * scale));
+    if (Math.min(width, height) < LEAST_PART) return;
+    tell({ act: "crop", id: panel().dataset.start, left, top,
+      width: Math.min(width, picture.naturalWidth - left), height: Math.min(height, picture.naturalHeight - top) });
   }
 
   // The picture stands in a frame as large as what it is extended to.
@@ -113,7 +137,7 @@
   const painted = () => base !== null || strokes.some((stroke) => !stroke.eraser);
 
   function listen(area) {
-    let stroke = null;
+    let stroke = null, begun = null;
     const at = (event) => {
       const box = area.getBoundingClientRect();
       return [(event.clientX - box.left) * area.width / box.width, (event.clientY - box.top) * area.height / box.height];
@@ -122,17 +146,30 @@
       if (event.button !== 0) return;
       event.preventDefault();
       area.setPointerCapture(event.pointerId);
+      if (tool === "crop") {
+        begun = at(event);
+        return;
+      }
       const share = Number(panel().querySelector(".at-brush").value) / 100;
       stroke = { eraser: tool === "eraser", size: share * Math.max(area.width, area.height), points: [at(event)] };
       strokes.push(stroke);
       draw();
     });
     area.addEventListener("pointermove", (event) => {
+      if (begun) {
+        frame = between(area, begun, at(event));
+        draw();
+      }
       if (!stroke) return;
       stroke.points.push(at(event));
       draw();
     });
-    for (const name of ["pointerup", "pointercancel"]) area.addEventListener(name, () => { stroke = null; keep(); });
+    for (const name of ["pointerup", "pointercancel"]) area.addEventListener(name, () => {
+      if (frame && name === "pointerup") crop(area, frame);
+      stroke = begun = frame = null;
+      keep();
+      draw();
+    });
   }
 
   function keep() {
@@ -161,11 +198,13 @@
     } catch { /* Python is told that it did not arrive */ }
   };
 
-  const handIn = (file) => window.atelierHandIn(panel().querySelector("[data-upload]"), file, (_, data) => {
+  function tell(data) {
     let told = panel();
     while (told && !told.atelierTell) told = told.parentElement;
     told?.atelierTell(data);
-  });
+  }
+
+  const handIn = (file) => window.atelierHandIn(panel().querySelector("[data-upload]"), file, (_, data) => tell(data));
   const usable = () => panel() && document.querySelector("#at-start-frame")?.offsetParent;
   const pictureOf = (files) => [...files].find((file) => file.type.startsWith("image/"));
 
@@ -177,7 +216,7 @@
     const what = pressed.dataset.paint;
     if (what === "undo") strokes.pop();
     if (what === "clear") { strokes = []; base = null; }
-    if (what === "brush" || what === "eraser") {
+    if (["brush", "eraser", "crop"].includes(what)) {
       tool = what;
       for (const each of panel().querySelectorAll("[data-paint][aria-pressed]")) each.setAttribute("aria-pressed", String(each === pressed));
     }

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
-from app.core.schema import VARIATION_OF, InputRef
+from app.core.schema import NO_SIDES, VARIATION_OF, InputRef
 from app.core.sizes import ratio_of, size_of_picture
 from app.core.task import Task
 from app.ui.actions import HANDED_IN, Action
@@ -44,12 +44,26 @@ class StartEvents:
         words, action = self._studio.words(request), Action.of(event)
         if action.act == "remove-start":
             return {self._panel.page: no_start(words, unfolded=True)}
+        if action.act == "crop":
+            return self._crop(action, values, words)
         if action.act != HANDED_IN:
             return self._say(words.find(f"upload_{action.act}") or words("upload_failed"), words)
         data = self._studio.uploads.take(visitor_of(request.request), action.id)
         if data is None:
             return self._say(words("upload_failed"), words)
         return self._use(data, values, words)
+
+    def _crop(self, action: Action, values: Mapping[Any, Any], words: Words) -> Updates:
+        """A part of the picture in its place."""
+        sides = [int(side) for name in ("left", "top", "width", "height")
+                 if str(side := action.data.get(name, "")).isdecimal()]  # fmt: skip
+        if len(sides) != len(NO_SIDES) or max(sides) > 2**16:
+            return {}
+        try:
+            kept = self._link.ask(lambda: self._link.client.crop(action.id, *sides))
+        except ServiceError as error:
+            return {self._shell.toast: self._studio.refusal(error, words)}
+        return self._shown(kept, self._studio.model(values.get(self._fields["model"])), words)
 
     def use_image(self, image_id: str, values: Mapping[Any, Any], words: Words) -> Updates:
         """A picture of the library as the one to start from. The message says what went wrong."""
@@ -141,6 +155,10 @@ class StartEvents:
             kept = self._link.ask(lambda: self._link.client.upload(data))
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
+        return self._shown(kept, model, words)
+
+    def _shown(self, kept: InputRef, model: ModelInfo | None, words: Words) -> Updates:
+        """The panel with this picture, and its size in the form."""
         shown: Updates = {
             self._panel.page: start_panel(kept.sha256, words),
             self._shell.tabs: gr.Tabs(selected=GENERATE),

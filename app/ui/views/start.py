@@ -79,6 +79,7 @@ def _tools(words: Words) -> Markup:
     tools = [
         tool("brush", "brush", pressed=True),
         tool("eraser", "eraser", pressed=False),
+        tool("crop", "crop", pressed=False),
         size,
         tool("undo", "undo"),
         tool("clear", "trash"),
