@@ -34,6 +34,11 @@ def installed_upscalers(parts: Parts) -> list[ModelEntry]:
     return [entry for entry in _here(parts) if tasks_of(entry) == (Task.UPSCALE,)]
 
 
+def installed_controls(parts: Parts) -> list[ModelEntry]:
+    """The models that are here and hold the pictures of others."""
+    return [entry for entry in _here(parts) if tasks_of(entry) == (Task.CONTROL,)]
+
+
 def _here(parts: Parts) -> list[ModelEntry]:
     return [entry for entry in parts.catalog.entries() if is_installed(parts, entry)]
 

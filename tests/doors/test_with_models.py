@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import requests
 import webuiapi
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from app.diffusion import DiffusionService
 from app.picture.png import inspect
+from tests.controls import save_control
 from tests.families import save
 from tests.loras import TEXT_LAYERS, save_lora
 from tests.pipelines import catalog_toml, make_tiny_sd, make_tiny_upscaler
@@ -30,6 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save("flux", folder / "flux")
     make_tiny_upscaler(folder / "larger")
     save_lora(folder / "loras" / "ink.safetensors", text=TEXT_LAYERS)
+    save_control("sd15", StableDiffusionPipeline.from_pretrained(folder / "pocket"), folder / "my-canny")
     flux = {"title": "Flux", "path": "flux", "pipeline": "FluxPipeline"}
     catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux)
     return folder
@@ -107,6 +110,64 @@ def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
     assert api.extra_single_image(image=drawn, upscaler_1="larger", **by_size).image.size == (100, 90)
     refused = http.post(f"{real.url}/sdapi/v1/extra-single-image", json={"image": "eA==", "upscaler_1": "SwinIR_4x"})
     assert (refused.status_code, "upscaler_1" in refused.json()["detail"]) == (422, True)
+
+
+def test_a_control_unit_of_webuiapi_is_drawn_as_by_our_own_door(
+    real: RunningService, http: requests.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    api = webuiapi.WebUIApi(host="127.0.0.1", port=real.port)
+    assert (api.controlnet_version(), api.controlnet_model_list()) == (3, ["my-canny"])
+    assert {"none", "canny"} <= set(api.controlnet_module_list())
+    picture = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+    picture.paste((200, 30, 30), (16, 16, 48, 48))
+    [edges] = api.controlnet_detect(images=[picture], module="canny").images
+    stream = io.BytesIO()
+    edges.save(stream, "PNG")
+    unit = webuiapi.ControlNetUnit(
+        image=picture, module="canny", model="my-canny", weight=0.8, guidance_end=0.75, threshold_a=100, threshold_b=200
+    )
+    asked = ASKED | {"steps": 4, "cfg_scale": 4.0, "sampler_name": "Euler"}
+    made = api.txt2img(**asked, controlnet_units=[unit])
+    assert "Resize and Fill is not here" in made.info["comments"]
+    assert 'ControlNet 0: "Module: canny, Model: my-canny, Weight: 0.8' in made.info["infotexts"][0]
+    kept = http.post(f"{real.url}/api/inputs", data=stream.getvalue(), headers={"Content-Type": "image/png"}).json()
+    ours = native(
+        real, http, **ASKED, num_inference_steps=4, guidance_scale=4.0, scheduler="Euler",
+        control=[{"model": "my-canny", "image": kept["sha256"], "weight": 0.8, "end": 0.75}],
+    )  # fmt: skip
+    assert pixels(ours["png"], tmp_path) == made.image.convert("RGB").tobytes()
+    free = api.txt2img(**asked, alwayson_scripts={})  # its own default keeps the units of the call before
+    assert made.image.tobytes() != free.image.tobytes()
+    # In img2img a unit without a picture takes the one to start from.
+    started = api.img2img(images=[picture], **asked, controlnet_units=[webuiapi.ControlNetUnit(model="my-canny")])
+    [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["items"]
+    request = newest["recipe"]["request"]
+    assert request["control"][0]["image"] == request["inputs"][0]["sha256"]
+    assert started.image.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("unit", "field"),
+    [
+        ({"model": "my-canny"}, "ControlNet.0.image"),
+        ({"image": "no picture", "model": "my-canny"}, "ControlNet.0.image"),
+        ({"model": "None"}, "ControlNet.0.model"),
+        ({"model": "other"}, "control.0.model"),
+        ({"module": "openpose_full", "model": "my-canny"}, "ControlNet.0.module"),
+        ({"control_mode": "ControlNet is more important", "model": "my-canny"}, "ControlNet.0.control_mode"),
+        ({"weight": 3, "model": "my-canny"}, "ControlNet.0.weight"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_refused_by_its_field(
+    real: RunningService, http: requests.Session, unit: dict[str, Any], field: str
+) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    picture = {} if field.endswith("0.image") else {"image": base64.b64encode(stream.getvalue()).decode()}
+    args = {"args": [{**picture, **unit}]}
+    answer = http.post(f"{real.url}/sdapi/v1/txt2img", json=ASKED | {"alwayson_scripts": {"ControlNet": args}})
+    assert (answer.status_code, field in answer.json()["errors"]) == (422, True), answer.text
 
 
 def test_loras_are_listed_and_stand_in_the_infotext(real: RunningService, http: requests.Session) -> None:

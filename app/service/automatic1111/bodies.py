@@ -26,6 +26,7 @@ CLIP_FROM, MAX_CLIP = 1, 12  # the span of A1111's own setting
 MAX_TASK_CHARS = 64
 MAX_EXTRA_IMAGES = 16
 MAX_SIDE = 8192
+OURS = ("controlnet",)  # extensions whose arguments are read, in lower case
 
 
 def _bytes_of(value: Any) -> bytes:
@@ -102,7 +103,7 @@ class A1111Txt2Img(A1111Body):
     clip_skip: int | None = Field(None, ge=CLIP_FROM, le=MAX_CLIP, description="CLIP_stop_at_last_layers of SD.Next.")
     override_settings: Annotated[A1111Overrides | None, _EMPTY_IS_NONE] = None
     alwayson_scripts: Annotated[dict[str, Any] | None, _EMPTY_IS_NONE] = Field(
-        None, description="Extensions: only switched off."
+        None, description="Extensions: ControlNet's units; all others only switched off."
     )
     infotext: Annotated[str | None, BeforeValidator(lambda text: text if isinstance(text, str) else None)] = Field(
         None, description="Fills the fields that were not given."
@@ -121,7 +122,8 @@ class A1111Txt2Img(A1111Body):
     @field_validator("alwayson_scripts")
     @classmethod
     def _are_off(cls, scripts: dict[str, Any] | None) -> dict[str, Any] | None:
-        wanted = [name for name, script in (scripts or {}).items() if not is_script_off(script)]
+        extensions = {name: script for name, script in (scripts or {}).items() if name.lower() not in OURS}
+        wanted = [name for name, script in extensions.items() if not is_script_off(script)]
         if wanted:
             raise ValueError(f"{NOT_HERE}: {', '.join(wanted)}")
         return scripts

@@ -4,6 +4,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
+from app.service.automatic1111.control import add_control
 from app.service.automatic1111.extras import add_extras
 from app.service.automatic1111.generation import Callers, ChosenModel, add_generation, error_answer
 from app.service.automatic1111.img2img import add_image_to_image
@@ -24,6 +25,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     add_lists(api, parts, model)
     add_options(api, parts, callers, model)
     add_extras(api, parts, callers)
+    add_control(api, parts)
     answer_errors_with(api, error_answer)
     return api
 

@@ -25,6 +25,7 @@ from app.service.automatic1111.answers import (
     A1111Tasks,
 )
 from app.service.automatic1111.bodies import A1111Task, A1111Txt2Img
+from app.service.automatic1111.control import control_of
 from app.service.automatic1111.translate import (
     NAMES,
     MadeImage,
@@ -125,7 +126,9 @@ def add_generation(api: APIBlueprint, parts: Parts, callers: Callers, model: Cho
         body = fitted(A1111Txt2Img, with_infotext(sent))
         wanted = to_request(body, chosen_model(callers, body, model))
         check_installed(parts, parts.catalog.get(wanted.model or model.key))
-        return made_answer(parts, callers, body, sent, wanted)
+        with seat(parts):  # see native/inputs.py
+            control, comments = control_of(body, parts.inputs)
+        return made_answer(parts, callers, body, sent, wanted.model_copy(update=control), comments)
 
     def progress(query: ProgressQuery) -> Response:
         """How far the caller's own job is"""

@@ -3,6 +3,9 @@
 Source of the fields: A1111 `modules/processing.py` (`StableDiffusionProcessingImg2Img`).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
@@ -13,6 +16,7 @@ from app.picture.mask import soft_mask
 from app.picture.resize import resize
 from app.service.automatic1111.answers import A1111Made
 from app.service.automatic1111.bodies import A1111Img2Img
+from app.service.automatic1111.control import control_of
 from app.service.automatic1111.generation import Callers, ChosenModel, answers, chosen_model, made_answer
 from app.service.automatic1111.translate import to_request, with_infotext
 from app.service.foreign.bodies import documented_body, fitted, json_object
@@ -39,10 +43,12 @@ def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model:
         check_installed(parts, entry)  # before its pictures are kept
         size = wanted.width or entry.width, wanted.height or entry.height
         with seat(parts):  # see native/inputs.py
-            started = wanted.model_copy(update=start_of(body, size, parts.inputs))
+            start = start_of(body, size, parts.inputs)
+            control, comments = control_of(body, parts.inputs, _first(start))
+        started = wanted.model_copy(update=start | control)
         if not body.include_init_images:
             sent = {**sent, "init_images": None, "mask": None}
-        return made_answer(parts, callers, body, sent, started)
+        return made_answer(parts, callers, body, sent, started, comments)
 
     made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
     api.post("/sdapi/v1/img2img", responses=made, openapi_extensions=documented_body(api, A1111Img2Img))(img2img)
@@ -73,6 +79,12 @@ def start_of(body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> di
         padding = body.inpaint_full_res_padding
         fields["inpaint_full_res_padding"] = PADDING if padding is None else padding
     return fields
+
+
+def _first(start: Mapping[str, Any]) -> str:
+    """The picture that it starts from: what holds it where a unit brings none of its own."""
+    sha256: str = start["inputs"][0].sha256
+    return sha256
 
 
 def _fitted(ref: InputRef, body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> InputRef:

@@ -19,6 +19,8 @@ TAKES_PICTURES = frozenset(
         "/sdapi/v1/extra-single-image",
         "/sdapi/v1/extra-batch-images",
         "/sdapi/v1/img2img",
+        "/sdapi/v1/txt2img",
+        "/controlnet/detect",
         "/v1/images/edits",
         "/v1/images/variations",
     }

@@ -85,6 +85,10 @@ TABLE: Mapping[Act, str] = {
         GET /sdapi/v1/samplers
         GET /sdapi/v1/schedulers
         GET /sdapi/v1/upscalers
+        GET /controlnet/version
+        GET /controlnet/model_list
+        GET /controlnet/module_list
+        GET /controlnet/settings
         GET /sdapi/v1/latent-upscale-modes
         GET /sdapi/v1/scripts
         GET /sdapi/v1/script-info
@@ -119,6 +123,7 @@ TABLE: Mapping[Act, str] = {
         POST /sdapi/v1/img2img
         POST /sdapi/v1/extra-single-image
         POST /sdapi/v1/extra-batch-images
+        POST /controlnet/detect
     """,
     Act.STEER: """
         POST /api/jobs/<job_id>/cancel
