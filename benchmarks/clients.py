@@ -1,5 +1,7 @@
 """Many clients at once: `python -m benchmarks.clients`. Steps of connections on loopback, up to 10,000, then an end.
 
+Part `clients` of `python -m benchmarks` is quicker: 1 to 64 clients that submit at the same time.
+
 For each step it opens that many kept connections, from as many addresses of loopback as there are hundreds of them,
 half of which have sent half a request; then some of them ask and submit. It prints what short calls took meanwhile.
 """
@@ -10,7 +12,7 @@ import resource
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,12 +20,32 @@ from typing import Any
 
 import requests
 
+from benchmarks.figures import Figure, Options, milliseconds
 from tests.running import RunningService
 
 STEPS = (100, 1_000, 3_000, 10_000)
 ASKED = 200  # health checks and submits of each step
 AT_ONCE = 8
+CLIENTS = (1, 4, 16, 64)
 HALF = b"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{"
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """What a submit takes while so many clients submit at the same time."""
+    settings = {"MAX_QUEUE": "100000", "START_PAUSED": "true", "PRELOAD": "false"}
+    settings |= {"MODELS_FOLDER": str(options.models.resolve()), "DEFAULT_MODEL": options.model}
+    wanted: Any = {"prompt": "x", "width": 64, "height": 64}
+    with tempfile.TemporaryDirectory() as folder, RunningService(Path(folder), **settings) as service:
+        for number in CLIENTS[:2] if options.tiny else CLIENTS:
+
+            def submit() -> bool:
+                return requests.post(f"{service.url}/api/jobs", json=wanted, timeout=60).status_code == 202
+
+            times, failed = asked(submit, at_once=number, calls=10 if options.tiny else ASKED)
+            if failed:
+                raise RuntimeError(f"{failed} submits of {number} clients failed")
+            curve = "submit over HTTP, ms by clients at once"
+            yield milliseconds(f"submit over HTTP, {number} clients", times, curve=curve, at=number)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,8 +90,8 @@ def opened(port: int, number: int) -> Iterator[socket.socket]:
         yield sock
 
 
-def asked(ask) -> tuple[list[float], int]:  # type: ignore[no-untyped-def]
-    """Seconds that each of the calls took, `AT_ONCE` of them at a time, and how many failed."""
+def asked(ask: Callable[[], bool], at_once: int = AT_ONCE, calls: int = ASKED) -> tuple[list[float], int]:
+    """Seconds that each of the calls took, so many of them at a time, and how many failed."""
 
     def timed(_: int) -> tuple[float, bool]:
         began = time.perf_counter()
@@ -79,8 +101,8 @@ def asked(ask) -> tuple[list[float], int]:  # type: ignore[no-untyped-def]
             good = False
         return time.perf_counter() - began, good
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(timed, range(ASKED)))
+    with ThreadPoolExecutor(at_once) as pool:
+        found = list(pool.map(timed, range(calls)))
     return sorted(seconds for seconds, _ in found), sum(not good for _, good in found)
 
 

@@ -1,30 +1,25 @@
-"""How quick the library is with 10,000 pictures: `python benchmarks/library.py [ROWS]`.
+"""Part `library`: the calls that the page makes, from 1,000 pictures to a million.
 
-Prints the median and 95th percentile, and the median of the processor time alone (for a busy machine), in milliseconds,
-of each call the page makes. The rows are invented (no files); the database is a real SQLite file with the shipped
-schema, in a temporary folder. Opens read one real file.
+The rows are invented (no files); the database is a real SQLite file with the shipped schema. That of a million is made
+once, in the work folder, which takes minutes.
 """
 
-import argparse
 import random
-import statistics
 import tempfile
-import time
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy import Engine, insert
 
-from app.core.schema import GenerationRequest, Job, JobState
 from app.database import images, open_database, writing
-from app.engine.base import Picture
-from app.image_rows import image_row
 from app.library import Library
 from app.migrations import upgrade
+from benchmarks.figures import Figure, Options, milliseconds, seconds
 
-REPEATS = 50
+REPEATS = 20
+ROWS = (1_000, 10_000, 100_000, 1_000_000)
+MOST_MS = 300.0
 AT_ONCE = 10_000  # rows in one statement
 WORDS = ("apple", "table", "cat", "river", "mountain", "castle", "forest", "lamp", "moon", "robot", "harbour", "flower")
 CHINESE = ("苹果", "桌子", "猫", "河流", "山", "城堡", "月亮")
@@ -70,72 +65,50 @@ def fill(database: Engine, rows: int) -> None:
             values.clear()
 
 
-def save_one(database: Engine, library: Library) -> str:
-    """Write and commit one real 512x512 picture; its id."""
-    request = GenerationRequest(
-        prompt="a red apple", model="pocket", num_inference_steps=8, guidance_scale=4.0, width=512, height=512, seed=1,
-        scheduler="default",
-    )  # fmt: skip
-    now = datetime.now(UTC)
-    job = Job(id=str(uuid.uuid4()), state=JobState.RUNNING, origin="ui", request=request, attempt=1, created_at=now)
-    image = library.write(job, Picture(0, 1, 512, 512, random.Random(1).randbytes(512 * 512 * 3)))
-    with writing(database) as connection:
-        connection.execute(insert(images).values(**image_row(image)))
-    return image.id
+def measure(options: Options) -> Iterator[Figure]:
+    """Each call at each size; a million with `full` alone, or where the work folder has it already."""
+    for rows in ROWS[:1] if options.tiny else ROWS:
+        kept = options.work / f"library-{rows}"
+        if rows == ROWS[-1] and (options.full or kept.is_dir()):
+            yield from _calls(kept, rows, options)
+        elif rows != ROWS[-1]:
+            with tempfile.TemporaryDirectory() as name:
+                yield from _calls(Path(name), rows, options)
 
 
-def measure(name: str, call: Callable[[], object]) -> None:
-    """Print one line for `call`, run 50 times after one that does not count."""
-    call()
-    times, busy = [], []
-    for _ in range(REPEATS):
-        start, busy_start = time.perf_counter(), time.process_time()
-        call()
-        times.append((time.perf_counter() - start) * 1000)
-        busy.append((time.process_time() - busy_start) * 1000)
-    p95 = statistics.quantiles(times, n=20)[18]
-    print(
-        f"{name:40} p50 {statistics.median(times):7.2f}  p95 {p95:7.2f}  processor p50 {statistics.median(busy):7.2f}"
-    )
-
-
-def main() -> None:
-    """Fill a library and measure it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", type=int, nargs="?", default=10_000, help="Rows in the library.")
-    rows = parser.parse_args().rows
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        database = open_database(f"sqlite:///{root / 'atelier.db'}")
-        upgrade(database)
-        library = Library(database, root / "pictures", root / "thumbnails")
+def _calls(root: Path, rows: int, options: Options) -> Iterator[Figure]:
+    root.mkdir(parents=True, exist_ok=True)
+    database = open_database(f"sqlite:///{root / 'atelier.db'}")
+    upgrade(database)
+    library = Library(database, root / "pictures", root / "thumbnails")
+    if not library.search(limit=1).items:
         fill(database, rows)
-        image_id = save_one(database, library)
-        deep = library.search(limit=50).next
-        for _ in range(min(100, rows // 200)):
-            deep = library.search(limit=50, cursor=deep).next
-        second = library.groups(limit=20).next
-        print(f"{rows} rows, SQLite")
-        measure("page of 50", lambda: library.search(limit=50))
-        measure("page of 50, in the middle", lambda: library.search(limit=50, cursor=deep))
-        measure("search: a word in many prompts", lambda: library.search(q="apple"))
-        measure("search: three words", lambda: library.search(q="apple moon cat"))
-        measure("search: a word in one prompt", lambda: library.search(q="4000"))
-        measure("search: one Chinese character", lambda: library.search(q="猫"))
-        measure("search: a word that is nowhere", lambda: library.search(q="zebra"))
-        measure("search: two characters that are nowhere", lambda: library.search(q="zq"))
-        measure("search: seed", lambda: library.search(seed=77))
-        measure("search: model", lambda: library.search(model="pocket"))
-        measure("search: favourites", lambda: library.search(favourite=True))
-        measure("20 groups by prompt", lambda: library.groups(limit=20))
-        measure("20 groups by prompt, second page", lambda: library.groups(limit=20, cursor=second))
-        measure("20 groups by prompt, with a word", lambda: library.groups(limit=20, q="apple"))
-        measure("20 groups by job", lambda: library.groups(limit=20, by="job"))
-        measure("one image's row", lambda: library.get(image_id))
-        measure("open a 512x512 picture", lambda: library.open(image_id))
-        measure("thumbnail, kept", lambda: library.thumbnail(image_id, 256))
-        database.dispose()
-
-
-if __name__ == "__main__":
-    main()
+    image_id = library.search(limit=1).items[0].id
+    deep = library.search(limit=50).next
+    for _ in range(min(100, rows // 200)):
+        deep = library.search(limit=50, cursor=deep).next
+    second = library.groups(limit=20).next
+    calls: dict[str, Callable[[], object]] = {
+        "page of 50": lambda: library.search(limit=50),
+        "page of 50, in the middle": lambda: library.search(limit=50, cursor=deep),
+        "search: a word in many prompts": lambda: library.search(q="apple"),
+        "search: three words": lambda: library.search(q="apple moon cat"),
+        "search: a word in one prompt": lambda: library.search(q="4000"),
+        "search: one Chinese character": lambda: library.search(q="猫"),
+        "search: a word that is nowhere": lambda: library.search(q="zebra"),
+        "search: two characters that are nowhere": lambda: library.search(q="zq"),
+        "search: seed": lambda: library.search(seed=77),
+        "search: favourites": lambda: library.search(favourite=True),
+        "search: a size that is nowhere": lambda: library.search(width=640, height=640),
+        "20 groups by prompt": lambda: library.groups(limit=20),
+        "20 groups by prompt, second page": lambda: library.groups(limit=20, cursor=second),
+        "20 groups by prompt, with a word": lambda: library.groups(limit=20, q="apple"),
+        "20 groups by job": lambda: library.groups(limit=20, by="job"),
+        "one image's row": lambda: library.get(image_id),
+    }
+    for name, call in calls.items():
+        call()
+        times = [seconds(call) for _ in range(3 if options.tiny else REPEATS)]
+        most = None if options.tiny else MOST_MS
+        yield milliseconds(f"{name}, {rows} pictures", times, most=most, curve=f"{name}, ms by pictures", at=rows)
+    database.dispose()

@@ -38,7 +38,7 @@ def main() -> int:
     try:
         with RunningService(folder / "service") as service, chromium() as browser:
             process = RunningPage(folder / "page", service.url)
-            results.append(_goal("process start to interactive page", _start(process, browser), READY_S, "s"))
+            results.append(_goal("process start to interactive page", start_to_use(process, browser), READY_S, "s"))
             try:
                 first = statistics.median(_first(process, browser) for _ in range(5))
                 results.append(_goal("cold page to first picture with one click, median", first, FIRST_S, "s"))
@@ -75,7 +75,7 @@ def _goal(name: str, value: float, goal: float, unit: str) -> bool:
     return held
 
 
-def _start(process: RunningPage, browser: Browser) -> float:
+def start_to_use(process: RunningPage, browser: Browser) -> float:
     """Seconds from the start of the process until a browser shows the page and its button can be pressed."""
     began = time.monotonic()
     process.start()

@@ -1,15 +1,11 @@
-"""How quick the job table is: submits a second, and submit, claim, look and list with 10,000 jobs in the queue.
-
-    python -m benchmarks.queue [--queued 10000] [--url postgresql+psycopg://…] [--folder /where/to/put/the/file]
+"""Part `queue`: submit, claim, look and list while jobs wait, and a submit over HTTP while 10,000 do.
 
 Every write is durable (SQLite: WAL with synchronous=FULL), so the disk decides most of it.
 """
 
-import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -19,8 +15,12 @@ from app.core.schema import GenerationRequest, JobState
 from app.database import jobs, open_database, writing
 from app.jobs.table import JobTable
 from app.migrations import upgrade
+from benchmarks.figures import Figure, Options, milliseconds, seconds
+from tests.system.victim import Victim
 
 ROUNDS = 100
+LINES = (0, 100, 1_000, 10_000)
+SUBMIT_MS = 8.0
 
 
 def a_request(number: int) -> GenerationRequest:
@@ -63,50 +63,45 @@ def fill(table_url: str, count: int) -> None:
     database.dispose()
 
 
-def milliseconds(call: Callable[[int], object], rounds: int = ROUNDS) -> str:
-    """Median and 95th percentile of `call(0)`, `call(1)` …"""
-    taken = []
-    for number in range(rounds):
-        started = time.perf_counter()
-        call(number)
-        taken.append((time.perf_counter() - started) * 1000)
-    return f"p50 {statistics.median(taken):7.2f} ms   p95 {statistics.quantiles(taken, n=20)[-1]:7.2f} ms"
+def measure(options: Options) -> Iterator[Figure]:
+    """Each call of the table at each length of the line; then the submit of a client."""
+    lines = LINES[:2] if options.tiny else LINES
+    with tempfile.TemporaryDirectory() as name:
+        for queued in lines:
+            yield from _table(f"sqlite:///{Path(name) / f'{queued}.db'}", queued, 5 if options.tiny else ROUNDS)
+        yield from _service(Path(name) / "service", lines[-1], options)
 
 
-def measure(url: str, queued: int) -> None:
-    """Print the figures of one database."""
+def _table(url: str, queued: int, rounds: int) -> Iterator[Figure]:
     database = open_database(url)
-    started = time.perf_counter()
     upgrade(database)
-    migrated = time.perf_counter()
-    upgrade(database)
-    print(f"migrate {1000 * (migrated - started):.0f} ms, again {1000 * (time.perf_counter() - migrated):.1f} ms")
     table = JobTable(database, boot_id="benchmark", max_queue=queued + 10 * ROUNDS)
-    started = time.perf_counter()
-    for number in range(ROUNDS):
-        table.submit(a_request(number), origin="api")
-    print(f"submit, empty queue     {ROUNDS / (time.perf_counter() - started):7.0f} a second, one thread")
-    fill(url, queued)
-    newest = table.page(limit=1).items[0].id
-    print(f"with {queued} queued:")
-    print("  submit               ", milliseconds(lambda number: table.submit(a_request(number), origin="api")))
-    print("  claim                ", milliseconds(lambda number: table.claim(loaded=["sdxl-turbo"])))
-    print("  get, last in line    ", milliseconds(lambda number: table.get(newest)))
-    print("  list of 50           ", milliseconds(lambda number: table.page(limit=50), 20))
-    print("  counts               ", milliseconds(lambda number: table.counts()))
+    if queued:
+        fill(url, queued)
+    newest = table.submit(a_request(0), origin="api")[0].id
+    calls: dict[str, Callable[[int], object]] = {
+        "submit to the table": lambda number: table.submit(a_request(number), origin="api"),
+        "claim": lambda _: table.claim(loaded=["sdxl-turbo"]),
+        "look at the last in line": lambda _: table.get(newest),
+        "list 50": lambda _: table.page(limit=50),
+    }
+    for name, call in calls.items():
+        times = [seconds(lambda call=call, number=number: call(number)) for number in range(rounds)]  # type: ignore[misc]
+        yield milliseconds(f"{name}, {queued} queued", times, curve=f"{name}, ms by queued jobs", at=queued)
     database.dispose()
 
 
-def main() -> None:
-    """Measure a new SQLite file, or the database of --url (which must be empty)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queued", type=int, default=10_000)
-    parser.add_argument("--url")
-    parser.add_argument("--folder", type=Path)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        measure(options.url or f"sqlite:///{Path(folder) / 'queue.db'}", options.queued)
-
-
-if __name__ == "__main__":
-    main()
+def _service(folder: Path, queued: int, options: Options) -> Iterator[Figure]:
+    settings = {"MODELS_FOLDER": str(options.models.resolve()), "DEFAULT_MODEL": options.model}
+    victim = Victim(folder, START_PAUSED="true", MAX_QUEUE=str(2 * queued + 1000), PRELOAD="false", **settings)
+    (folder / "data").mkdir(parents=True)
+    database = open_database(victim.database_url)
+    upgrade(database)
+    database.dispose()
+    fill(victim.database_url, queued)
+    with victim:
+        request = a_request(0).model_copy(update={"model": options.model})
+        number = 5 if options.tiny else ROUNDS * (3 if options.full else 1)
+        times = [seconds(lambda: victim.client.submit(request)) for _ in range(number)]
+    most = None if options.tiny else SUBMIT_MS
+    yield milliseconds(f"submit over HTTP, {queued} queued", times, most=most)
