@@ -63,7 +63,8 @@ def _entries() -> list[ModelEntry]:
 
 
 def _cells(entry: ModelEntry) -> Sequence[str]:
-    title = f"{entry.title}<br>`{entry.key}`<br>{entry.width} × {entry.height}"
+    drawn = "makes pictures larger" if family_of(entry.pipeline).only_enlarges else f"{entry.width} × {entry.height}"
+    title = f"{entry.title}<br>`{entry.key}`<br>{drawn}"
     return (title, shown_size(entry.size_bytes), *_sizes(entry), entry.speed, entry.licence, _command(entry))
 
 

@@ -69,7 +69,9 @@ def guessed_parts(parameters: int, pipeline: str) -> ModelParts:
 
 
 def parts_of_entry(entry: ModelFacts) -> ModelParts | None:
-    """The parts of a model as it is described; None if nothing is known of its size."""
+    """The parts of a model as it is described; None for upscalers, and if nothing is known of its size."""
+    if family_of(entry.pipeline).only_enlarges:
+        return None
     if entry.components:
         return parts_of(entry.components, entry.pipeline)
     # Most files hold two bytes for each number; only the catalog's own entries say how many numbers there are.

@@ -18,13 +18,15 @@ from app.core.settings import PROJECT_FOLDER, Settings
 from app.core.task import Task
 
 SHIPPED_KEYS = [
-    "pocket", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl-base", "qwen-image",
+    "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
+    "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
 ]  # fmt: skip
 CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
     "control-sd15-softedge", "control-sd15-tile", "control-sdxl-canny", "control-sdxl-depth", "control-qwen-image",
 ]  # fmt: skip
+DRAWING_KEYS = [key for key in SHIPPED_KEYS if key != "pocket-upscaler"]
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_an_edited_catalog_counts_from_the_next_request_on(tmp_path: Path) -> No
     assert [entry.key for entry in catalog.entries()] == ["two"]
 
 
-@pytest.mark.parametrize("key", SHIPPED_KEYS)
+@pytest.mark.parametrize("key", DRAWING_KEYS)
 def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(shipped: Catalog, key: str) -> None:
     entry = shipped.get(key)
     if entry.lora:  # which is not in the repository
@@ -83,7 +85,7 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
     assert entry.revision is None or (len(entry.revision) == 40 and int(entry.revision, 16))
 
 
-@pytest.mark.parametrize("key", SHIPPED_KEYS)
+@pytest.mark.parametrize("key", DRAWING_KEYS)
 def test_the_defaults_of_every_entry_are_where_it_draws_well_and_that_is_allowed(shipped: Catalog, key: str) -> None:
     entry = shipped.get(key)
     assert entry.good
@@ -102,7 +104,7 @@ def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog)
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
-        ({"model": "dall-e"}, "model", "allowed is one of: pocket, sdxl-turbo"),
+        ({"model": "dall-e"}, "model", "allowed is one of: pocket, pocket-upscaler, sdxl-turbo"),
         ({"model": "sdxl-turbo", "width": 516}, "width", "allowed is 256 to 1024 in steps of 8 for model sdxl-turbo"),
         ({"model": "sdxl-turbo", "height": 4096}, "height", "allowed is 256 to 1024"),
         ({"model": "sdxl-turbo", "num_inference_steps": 51}, "num_inference_steps", "allowed is 1 to 50"),
@@ -185,7 +187,9 @@ def test_a_folder_with_a_damaged_index_is_still_listed_and_says_why_when_it_is_l
 
 
 def test_an_unknown_key_is_answered_with_the_known_ones(shipped: Catalog) -> None:
-    with pytest.raises(UnknownModel, match=r"There is no model 'x'\. Known models: pocket, sdxl-turbo"):
+    with pytest.raises(
+        UnknownModel, match=r"There is no model 'x'\. Known models: pocket, pocket-upscaler, sdxl-turbo"
+    ):
         shipped.get("x")
 
 

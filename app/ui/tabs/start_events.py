@@ -144,7 +144,7 @@ class StartEvents:
         inputs = [{"role": "image", "sha256": kept.sha256}]
         words = {"prompt": image.prompt, "negative_prompt": image.negative_prompt, "seed": image.seed}
         here = [model for model in self._studio.models() if model.tasks == (Task.UPSCALE,) and model.installed]
-        by_model = {"model": here[0].key} if here else {}
+        by_model = {"model": here[-1].key} if here else {}  # the user's own come after those of the catalog
         return words | by_model | {"task": "upscale", "inputs": inputs, "scale": TWICE}
 
     def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
