@@ -36,4 +36,4 @@ def measure(options: Options) -> Iterator[Figure]:
         plain(), burst()
         pairs = in_pairs(burst, loop, 1 if options.tiny else 2)
         least = None if options.tiny else LEAST
-        yield ratio(f"pictures a second: {jobs} jobs at once ÷ a plain loop", pairs, least=least)
+        yield ratio(f"pictures a second: {jobs} jobs at once, over those of a plain loop", pairs, least=least)

@@ -35,7 +35,7 @@ def svg(figures: Sequence[Figure]) -> str:
 def _bars(figures: Sequence[Figure]) -> list[str]:
     most = max([1.0, *(figure.high or figure.value for figure in figures)])
     left, scale = 400, (WIDTH - 480) / most
-    parts = []
+    parts = [f'<text class="small" x="{left}" y="14">time ÷ time: shorter is quicker</text>'] if figures else []
     for number, figure in enumerate(figures):
         y = TOP + number * BAR
         parts.append(f'<text x="{left - 8}" y="{y + 11}" text-anchor="end">{escape(figure.name)}</text>')
