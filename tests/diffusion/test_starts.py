@@ -1,6 +1,7 @@
 """Pictures made from pictures: as plain diffusers makes them, and outside a mask untouched."""
 
 import hashlib
+import inspect
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from app.diffusion import generate as generate_module
 from app.diffusion.cache import ModelCache
 from app.diffusion.checkpoints import pipeline_class
 from app.diffusion.generate import generate, generate_batch
+from app.diffusion.guidance import guidance_of, takes_negative
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.starts import Held
 from app.families import family_of
@@ -35,6 +37,10 @@ TASKS = pytest.mark.parametrize("task", [Task.IMAGE, Task.INPAINT])
 # One that predicts noise with a UNet, and a transformer that was trained by flow matching.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 FAMILIES = pytest.mark.parametrize("name", ["sd15", "flux"])
+# All of which diffusers has a class for the task.
+FAMILIES_OF_BOTH = ("sd15", "sdxl", "sd3", "flux", "qwen-image", "z-image")
+EVERY = [(name, task) for name in FAMILIES_OF_BOTH for task in (Task.IMAGE, Task.INPAINT)]
+EVERY.append(("kolors", Task.IMAGE))
 
 
 def png_of(picture: Image.Image) -> bytes:
@@ -78,8 +84,7 @@ def loaded(loaded_of: Callable[[str], LoadedModel]) -> LoadedModel:
     return loaded_of("sd15")
 
 
-@FAMILIES
-@TASKS
+@pytest.mark.parametrize(("name", "task"), EVERY)
 def test_it_is_pixel_equal_to_the_plain_diffusers_call(
     name: str, task: Task, folder: Callable[[str], Path], loaded_of: Callable[[str], LoadedModel]
 ) -> None:
@@ -87,14 +92,16 @@ def test_it_is_pixel_equal_to_the_plain_diffusers_call(
     text = pipeline_class(family.pipeline).from_pretrained(folder(name))
     pipe = getattr(diffusers, family.tasks[task]).from_pipe(text)
     pipe.set_progress_bar_config(disable=True)
-    more = {"mask_image": MASK} if task is Task.INPAINT else {}
-    if name != "sd15" or task is Task.INPAINT:
-        more |= {"width": SIZE[0], "height": SIZE[1]}
-    wanted = pipe("a red apple", image=COLOURS, strength=0.6, num_inference_steps=4, guidance_scale=4.0,
+    guidance, more = guidance_of(text), {"mask_image": MASK} if task is Task.INPAINT else {}
+    sides = {"width": SIZE[0], "height": SIZE[1]}
+    more |= {side: pixels for side, pixels in sides.items() if side in inspect.signature(pipe.__call__).parameters}
+    negative = "blurry" if takes_negative(text, 4.0) else ""
+    more |= {guidance.parameter: 4.0} | ({"negative_prompt": negative} if negative else {})
+    wanted = pipe("a red apple", image=COLOURS, strength=0.6, num_inference_steps=4,
                   generator=torch.Generator("cpu").manual_seed(7), **more).images[0]  # fmt: skip
     if task is Task.INPAINT:
         wanted = Image.composite(wanted, COLOURS, MASK)
-    [picture] = generate(loaded_of(name), ask(task), pictures=PICTURES)
+    [picture] = generate(loaded_of(name), ask(task, negative_prompt=negative), pictures=PICTURES)
     assert picture.rgb == wanted.tobytes()
     assert (picture.how["pipeline"], picture.how["notes"]) == (family.tasks[task], [])
 
@@ -213,5 +220,6 @@ def test_inpainting_without_a_pipeline_for_it_is_what_diffusers_own_does(
     own = draw(loaded, request)
     monkeypatch.setattr(starts, "INPAINT_CHANNELS", ())
     [blended] = generate(loaded, request, pictures=PICTURES)
-    assert [blended.rgb] == own
+    # One of 256 levels, here and there: the two blend in another order, and one thread rounds otherwise than two.
+    assert max(abs(a - b) for a, b in zip(blended.rgb, own[0], strict=True)) <= 1
     assert blended.how["pipeline"] == family_of(type(loaded.pipe).__name__).tasks[Task.IMAGE]
