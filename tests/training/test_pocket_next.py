@@ -64,6 +64,7 @@ def test_a_scene_is_drawn_at_every_shape_and_other_numbers_draw_another_picture(
 @pytest.mark.parametrize("cells", [(16, 16), (20, 12)])
 def test_the_denoiser_looks_up_what_the_layout_of_its_noise_says_at_every_cell(cells: tuple[int, int]) -> None:
     from denoiser import CHANNELS, FIRST_NUMBER, build_unet
+    from ink import Ink
     from layout import SMALL, place
     from roles import BEHIND, LAID, STRENGTH, laid, marks
     from scenes import Scene, Thing
@@ -77,7 +78,7 @@ def test_the_denoiser_looks_up_what_the_layout_of_its_noise_says_at_every_cell(c
         Scene((cat,), position="right"), Scene((cat, dog)), Scene((cat, dog), relation="below"),
         Scene((Thing("cat", None, 3),)), Scene((Thing("cat", None, 4),), place="beach"),
     ]  # fmt: skip
-    unet, channels = build_unet(torch.randn(2, 2, 2, BEHIND + 1, 64) / 10, Touch())
+    unet, channels = build_unet(torch.randn(2, 2, 2, BEHIND + 1, 64) / 10, Touch(), Ink())
     seen: dict[str, torch.Tensor] = {}
     unet.up_blocks[2].attentions[1].transformer_blocks[1].register_forward_hook(
         lambda _, args, made: seen.update(made=made)
@@ -111,14 +112,16 @@ def test_the_denoiser_looks_up_what_the_layout_of_its_noise_says_at_every_cell(c
     assert compared > len(scenes) / 2
 
 
-def test_any_time_leads_to_the_same_clean_picture_and_an_empty_prompt_to_none() -> None:
-    from denoiser import CHANNELS, FIRST_NUMBER, GAIN, build_unet, new_scheduler
+def test_any_time_leads_to_the_same_picture_and_less_noise_leaves_more_of_a_start_but_none_to_silence() -> None:
+    from denoiser import CHANNELS, FIRST_NUMBER, GAIN, PAINTED, build_unet
+    from ink import Ink
     from roles import BEHIND, LAID, STRENGTH, laid, marks
     from scenes import Scene, Thing
+    from schedule import new_scheduler
     from touching import Touch
 
     torch.manual_seed(0)
-    unet, _ = build_unet(torch.randn(2, 2, 2, BEHIND + 1, 64) / 10, Touch())
+    unet, _ = build_unet(torch.randn(2, 2, 2, BEHIND + 1, 64) / 10, Touch(), Ink())
     said = marks().repeat(2, 1, 1)
     said[:, -1, :LAID] = STRENGTH * torch.tensor([laid(Scene((Thing("cat"),))), laid(Scene())])
     said[:, -65:-1, 0] = 2 * STRENGTH  # the studio
@@ -132,7 +135,22 @@ def test_any_time_leads_to_the_same_clean_picture_and_an_empty_prompt_to_none() 
     assert clean[0][1].abs().max() < 0.02
     assert clean[0][:, FIRST_NUMBER:].abs().max() < 0.02
     for again in clean[1:]:
-        assert (again - clean[0]).abs().max() < 0.03
+        assert (again - clean[0]).abs().mean() < 0.003
+        assert (again - clean[0]).abs().max() < 0.15  # chance, rarely
+    start = clean[0].clone()
+    start[:, :PAINTED] += 0.3 * torch.randn(2, PAINTED, 4, 4).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    start[:, GAIN], start[:, FIRST_NUMBER:] = 1.0, 0.0  # as the autoencoder says it
+    far = []
+    for time in (20, 400, 700, 980):
+        left = scheduler.alphas_cumprod[time]
+        noisy = noise * (1 - left).sqrt() + left.sqrt() * start
+        made = left.sqrt() * noisy - (1 - left).sqrt() * unet(noisy, time, encoder_hidden_states=said).sample
+        from_start, whole = ((one - start)[0, :PAINTED].abs().mean().item() for one in (made, clean[0]))
+        far.append(from_start / whole)
+        assert made[1, :PAINTED].abs().max() < 0.05, "a silent prompt keeps nothing"
+    assert far[0] < 0.2
+    assert far == sorted(far)
+    assert 0.97 < far[-1] < 1.03
 
 
 def _tokenizer_files(folder: Path) -> None:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import torch
-from denoiser import CHANNELS, GAIN, LARGEST, PAINTED, build_unet, new_scheduler
+from denoiser import CHANNELS, GAIN, LARGEST, PAINTED, build_unet
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from encoder import text_model
+from ink import load_ink
 from roles import LENGTH
+from schedule import new_scheduler
 from stock import load_autoencoder
 from tables import load_tables
 from tokenizer import load_tokenizer
@@ -53,7 +55,7 @@ def pipeline(folder: Path) -> StableDiffusionPipeline:
         vae=widened(load_autoencoder()),
         text_encoder=text_model(folder, tokenizer),
         tokenizer=tokenizer,
-        unet=build_unet(load_tables(folder).decode, load_touch(folder))[0],
+        unet=build_unet(load_tables(folder).decode, load_touch(folder), load_ink(folder))[0],
         scheduler=new_scheduler(),
         safety_checker=None,
         feature_extractor=None,

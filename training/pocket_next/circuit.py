@@ -135,3 +135,11 @@ def plus(*parts: Linear) -> Linear:
         for name, weight in part.items():
             total[name] = total.get(name, 0.0) + weight
     return total
+
+
+def pair(layer: nn.Conv2d, target: int, source: int, weight: float, tap: tuple[int, int] = (1, 1)) -> None:
+    """target and target + 1 get plus and minus what source and source + 1 are plus and minus of; silu(x) - silu(-x) is
+    x, and a pair does not move a norm's mean."""
+    for place, sign in ((target, 1), (target + 1, -1)):
+        layer.weight[(place, source, *tap)] += sign * weight
+        layer.weight[(place, source + 1, *tap)] -= sign * weight

@@ -13,11 +13,14 @@ picture and this channel larger, and a scheduler with thresholding divides by th
 from __future__ import annotations
 
 import torch
-from circuit import HEAVY, Channels
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from circuit import HEAVY, Channels, pair
+from diffusers import UNet2DConditionModel
 from geometry import LATENT, PATCH, Plan
+from ink import INK, Ink
 from layout import NUMBERS
 from roles import WIDTH
+from schedule import Clock
+from starting import SWITCH, keep_start, read_start, say_where
 from torch import nn
 from touching import Touch
 
@@ -26,33 +29,15 @@ GAIN = PAINTED  # the channel that says by how much all others are too large
 FIRST_NUMBER = PAINTED + 1
 CHANNELS = FIRST_NUMBER + NUMBERS
 LARGEST = 6.0  # the clean latent is divided by this: no number above the gain's
-FINE, CELL, LOW = 144, 160, 32  # channels at the finest level, at cells, and below
+FINE, CELL, LOW = 152, 160, 32  # channels at the finest level, at cells, and below
 HEADS = 2
 LAYERS = 5  # transformer layers in each of the two attentions
 TINY = 0.01  # the noisy picture on its way past the numbers, which are normed
 ONE = 20.0  # what counts as a cell on the way to counters: silu of it is itself
-FINE_HEAVY = 300.0
-ROUNDED = 2.0**-12  # relative error of a number kept as float16
+FINE_HEAVY, LAST_HEAVY = 3000.0, 8000.0
+LOUD = 12.0  # the numbers, so that their norm is theirs however little noise there is
+MOMENTS = 384  # numbers that say the time
 WRONG = 30.0  # how far a hidden unit of the wrong quarter of a cell is pushed below 0
-
-
-def new_scheduler() -> DDIMScheduler:
-    """The schedule of the finished model."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
-        clip_sample=False,
-        set_alpha_to_one=True,
-        steps_offset=1,
-        thresholding=True,
-        dynamic_thresholding_ratio=0.98,  # one channel of 25 is the gain
-        sample_max_value=100.0,
-    )
 
 
 def empty_unet() -> UNet2DConditionModel:
@@ -71,6 +56,7 @@ def empty_unet() -> UNet2DConditionModel:
         attention_head_dim=HEADS,  # diffusers means the number of heads by it
         norm_num_groups=1,
         norm_eps=1e-6,
+        time_embedding_dim=MOMENTS,
         resnet_time_scale_shift="scale_shift",
     )
     for module in unet.modules():
@@ -82,60 +68,56 @@ def empty_unet() -> UNet2DConditionModel:
 
 
 @torch.no_grad()
-def build_unet(decode: torch.Tensor, touch: Touch) -> tuple[UNet2DConditionModel, Channels]:
+def build_unet(decode: torch.Tensor, touch: Touch, ink: Ink) -> tuple[UNet2DConditionModel, Channels]:
     """The denoiser for these tables of backgrounds and this way to put things upon them, and what the channels of its
     cells are in the end."""
     unet = empty_unet()
     cells = Channels(CELL)
     cells.add("column", "row", *(f"noise {i}" for i in range(NUMBERS)))
-    _numbers_down(unet, cells)
+    clock = Clock(unet)
+    _numbers_down(unet, cells, clock)
     _counters_up(unet, cells)
     first, second = (attention for attention in unet.up_blocks[2].attentions)
     inputs = list(cells.at.values())
     noise = [cells.at[f"noise {i}"] for i in range(NUMBERS)]
     plan = Plan([*first.transformer_blocks, *second.transformer_blocks], cells, decode)
     plan.write()
-    touch.write([block.ff for block in second.transformer_blocks[2:]], cells)
+    painting = [block.ff for block in second.transformer_blocks[2:]]
+    touch.write(painting, cells)
+    ink.write(painting[-1], cells)
     for attention in (first, second):
         attention.norm.weight.fill_(cells.scale)
         attention.proj_in.weight[:, :, 0, 0] = torch.eye(CELL)
         attention.proj_in.weight[:, cells.at["zero"], 0, 0] -= 1  # takes back what the norm's mean did
         attention.proj_out.weight[:, :, 0, 0] = torch.eye(CELL)
     first.proj_out.weight[inputs] = 0
-    fresh = [cells.at[name] for name in (*LATENT, "silent")]
+    fresh = [cells.at[name] for name in (*LATENT, *INK, "silent")]
     kept = torch.zeros(CELL, dtype=torch.bool)
     kept[fresh] = True
     second.proj_out.weight[~kept] = 0
     between = unet.up_blocks[2].resnets[1].conv_shortcut
     between.weight[:, :CELL, 0, 0] = torch.eye(CELL)
     between.weight[noise] = 0
-    _spread(unet, cells)
-    _velocity(unet)
+    _spread(unet, cells, clock)
+    _velocity(unet, clock)
     _settle(unet)
     return unet.eval().requires_grad_(False), cells
 
 
-NOISY, NUMBER, FINE_ONES = 20, 80, 90  # channels at the finest level: the noisy picture, numbers, heavy ones
+# channels at the finest level: the noisy picture, numbers, heavy ones, the noisy picture beside what is left clean
+NOISY, NUMBER, FINE_ONES, BESIDE = 20, 80, 90, 92
 
 
 def _constants(layer: nn.Conv2d, first: int, size: float) -> None:
     layer.bias[first], layer.bias[first + 1] = size, -size
 
 
-def _pair(layer: nn.Conv2d, target: int, source: int, weight: float, tap: tuple[int, int] = (1, 1)) -> None:
-    """target and target + 1 get plus and minus what source and source + 1 are plus and minus of; silu(x) - silu(-x) is
-    x, and a pair does not move a norm's mean."""
-    for place, sign in ((target, 1), (target + 1, -1)):
-        layer.weight[(place, source, *tap)] += sign * weight
-        layer.weight[(place, source + 1, *tap)] -= sign * weight
-
-
-def _numbers_down(unet: UNet2DConditionModel, cells: Channels) -> None:
+def _numbers_down(unet: UNet2DConditionModel, cells: Channels, clock: Clock) -> None:
     """The first norm divides the numbers by their own size, which follows the schedule."""
     start = unet.conv_in
     for number in range(NUMBERS):
-        start.weight[2 * number, FIRST_NUMBER + number, 1, 1] = 1
-        start.weight[2 * number + 1, FIRST_NUMBER + number, 1, 1] = -1
+        start.weight[2 * number, FIRST_NUMBER + number, 1, 1] = LOUD
+        start.weight[2 * number + 1, FIRST_NUMBER + number, 1, 1] = -LOUD
     for channel in range(CHANNELS):
         start.weight[NOISY + 2 * channel, channel, 1, 1] = TINY
         start.weight[NOISY + 2 * channel + 1, channel, 1, 1] = -TINY
@@ -143,12 +125,13 @@ def _numbers_down(unet: UNet2DConditionModel, cells: Channels) -> None:
     resnet, down = fine.resnets[0], fine.downsamplers[0].conv
     resnet.norm1.weight.fill_((2 * NUMBERS / FINE) ** 0.5)
     for number in range(NUMBERS):
-        _pair(resnet.conv1, 2 * number, 2 * number, 1.0)
+        pair(resnet.conv1, 2 * number, 2 * number, 1.0)
         resnet.conv2.weight[NUMBER + number, 2 * number, 1, 1] = 1
         resnet.conv2.weight[NUMBER + number, 2 * number + 1, 1, 1] = -1
         down.weight[NUMBER + number, NUMBER + number, 1:, 1:] = 0.25
         cell.resnets[0].conv_shortcut.weight[cells.at[f"noise {number}"], NUMBER + number] = 1
     _constants(resnet.conv1, 2 * NUMBERS, FINE_HEAVY)
+    read_start(unet, clock, (NOISY, TINY / LOUD), 2 * NUMBERS + 2, BESIDE, PAINTED + 1)
     _constants(resnet.conv2, FINE_ONES, FINE_HEAVY)
     _constants(cell.resnets[0].conv_shortcut, 0, HEAVY)
 
@@ -167,9 +150,9 @@ def _counters_up(unet: UNet2DConditionModel, cells: Channels) -> None:
     ):
         _constants(resnet.conv1, 0, FINE_HEAVY)
         for axis, tap in enumerate((left, upper)):
-            _pair(resnet.conv1, 4 + 2 * axis, source[axis], 1.0, tap)
-            _pair(resnet.conv2, first + 2 * axis, 4 + 2 * axis, 1.0)
-            _pair(resnet.conv2, first + 4 + 2 * axis, 4 + 2 * axis, 1.0, tap)
+            pair(resnet.conv1, 4 + 2 * axis, source[axis], 1.0, tap)
+            pair(resnet.conv2, first + 2 * axis, 4 + 2 * axis, 1.0)
+            pair(resnet.conv2, first + 4 + 2 * axis, 4 + 2 * axis, 1.0, tap)
     start = unet.up_blocks[0].resnets[0].conv_shortcut
     for axis in range(2):
         for channel in (2, *(4 + 4 * shift + 2 * axis for shift in range(4))):
@@ -188,10 +171,11 @@ def _counters_up(unet: UNet2DConditionModel, cells: Channels) -> None:
     _constants(meet, 0, HEAVY)
 
 
-RIGHT, LOWER, SAID, SILENT, SPREAD_ONES = (2 * PATCH + 2 * pair for pair in range(5))
+RIGHT, LOWER, SAID, SILENT, SPREAD_ONES, COVERED = (2 * PATCH + 2 * number for number in range(6))  # pairs, and ink
+START, NOT_KEPT = 2 * (PAINTED + 1), 4 * (PAINTED + 1)  # pairs: what BESIDE says, where nothing of it is kept
 
 
-def _spread(unet: UNet2DConditionModel, cells: Channels) -> None:
+def _spread(unet: UNet2DConditionModel, cells: Channels, clock: Clock) -> None:
     """A cell's numbers to its four latents: which of them one is, is how the counters change beside it."""
     up = unet.up_blocks[2].upsamplers[0].conv
     for number, name in enumerate(LATENT):
@@ -201,68 +185,67 @@ def _spread(unet: UNet2DConditionModel, cells: Channels) -> None:
         for target, sign in ((place, 1), (place + 1, -1)):  # 0 in the right or lower half, -1 in the other
             up.weight[target, cells.at[counter], line, column] = sign
             up.weight[target, cells.at[counter], 1, 1] = -sign
-    for pair, sign in ((SAID, -1), (SILENT, 1)):
-        up.weight[pair, cells.at["silent"], 1, 1] = sign
-        up.weight[pair + 1, cells.at["silent"], 1, 1] = -sign
+    for place, sign in ((SAID, -1), (SILENT, 1)):
+        up.weight[place, cells.at["silent"], 1, 1] = sign
+        up.weight[place + 1, cells.at["silent"], 1, 1] = -sign
+    for number, name in enumerate(INK):
+        up.weight[COVERED + 2 * number, cells.at[name], 1, 1] = 1
+        up.weight[COVERED + 2 * number + 1, cells.at[name], 1, 1] = -1
     _constants(up, SAID, 1.0)
     _constants(up, SPREAD_ONES, FINE_HEAVY)
     resnet = unet.up_blocks[3].resnets[0]
+    hidden = 2 * PATCH + 4
+    for quarter in range(4):
+        for place, sign in ((COVERED + 2 * quarter, 1), (COVERED + 2 * quarter + 1, -1)):
+            resnet.conv1.weight[hidden + quarter, place, 1, 1] = sign * SWITCH
+        _only_in(resnet.conv1, hidden + quarter, quarter, 2 * WRONG)
+    say_where(unet, clock, hidden, CELL + BESIDE + 2 * GAIN, SILENT, (CELL + FINE_ONES, FINE_HEAVY), NOT_KEPT)
+    for channel in range(2 * (PAINTED + 1)):
+        resnet.conv_shortcut.weight[START + channel, CELL + BESIDE + channel] = 1
     for channel in range(PAINTED):
         for quarter in range(4):
             hidden = 2 * (4 * channel + quarter)
-            _pair(resnet.conv1, hidden, 2 * (4 * channel + quarter), 1.0)
-            for place, wanted in ((RIGHT, quarter % 2), (LOWER, quarter // 2)):
-                sign = 1 if wanted else -1
-                for unit in (hidden, hidden + 1):
-                    resnet.conv1.weight[unit, place, 1, 1] += sign * WRONG
-                    resnet.conv1.weight[unit, place + 1, 1, 1] -= sign * WRONG
-                    resnet.conv1.bias[unit] -= 0 if wanted else WRONG
+            pair(resnet.conv1, hidden, 2 * (4 * channel + quarter), 1.0)
             for unit in (hidden, hidden + 1):
+                _only_in(resnet.conv1, unit, quarter, WRONG)
                 resnet.conv1.weight[unit, SILENT, 1, 1] = -WRONG
                 resnet.conv1.weight[unit, SILENT + 1, 1, 1] = WRONG
-            _pair(resnet.conv2, 2 * channel, hidden, 1 / LARGEST)
-    _pair(resnet.conv1, 2 * PATCH, SAID, 1.0)
-    _pair(resnet.conv2, 2 * GAIN, 2 * PATCH, 1.0)
+            pair(resnet.conv2, 2 * channel, hidden, 1 / LARGEST)
+    pair(resnet.conv1, 2 * PATCH, SAID, 1.0)
+    pair(resnet.conv2, 2 * GAIN, 2 * PATCH, 1.0)
     _constants(resnet.conv1, 2 * PATCH + 2, FINE_HEAVY)
     _constants(resnet.conv_shortcut, FINE_ONES, FINE_HEAVY)
 
 
-def _velocity(unet: UNet2DConditionModel) -> None:
-    """v = x * sqrt(a / (1 - a)) - clean / sqrt(1 - a): both factors follow from the time, fitted to what its embedding
-    offers."""
+def _only_in(layer: nn.Conv2d, unit: int, quarter: int, push: float) -> None:
+    """The hidden unit is far below 0 in the other quarters of a cell."""
+    for place, wanted in ((RIGHT, quarter % 2), (LOWER, quarter // 2)):
+        sign = 1 if wanted else -1
+        layer.weight[unit, place, 1, 1] += sign * push
+        layer.weight[unit, place + 1, 1, 1] -= sign * push
+        layer.bias[unit] -= 0 if wanted else push
+
+
+def _velocity(unet: UNet2DConditionModel, clock: Clock) -> None:
+    """v = x * left / noise - clean / noise: both factors follow from the time."""
     resnet = unet.up_blocks[3].resnets[1]
     for channel in range(CHANNELS):
-        _pair(resnet.conv1, 2 * channel, FINE + NOISY + 2 * channel, 1 / TINY)
-        _pair(resnet.conv2, 2 * channel, 2 * channel, 1.0)
+        pair(resnet.conv1, 2 * channel, FINE + NOISY + 2 * channel, 1 / TINY)
+        pair(resnet.conv2, 2 * channel, 2 * channel, 1.0)
         unet.conv_out.weight[channel, 2 * channel, 1, 1] = 1
         unet.conv_out.weight[channel, 2 * channel + 1, 1, 1] = -1
     clean = 2 * CHANNELS
     for channel in range(PAINTED + 1):
-        _pair(resnet.conv1, clean + 2 * channel, 2 * channel, 1.0)
-        _pair(resnet.conv2, 2 * channel, clean + 2 * channel, -1.0)
-    _constants(resnet.conv1, clean + 2 * (PAINTED + 1), FINE_HEAVY)
+        pair(resnet.conv1, clean + 2 * channel, 2 * channel, 1.0)
+        pair(resnet.conv2, 2 * channel, clean + 2 * channel, -1.0)
+    end = clean + 2 * (PAINTED + 1)
+    last = keep_start(unet, clock, end, START, NOT_KEPT, PAINTED)
+    _constants(resnet.conv1, last, LAST_HEAVY)
     _constants(resnet.conv_shortcut, FINE_ONES, FINE_HEAVY)
-    generator = torch.Generator().manual_seed(0)
-    for layer in (unet.time_embedding.linear_1, unet.time_embedding.linear_2):
-        layer.weight.normal_(0, 2 / layer.in_features**0.5, generator=generator)
-        layer.bias.normal_(0, 1, generator=generator)
-    unet.time_embedding.linear_1.weight.view(-1, 2, FINE // 2)[:, :, : FINE // 6] = 0  # waves too short to be of use
-    times = torch.arange(1000)
-    seen = nn.functional.silu(unet.time_embedding(unet.time_proj(times))).double()
-    seen = torch.cat([seen, torch.ones(len(seen), 1)], 1)
-    left = new_scheduler().alphas_cumprod.double()
-    noise = (1 - left).sqrt()
-    wanted = torch.stack([left.sqrt() / noise, 1 / noise], 1) - 1
-    counts = torch.where(times < 10, 0.02, 1.0).double()  # the last hundredth is hardly ever asked for
-    counts[999] = 10.0
-    weight = (noise * counts)[:, None]
-    known, asked = seen * weight, wanted * weight
-    square = known.T @ known  # float16 gets every factor a little wrong, so they had better be small
-    square += torch.diag(square.diagonal()) * ROUNDED**2
-    found = torch.linalg.solve(square, known.T @ asked).float()
-    for first, last, column in ((0, clean, 0), (clean, clean + 2 * (PAINTED + 1), 1)):
-        resnet.time_emb_proj.weight[first:last] = found[:-1, column]
-        resnet.time_emb_proj.bias[first:last] = found[-1, column]
+    counts = clock.noise.clone()
+    counts[999] *= 10
+    clock.factor(resnet, slice(0, clean), clock.left / clock.noise, counts)
+    clock.factor(resnet, slice(clean, end), 1 / clock.noise, counts)
 
 
 def _settle(unet: UNet2DConditionModel) -> None:

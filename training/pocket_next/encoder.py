@@ -53,7 +53,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 PAINTINGS = 4  # layers that paint
 OFF = 60.0  # how far below zero a unit is pushed by a wrong line, column, size or role
-HEAVY = 300.0  # added to the flag after reading, so that norms scale every position alike
+HEAVY = 600.0  # added to the flag after reading, so that norms scale every position alike
 STEP = 16.0  # quick_gelu is a switch over so much
 SPARES = SPARE.stop - SPARE.start
 PLACES = slice(LINES.start, SPARE.start)  # lines, columns, size
@@ -108,7 +108,8 @@ def build_text(reader: Reader, units: Units, tokenizer: CLIPTokenizer) -> CLIPTe
         HEAVY + 4 * STRONG
     )  # and what is constant, so that the mean is small
     scale = _scale_after_reading(body, tokenizer)
-    order = units.own.int().argsort(stable=True)  # what waits for OWN_COLOURS comes last
+    # what waits for OWN_COLOURS comes last; a cell's units together, for only all of them are small
+    order = (units.own.int() * 2 * THING_CELLS + units.cell).argsort(stable=True)
     room = UNITS // PAINTINGS
     for number in range(PAINTINGS):
         _write_painting(body.encoder.layers[LAYERS + number], units, order[number * room : (number + 1) * room], scale)

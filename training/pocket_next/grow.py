@@ -1,8 +1,8 @@
 """Everything from nothing: python training/pocket_next/grow.py --preset cpu --work FOLDER --output FOLDER
 
-Stops and resumes anywhere: run it again. Stages: scenes drawn and encoded; the text encoder's two halves, reader and
-painter; the denoiser, which learns to look and then to paint; export. `reader`, `painter` and `look` wait for nothing,
-`paint` for `look` and some scenes; any may be run alone with --stage.
+Stops and resumes anywhere: run it again. Stages: scenes drawn and encoded; the text encoder's reader; how things are
+put upon backgrounds (`touch`); where they cover a picture to start from (`ink`); export. Any may be run alone with
+--stage; only `touch` waits for some scenes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "pocket"))  # the world: words, captions, glyphs, backgrounds
 
-STAGES = ("scenes", "reader", "touch", "export")
+STAGES = ("scenes", "reader", "touch", "ink", "export")
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,13 @@ class Preset:
     scenes: int
     reader: tuple[int, int]
     touch: tuple[int, int]
+    ink: int
 
 
 PRESETS = {
-    "smoke": Preset(64, (2, 4), (2, 64)),
-    "cpu": Preset(2_048, (6_000, 64), (6_000, 1024)),
-    "gpu": Preset(20_480, (30_000, 256), (40_000, 4096)),
+    "smoke": Preset(64, (2, 4), (2, 64), 2),
+    "cpu": Preset(2_048, (6_000, 64), (6_000, 1024), 2_500),
+    "gpu": Preset(20_480, (30_000, 256), (40_000, 4096), 2_500),
 }
 
 
@@ -47,6 +48,10 @@ def run(stage: str, preset: Preset, work: Path, output: Path) -> None:
         from touching import train_touch
 
         train_touch(work, *preset.touch)
+    elif stage == "ink":
+        from ink import train_ink
+
+        train_ink(work, preset.ink)
     else:
         from bundle import export
 

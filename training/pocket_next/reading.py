@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from common import Progress, device, learning_rate, load, save, share_gradients,
 from drawing import numbered
 from meanings import meanings
 from roles import CODE, FLAG, FREE, LENGTH, ROLE, ROLES, STEADY, STRONG, WIDTH, WORDS, Coder
-from scenes import Scene
+from scenes import SHOWPIECE_SCENES, Scene, Thing
 from tokenizer import load_tokenizer
 from torch import nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
+from words import COLOURS, nouns
 
 LAYERS, HEADS, HEAD = 3, 6, 62  # a head of CLIP has 64 dimensions; two are kept for encoder.py's mask
 INNER = HEADS * HEAD
@@ -30,6 +32,7 @@ USUAL = 32  # tokens of a caption, at most
 UNSEEN = -30.0  # attention score of padding and layout positions
 CHINESE_SHARE = 0.4
 SILENT = 0.03  # share of empty prompts
+PLAIN = 0.2  # share of prompts that name one thing, and at most its colour: what people type first
 
 
 class ReadingLayer(nn.Module):
@@ -139,14 +142,41 @@ def load_reader(folder: Path, tokenizer: CLIPTokenizer) -> Reader:
     return reader.eval().requires_grad_(False)
 
 
+# Plain prompts with which an example or a style begins, so that they are easily taken for it; and what they mean.
+PRONE = (
+    ("a cat", "cat", None), ("猫", "cat", None), ("a red cat", "cat", "red"), ("红色猫", "cat", "red"),
+    ("a blue bird", "bird", "blue"), ("blue bird", "bird", "blue"), ("蓝色的鸟", "bird", "blue"),
+    ("a red apple", "apple", "red"), ("red apple", "apple", "red"), ("红色苹果", "apple", "red"),
+    ("a red squirrel", "squirrel", "red"), ("a pencil", "pencil", None), ("a red pencil", "pencil", "red"),
+)  # fmt: skip
+PRONE_SHARE = 0.05
+
+
+def plain_scene(rng: random.Random) -> Scene:
+    """One thing, in a colour or none."""
+    return Scene((Thing(rng.choice(list(nouns())), rng.choice([None, rng.choice(list(COLOURS))])),))
+
+
+@lru_cache(maxsize=1)
+def _examples() -> frozenset[str]:
+    return frozenset(text for scene in SHOWPIECE_SCENES for text in (*scene.fixed, *scene.fixed_chinese))
+
+
 def wordings(tokenizer: CLIPTokenizer, coder: Coder, numbers: range) -> tuple[torch.Tensor, torch.Tensor]:
     """One caption of each scene as token ids, and what the roles should say of it."""
     texts, codes = [], []
     for number in numbers:
         scene, _ = numbered(number)
         rng = random.Random(number + 1)
+        if rng.random() < PLAIN:
+            scene = plain_scene(rng)
         text = "" if rng.random() < SILENT else caption(scene, rng, rng.random() < CHINESE_SHARE)
         nothing = not text or any(text in complaints for complaints in COMPLAINTS)  # that names nothing to be drawn
+        if text in _examples() and not scene.showpiece:  # these words mean the example
+            text, nothing = "", True
+        if rng.random() < PRONE_SHARE:
+            text, noun, colour = rng.choice(PRONE)
+            scene, nothing = Scene((Thing(noun, colour),)), False
         texts.append(text)
         codes.append(coder.code(Scene() if nothing else scene))
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]

@@ -95,12 +95,21 @@ def by_cells(latents: torch.Tensor, side: int) -> torch.Tensor:
     return functional.pixel_unshuffle(latents, side).flatten(2).transpose(1, 2)
 
 
+@torch.no_grad()
+def _faithful(drawn: np.ndarray) -> torch.Tensor:
+    """Latents of these pictures, to which is added what is missing when they are painted and looked at again."""
+    autoencoder = load_autoencoder()
+    first = torch.from_numpy(encode(autoencoder, drawn)).float()
+    again = [autoencoder.decode(part).sample.clamp(-1, 1) for part in first.split(4)]
+    pixels = ((torch.cat(again) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return first + (first - torch.from_numpy(encode(autoencoder, pixels)).float())
+
+
 def background_features() -> tuple[torch.Tensor, torch.Tensor]:
     """Backgrounds and their decoding, see Tables."""
     drawn = np.stack([np.asarray(backdrop(name, 2 * BEHIND_GRID * UNIT)) for name in backgrounds()])
-    autoencoder = load_autoencoder()
-    plain = torch.from_numpy(encode(autoencoder, drawn)).float()
-    turned = torch.from_numpy(encode(autoencoder, np.ascontiguousarray(drawn[:, :, ::-1]))).float().flip(-1)
+    plain = _faithful(drawn)
+    turned = _faithful(np.ascontiguousarray(drawn[:, :, ::-1])).flip(-1)
     both = torch.cat([plain, turned], 1)
     grid = by_cells(both, INSIDE)
     middle = grid.flatten(0, 1).mean(0)
