@@ -226,7 +226,7 @@ def negative_prompts(model: Model, count: int, rng: random.Random) -> dict[str, 
     """The named colour or thing should be gone; beside it, how often it is there without a negative prompt."""
     keys = list(nouns())
     coloured = [Scene((Thing(rng.choice(keys), rng.choice(list(COLOURS))),)) for _ in range(count)]
-    pairs = [Scene((Thing(a), Thing(b))) for a, b in (rng.sample(keys, 2) for _ in range(count))]
+    pairs = [Scene((Thing(a), Thing(b)), relation="and") for a, b in (rng.sample(keys, 2) for _ in range(count))]
 
     def colour_there(pictures: list[Image.Image]) -> float:
         pairs_ = zip(pictures, coloured, strict=True)
