@@ -67,7 +67,7 @@ def test_steps_zero_names_field_value_and_range(house: House) -> None:
         ("prompt", "NUL \0", "NUL"),
         ("prompt", "lone \ud800", "unicode"),
         ("prompt", None, "a valid string"),
-        ("colour", "red", "prompt, negative_prompt, model"),
+        ("colour", "red", "prompt, negative_prompt, styles, model"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value_and_what_is_allowed(
