@@ -213,7 +213,7 @@ def test_the_text_encoder_says_what_reader_and_painting_units_say(tmp_path: Path
 def test_the_widened_autoencoder_sees_and_paints_as_the_shipped_one() -> None:
     from bundle import widened
     from denoiser import CHANNELS, FIRST_NUMBER, GAIN, LARGEST, PAINTED
-    from stock import load_autoencoder
+    from stock import load_autoencoder, narrowed
 
     torch.manual_seed(0)
     plain = load_autoencoder()
@@ -227,6 +227,8 @@ def test_the_widened_autoencoder_sees_and_paints_as_the_shipped_one() -> None:
         assert seen.std[:, PAINTED:].max() < 1e-5
         latent = torch.cat([known.mean, torch.randn(1, CHANNELS - PAINTED, 8, 8)], 1)
         assert torch.allclose(wide.decode(latent).sample, plain.decode(known.mean).sample, atol=1e-4)
+    again = narrowed(wide).state_dict()  # the next training begins with what this one ships
+    assert all(torch.equal(again[name], value) for name, value in plain.state_dict().items())
 
 
 @needs_font

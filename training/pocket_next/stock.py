@@ -17,12 +17,36 @@ from drawing import draw_scene, numbered, shape_of
 
 SHARD = 64
 SHIPPED = Path(__file__).parents[2] / "models" / "pocket" / "vae"
+LATENTS = 16  # of the shipped autoencoder's channels, those that show pictures
 HELD_BACK = 900_000_000  # scenes from here on are for measuring
 
 
 def load_autoencoder(folder: Path = SHIPPED) -> AutoencoderKL:
     """An f8 autoencoder with 16 latent channels, to look with."""
-    return AutoencoderKL.from_pretrained(folder).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    loaded = narrowed(AutoencoderKL.from_pretrained(folder))
+    return loaded.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def narrowed(wide: AutoencoderKL) -> AutoencoderKL:
+    """The same autoencoder without the latent channels that show nothing: what `bundle.widened` began with."""
+    channels = wide.config.latent_channels
+    if channels == LATENTS:
+        return wide
+    plain = AutoencoderKL.from_config({**wide.config, "latent_channels": LATENTS, "scaling_factor": 1.0})
+    halves = torch.cat([torch.arange(LATENTS), channels + torch.arange(LATENTS)])  # means, then logarithms
+    known, kept = wide.state_dict(), plain.state_dict()
+    for name, value in kept.items():
+        full = known[name]
+        if full.shape != value.shape and name.startswith(("encoder.conv_out", "quant_conv")):
+            full = full[halves]
+        elif full.shape != value.shape and name.startswith("post_quant_conv"):
+            full = full[:LATENTS]
+        if full.shape != value.shape:  # what is read is channels, too
+            full = full[:, halves] if name.startswith("quant_conv") else full[:, :LATENTS]
+        value.copy_(full)
+    plain.load_state_dict(kept)
+    return plain
 
 
 def as_tensor(pixels: np.ndarray) -> torch.Tensor:
