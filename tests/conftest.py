@@ -1,4 +1,4 @@
-"""For all tests: Ctrl-C reaches the programs that they start, one core is enough for each, none is skipped in CI."""
+"""For all tests: Ctrl-C reaches the programs that they start, and no test is skipped where all must run."""
 
 import os
 import re
@@ -11,9 +11,7 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Several tests run at once, and each starts programs that draw: threads that wait for each other's turn on cores that
-# others use make a picture several times slower. Read when torch is first imported, here and in what tests start.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As `app.diffusion` has it, which some tests import after torch: threads sleep while they wait for each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ALL_TESTS = "ATELIER_ALL_TESTS"  # set where every test must run, as in .ci/run

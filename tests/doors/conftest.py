@@ -21,7 +21,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that draws with the small model."""
     models = small_models(tmp_path_factory.mktemp("models"))
-    with RunningService(tmp_path_factory.mktemp("pocket"), ENGINE="local", MODELS_FOLDER=str(models)) as running:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # other tests use the other cores
+        running = RunningService(tmp_path_factory.mktemp("pocket"), ENGINE="local", MODELS_FOLDER=str(models))
+    with running:
         yield running
 
 

@@ -24,6 +24,14 @@ path = "two"
 MakeEngine = Callable[..., LocalEngine]
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _one_core_for_each_child() -> Iterator[None]:
+    """Other tests use the other cores: threads that wait for each other there make a picture several times slower."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture
 def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
     """Engines with the fast maker; keywords are settings. All are closed at the end."""

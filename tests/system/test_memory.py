@@ -63,7 +63,10 @@ def test_the_service_holds_a_few_pictures_of_a_job_however_many_it_makes(tmp_pat
 
 
 @pytest.mark.model
-def test_a_model_that_nobody_uses_gives_its_memory_back_and_the_next_job_brings_it_again(tmp_path: Path) -> None:
+def test_a_model_that_nobody_uses_gives_its_memory_back_and_the_next_job_brings_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests use the other cores
     (tmp_path / "models").mkdir()
     own = {"MODELS_FOLDER": str(small_models(tmp_path / "models")), "UNLOAD_AFTER_S": "2", "PREVIEWS_PER_S": "0"}
     with Victim(tmp_path, ENGINE="local", DEVICE="cpu", **own) as service:

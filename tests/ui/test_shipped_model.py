@@ -31,8 +31,9 @@ def edges(picture: Image.Image) -> float:
 
 
 def test_the_shipped_model_draws_a_picture_that_appears_on_the_page_and_every_size_that_clients_ask_for(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests use the other cores
     with (
         RunningService(tmp_path / "service", ENGINE="local") as service,
         RunningPage(tmp_path / "page", service.url) as process,
