@@ -213,6 +213,11 @@ class ImageServiceClient(LibraryCalls, QueueCalls, GridCalls):
 
     # Pictures to start from
 
+    def seen(self, sha256: str, preprocessor: str) -> bytes:
+        """What a control model sees of an uploaded picture, as a PNG."""
+        query = {"preprocessor": preprocessor}
+        return self._call("GET", f"/api/inputs/{part(sha256)}/preprocessed.png", params=query).content
+
     def upload(self, data: bytes) -> InputRef:
         """Send a picture file (PNG, JPEG or WebP) for jobs to start from: name it in a request by its `sha256`.
 

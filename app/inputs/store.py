@@ -19,6 +19,7 @@ from app.database import clock, inputs, reading, writing
 from app.inputs import upkeep
 from app.inputs.files import input_path
 from app.inputs.said import what_it_says
+from app.picture import edges
 from app.picture.crop import cropped
 from app.picture.fit import flat
 from app.picture.plain import Plain, make_plain
@@ -100,8 +101,6 @@ class InputStore:
 
     def hint(self, sha256: str, preprocessor: Preprocessor, width: int, height: int) -> bytes:
         """What a control model sees of a picture in that size, as a PNG. Raises what `open` raises."""
-        from app.picture import edges  # numpy and OpenCV: a service that is not asked does without
-
         data = self.open(sha256)
         with self._decoding, Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             seen = edges.hint(flat(picture), preprocessor, width, height)

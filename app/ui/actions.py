@@ -13,7 +13,7 @@ LISTEN = (
     'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); window.atelierLook(); })'
 )
 MAX_PAGES_BACK = 2000
-LISTS = ("inputs", "extend", "styles")  # the fields of a request that are some
+LISTS = ("inputs", "extend", "styles", "control")  # the fields of a request that are some
 PLAIN = (str, int, float, bool)
 # What `static/page.js` sends when a file has been handed in; `id` is the name it got.
 HANDED_IN = "handed-in"

@@ -51,6 +51,7 @@ ADDRESSES = (
     Address(r"/atelier/picture/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/grid/[A-Za-z0-9-]{1,64}\.png"),
     Address(r"/atelier/input/[0-9a-f]{64}\.png"),
+    Address(r"/atelier/seen/[a-z]{1,16}/[0-9a-f]{64}\.png"),
     Address(r"/atelier/thumbnail/[A-Za-z0-9-]{1,64}\.webp"),
     Address(r"/atelier/trash/[A-Za-z0-9-]{1,64}\.webp"),
     Address(r"/atelier/sample/[a-z]{1,20}\.webp"),

@@ -90,6 +90,9 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     form = [shell.toast, shell.tabs, *fields.outputs]
     tab.stage.click(events.act, memory | {model}, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
     fields.start.page.click(events.start.act, {model}, form, **QUIET)
+    fields.control.page.click(events.control.act, {model, fields.control.model}, form, **QUIET)
+    seen = events.control.look, set(fields.control.inputs), [fields.control.page]
+    fields.control.preprocessor.input(*seen, **QUIET)
     model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line, tab.loras], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):

@@ -1,6 +1,7 @@
 """Pictures for the page: `/atelier/picture/ID.png` as saved, `/atelier/thumbnail/ID.webp`, `/atelier/pictures.zip`,
-`/atelier/trash/ID.webp`, `/atelier/input/SHA256.png`, the pictures to start from, and `/atelier/grid/ID.png`, the
-sheets of grids.
+`/atelier/trash/ID.webp`, `/atelier/input/SHA256.png`, the pictures to start from,
+`/atelier/seen/PREPROCESSOR/SHA256.png`, what a control model sees of them, and `/atelier/grid/ID.png`, the sheets of
+grids.
 
 Nothing else is served.
 """
@@ -16,6 +17,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from app import __version__
+from app.core.control import Preprocessor
 from app.core.errors import ServiceError
 from app.core.picture import FORMATS
 from app.ui.link import ServiceLink
@@ -65,6 +67,12 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
         if not SHA256.fullmatch(sha256):
             return _missing(404)
         return _file(link, lambda: link.client.input_bytes(sha256))
+
+    @router.get("/seen/{preprocessor}/{sha256}.png")
+    def seen(preprocessor: str, sha256: str) -> Response:
+        if not SHA256.fullmatch(sha256) or preprocessor not in set(Preprocessor):
+            return _missing(404)
+        return _file(link, lambda: link.client.seen(sha256, preprocessor))
 
     @router.get("/thumbnail/{image_id}.webp")
     def thumbnail(image_id: str, w: int = WIDTHS[0]) -> Response:

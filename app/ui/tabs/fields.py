@@ -13,6 +13,7 @@ from app.core.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
+from app.ui.tabs.control_panel import ControlPanel
 from app.ui.tabs.start_panel import StartPanel, frame_of
 
 WIDEST = 1000  # a slider's end where a request has no bound of its own
@@ -32,12 +33,13 @@ def create_ratio(texts: gr.I18n) -> gr.Radio:
 
 @dataclass(frozen=True)
 class FormFields:
-    """The form on the page: its components by name, the size presets, which no request knows, and the picture to start
-    from."""
+    """The form on the page: its components by name, the size presets, which no request knows, the picture to start
+    from and the one that holds the new one."""
 
     by_name: Mapping[str, gr.components.Component]
     ratio: gr.Radio
     start: StartPanel
+    control: ControlPanel
 
     def __getitem__(self, name: str) -> gr.components.Component:
         return self.by_name[name]
@@ -45,7 +47,7 @@ class FormFields:
     @property
     def inputs(self) -> set[gr.components.Component]:
         """All that `read` looks at, and the size preset."""
-        return {*self.by_name.values(), self.ratio}
+        return {*self.by_name.values(), self.ratio, *self.control.inputs}
 
     @property
     def numbers(self) -> list[gr.components.Component]:
@@ -55,7 +57,7 @@ class FormFields:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """All that `filled` changes."""
-        return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page]
+        return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page, *self.control.outputs]
 
     def read(self, values: Mapping[Any, Any]) -> Form:
         """The form in what a browser sent."""
@@ -67,7 +69,7 @@ class FormFields:
         updates: Updates = {self.ratio: ratio, self.start.frame: frame_of(model)}
         for field in FIELDS:
             updates[self[field.name]] = gr.update(value=form[field.name], **_limits(field, model, models))
-        return updates
+        return updates | self.control.of_model(model, models)
 
 
 def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.components.Component:

@@ -17,6 +17,7 @@ from app.ui.memory import Memory
 from app.ui.shell import Shell, Updates
 from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
+from app.ui.tabs.control_events import ControlEvents
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.lora_events import LoraEvents
 from app.ui.tabs.models_tab import ModelsEvents
@@ -41,6 +42,7 @@ class GenerateEvents:
         self._tab = tab
         self._fields = tab.fields
         self._models = ModelsEvents(studio)
+        self.control = ControlEvents(studio, shell, tab.fields)
         self.start = StartEvents(studio, shell, tab.fields)
         self.loras = LoraEvents(studio, tab)
         self.styles = StyleEvents(studio, tab)
@@ -64,7 +66,8 @@ class GenerateEvents:
         if model is None or problems:
             return " ".join(problems)
         start = self.start.fields_of(request, self._memory(values).start, model)
-        return words("start_mask_lost") if start is None else form.request(start)
+        held = self.control.fields_of(values, model)
+        return words("start_mask_lost") if start is None else form.request(start | held)
 
     def tick(self, request: gr.Request, values: Values) -> Updates:
         """Look at the jobs again; the history only when the last job has ended, and then the clock stops."""
@@ -204,7 +207,7 @@ class GenerateEvents:
         given = dict(memory.draft or {})
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
-        start = self.start.remembered(memory.start, words)
+        start = self.start.remembered(memory.start, words) | self.control.of_units((), words)
         return shown | self._history(words) | self._first_form(given, words) | start
 
     def clock_if_busy(self, values: Values) -> Updates:
@@ -259,7 +262,7 @@ class GenerateEvents:
         form, text = settings_of(made, models, words)
         model = find_model(models, form["model"]) if form else None
         filled = {} if form is None or model is None else self._fields.filled(form, model, models)
-        start = self.start.of_request(made, words)
+        start = self.start.of_request(made, words) | self.control.of_request(made, words, filled)
         return filled | start | self._say(toast(text, words))
 
     def submit_again(self, values: Values, job_id: str, words: Words) -> Updates:

@@ -8,6 +8,7 @@ from app.core.models import ModelInfo
 from app.ui.actions import html_part
 from app.ui.form import Group
 from app.ui.studio import Studio
+from app.ui.tabs.control_panel import create_control_panel
 from app.ui.tabs.fields import FormFields, create_fields, create_ratio
 from app.ui.tabs.start_panel import StartPanel, create_start_frame, create_start_page
 
@@ -58,6 +59,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                     by_name |= create_fields(Group.START, texts, models)
                     with gr.Column(elem_id="at-of-mask"), gr.Row(elem_classes="at-tight"):
                         by_name |= create_fields(Group.MASK, texts, models)
+                control = create_control_panel(texts)
                 with gr.Accordion(texts("settings"), open=True, elem_id="at-settings"):
                     ratio = create_ratio(texts)
                     for group in (Group.SIZE, Group.EFFORT):
@@ -83,7 +85,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
                 history = html_part()
     clock = gr.Timer(ACTIVE_S, active=False)
-    fields = FormFields(by_name, ratio, start)
+    fields = FormFields(by_name, ratio, start, control)
     return GenerateTab(
         fields,
         model_line,

@@ -1,0 +1,31 @@
+"""The picture that holds the new one, and beside it what its control model sees of it."""
+
+from app.core.control import ControlUnit, Preprocessor
+from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
+from app.ui.markup import Markup, action, icon, join
+from app.ui.strings import Words
+from app.ui.views.start import KINDS, input_url
+
+
+def seen_url(unit: ControlUnit) -> str:
+    """Where the page finds what a control model sees of an uploaded picture."""
+    return f"atelier/seen/{unit.preprocessor}/{unit.image}.png"
+
+
+def no_control(words: Words) -> Markup:
+    """Where a picture is dropped or chosen."""
+    return Markup(
+        '<label class="at-drop at-drop-small" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
+        '<input type="file" class="at-hidden" accept="{kinds}"></label>'
+    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("control_drop"), kinds=KINDS)
+
+
+def control_view(unit: ControlUnit, more: int, words: Words) -> Markup:
+    """The picture, what is seen of it, and the way to take it out; `more` units beside it are only counted."""
+    pictures = [(input_url(unit.image), words("control_picture"))]
+    if unit.preprocessor is not Preprocessor.NONE:
+        pictures.append((seen_url(unit), words("control_seen")))
+    shown = join([Markup('<img src="{}" alt="{}">').format(*each) for each in pictures])
+    count = Markup('<p class="at-quiet">{}</p>').format(words("control_more", count=more)) if more else Markup("")
+    gone = action("remove-control", words("start_remove"), picture="close")
+    return Markup('<div class="at-control-pictures">{}</div>{}<div class="at-row">{}</div>').format(shown, count, gone)
