@@ -180,6 +180,8 @@ def test_the_table_has_every_sampler_and_every_name_for_it() -> None:
 
 
 @pytest.mark.model
+# Its first noise levels are one number in float32: Heun divides by their difference, and cuts off what comes of it.
+@pytest.mark.filterwarnings("ignore:divide by zero encountered in divide:RuntimeWarning")
 def test_every_sampler_of_the_shipped_model_draws_a_picture_of_finite_numbers(ask: Ask) -> None:
     folder = PROJECT_FOLDER / "models" / "pocket"
     pocket = ModelCache("cpu").load(folder_entry(folder), Path("/"))

@@ -217,11 +217,12 @@ def test_words_of_the_world_are_read_as_they_are(vocabulary: Path) -> None:
 
 
 def test_the_shipped_tokenizer_is_the_one_that_the_training_writes(vocabulary: Path) -> None:
+    from roles import LENGTH
     from tokenizer import load_tokenizer
     from transformers import AutoTokenizer
 
     shipped = AutoTokenizer.from_pretrained(str(SHIPPED))
-    written = load_tokenizer(vocabulary)
+    written = load_tokenizer(vocabulary, LENGTH)
     assert shipped.backend_tokenizer.normalizer.__getstate__() == written.backend_tokenizer.normalizer.__getstate__()
     for setting in ("words_max_length", "model_max_length"):
         assert shipped.init_kwargs[setting] == written.init_kwargs[setting]

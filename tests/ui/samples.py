@@ -19,7 +19,7 @@ def main() -> None:
         for name in SAMPLES:
             made = service.generate_image(
                 prompt=texts[f"example_{name}"], negative_prompt="blurry, low quality, watermark",
-                width=128, height=128, num_inference_steps=2, guidance_scale=1.5, seed=SEED,
+                width=256, height=256, num_inference_steps=2, guidance_scale=1.5, seed=SEED,
             )  # fmt: skip
             made["images"][0].save(SAMPLES_FOLDER / f"{name}.webp", quality=85)
 
