@@ -19,6 +19,7 @@ speed = "very fast"
 quality = "noise"
 best_for = "Tests"
 num_inference_steps = 2
+start_steps = 4
 guidance_scale = 1.5
 negative_prompt = "blurry, low quality, watermark"
 width = 128

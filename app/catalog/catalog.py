@@ -12,7 +12,7 @@ from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
 from app.catalog.styles import Styles, read_styles
 from app.catalog.table import Table
-from app.catalog.tasks import strength_of, task_errors
+from app.catalog.tasks import WITH_STRENGTH, strength_of, task_errors
 from app.catalog.written import as_stored
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.hires import result_size
@@ -159,8 +159,10 @@ def _missing_lora(entry: ModelEntry) -> str:
 
 
 def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, Any]]:
+    steps = entry.start_steps if request.task in WITH_STRENGTH else None
+    own = {"num_inference_steps": steps or entry.num_inference_steps}
     names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
-    values = [(name, getattr(entry, name)) for name in names if getattr(request, name) is None]
+    values = [(name, own.get(name, getattr(entry, name))) for name in names if getattr(request, name) is None]
     # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
     seeds = ["seed", *(["subseed"] if request.subseed_strength else [])]
     drawn = [(name, secrets.randbelow(2**32)) for name in seeds if getattr(request, name) == RANDOM_SEED]

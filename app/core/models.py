@@ -57,6 +57,9 @@ class ModelFacts(Value):
     quality: str = ""
     best_for: str = ""
     num_inference_steps: int = 20
+    start_steps: int | None = Field(
+        None, description="Steps from a picture, where a request names none; as from words if absent."
+    )
     guidance_scale: float = 7.5
     width: int = 512
     height: int = 512

@@ -88,8 +88,9 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **pressed)
     tab.clock.tick(events.tick, memory, [tab.stage, tab.clock, tab.history], **REMEMBERING)
     form = [shell.toast, shell.tabs, *fields.outputs]
-    tab.stage.click(events.act, memory | {model}, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
-    fields.start.page.click(events.start.act, {model}, form, **QUIET)
+    start = {model, fields["num_inference_steps"]}
+    tab.stage.click(events.act, memory | start, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
+    fields.start.page.click(events.start.act, start, form, **QUIET)
     fields.control.page.click(events.control.act, {model, fields.control.model}, form, **QUIET)
     seen = events.control.look, set(fields.control.inputs), [fields.control.page]
     fields.control.preprocessor.input(*seen, **QUIET)
@@ -107,7 +108,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     both = [fields["prompt"], fields["negative_prompt"]]
     tab.loras.click(events.loras.act, set(both), both, **QUIET)
     fields["styles"].change(events.styles.look, {fields["styles"]}, [tab.styles_look], **QUIET)
-    tab.history.click(events.restore, {model}, form, **QUIET)
+    tab.history.click(events.restore, start, form, **QUIET)
     tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
 
@@ -149,7 +150,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
     for part in (library.page, library.chain):
         acted = [library.page, library.chain, *form]
-        part.click(events.act_in_library, search | {fields["model"]}, acted, **QUIET)
+        part.click(events.act_in_library, search | {fields["model"], fields["num_inference_steps"]}, acted, **QUIET)
     page.inspect.page.click(events.act_in_inspect, None, [*form, *page.grid.shown], **QUIET)
     jobs = [queue.page, queue.place, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory} | line, jobs, **REMEMBERING)

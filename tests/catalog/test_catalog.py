@@ -44,6 +44,15 @@ def test_the_shipped_catalog_lists_the_models_of_the_documentation(shipped: Cata
     assert [entry.key for entry in shipped.entries() if not entry.own] == [*SHIPPED_KEYS, *CONTROL_KEYS]
 
 
+def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path / "m", '[a]\ntitle = "A"\npath = "a"\nnum_inference_steps = 2\nstart_steps = 8\n')
+    start = {"task": Task.IMAGE, "inputs": [{"role": "image", "sha256": "0" * 64}], "strength": 0.2}
+    assert catalog.resolve(GenerationRequest(prompt="x", model="a")).num_inference_steps == 2
+    assert catalog.resolve(GenerationRequest(prompt="x", model="a", **start)).num_inference_steps == 8
+    with pytest.raises(InvalidRequest, match=r"with 2 steps allowed is 0 or 0\.5 to 1"):
+        catalog.resolve(GenerationRequest(prompt="x", model="a", num_inference_steps=2, **start))
+
+
 @pytest.mark.parametrize("key", CONTROL_KEYS)
 def test_every_control_model_says_what_it_reads_and_holds_the_pictures_of_a_model_that_is_listed(
     shipped: Catalog, key: str

@@ -81,6 +81,8 @@ def test_what_is_painted_over_a_picture_is_all_that_is_made_anew(
     says = page.locator("#at-start .at-paint-says")
     expect(says).to_contain_text("the whole picture")
     expect(page.get_by_label("Width")).to_have_value(str(WIDTH))
+    steps = page.get_by_role("spinbutton", name="Steps", exact=False).first
+    expect(steps).to_have_value("4")  # a strength takes a share of them
     paint(page, (0.4, 0.5), (0.6, 0.5))
     expect(says).to_contain_text("Only what is painted")
     job = drawn_with(page, client, "a lemon")
@@ -102,6 +104,7 @@ def test_what_is_painted_over_a_picture_is_all_that_is_made_anew(
     assert (abs(part.width - WIDTH // 2) < 4, abs(part.height - HEIGHT // 2) < 4) == (True, True)
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator("#at-start .at-drop")).to_be_visible()
+    expect(steps).to_have_value("2")
     job = drawn_with(page, client, "from words")
     assert (job.request.task, job.request.strength, job.request.inputs) == (Task.TEXT, None, ())
 

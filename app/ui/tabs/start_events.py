@@ -43,7 +43,8 @@ class StartEvents:
         """A file was handed in for the panel, or its picture is to go."""
         words, action = self._studio.words(request), Action.of(event)
         if action.act == "remove-start":
-            return {self._panel.page: no_start(words, unfolded=True)}
+            model = self._studio.model(values.get(self._fields["model"]))
+            return {self._panel.page: no_start(words, unfolded=True), **self._steps(values, model, started=False)}
         if action.act == "crop":
             return self._crop(action, values, words)
         if action.act != HANDED_IN:
@@ -155,7 +156,15 @@ class StartEvents:
             kept = self._link.ask(lambda: self._link.client.upload(data))
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
-        return self._shown(kept, model, words)
+        return self._shown(kept, model, words) | self._steps(values, model, started=True)
+
+    def _steps(self, values: Mapping[Any, Any], model: ModelInfo | None, *, started: bool) -> Updates:
+        """The model's own number of steps for a picture from a picture, or back; one that somebody chose stays."""
+        field = self._fields["num_inference_steps"]
+        if model is None or model.start_steps is None:
+            return {}
+        usual, now = (model.num_inference_steps, model.start_steps)[:: 1 if started else -1]
+        return {field: now} if values.get(field) == usual else {}
 
     def _shown(self, kept: InputRef, model: ModelInfo | None, words: Words) -> Updates:
         """The panel with this picture, and its size in the form."""
