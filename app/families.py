@@ -277,7 +277,6 @@ FAMILIES = (
     Family(
         "Sana",
         _tasks("SanaPipeline"),
-        {"SanaControlNetModel": _tasks("SanaControlNetPipeline")},
         guidance_scale=4.5,
         side=1024,
         samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
@@ -327,7 +326,6 @@ CONTROL_MODELS = (
     Family("ControlNet for Stable Diffusion 3", {Task.CONTROL: "SD3ControlNetModel"}),
     Family("ControlNet for FLUX.1", {Task.CONTROL: "FluxControlNetModel"}),
     Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
-    Family("ControlNet for Sana", {Task.CONTROL: "SanaControlNetModel"}),
 )
 _BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in (*FAMILIES, *UPSCALERS, *CONTROL_MODELS)}
 
