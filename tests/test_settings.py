@@ -71,7 +71,7 @@ def test_an_empty_variable_is_none_and_a_level_may_be_written_small(monkeypatch:
         (
             ["image_generation_service.py"],
             {"ATELIER_DEFAULT_MODEL": "nope"},
-            "The setting ATELIER_DEFAULT_MODEL is 'nope'; allowed is one of: pocket, sdxl-turbo",
+            "The setting ATELIER_DEFAULT_MODEL is 'nope'; allowed is one of: pocket, pocket-upscaler, sdxl-turbo",
         ),
         (
             ["image_generation_service.py"],

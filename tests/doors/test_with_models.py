@@ -128,7 +128,8 @@ def test_a_control_unit_of_webuiapi_is_drawn_as_by_our_own_door(
         image=picture, module="canny", model="my-canny", weight=0.8, guidance_end=0.75, threshold_a=100, threshold_b=200
     )
     asked = ASKED | {"steps": 4, "cfg_scale": 4.0, "sampler_name": "Euler"}
-    made = api.txt2img(**asked, controlnet_units=[unit])
+    # Its own default for `alwayson_scripts` would keep the units for later calls.
+    made = api.txt2img(**asked, controlnet_units=[unit], alwayson_scripts={})
     assert "Resize and Fill is not here" in made.info["comments"]
     assert 'ControlNet 0: "Module: canny, Model: my-canny, Weight: 0.8' in made.info["infotexts"][0]
     kept = http.post(f"{real.url}/api/inputs", data=stream.getvalue(), headers={"Content-Type": "image/png"}).json()
@@ -137,10 +138,11 @@ def test_a_control_unit_of_webuiapi_is_drawn_as_by_our_own_door(
         control=[{"model": "my-canny", "image": kept["sha256"], "weight": 0.8, "end": 0.75}],
     )  # fmt: skip
     assert pixels(ours["png"], tmp_path) == made.image.convert("RGB").tobytes()
-    free = api.txt2img(**asked, alwayson_scripts={})  # its own default keeps the units of the call before
+    free = api.txt2img(**asked, alwayson_scripts={})
     assert made.image.tobytes() != free.image.tobytes()
     # In img2img a unit without a picture takes the one to start from.
-    started = api.img2img(images=[picture], **asked, controlnet_units=[webuiapi.ControlNetUnit(model="my-canny")])
+    unit = webuiapi.ControlNetUnit(model="my-canny")
+    started = api.img2img(images=[picture], **asked, controlnet_units=[unit], alwayson_scripts={})
     [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["items"]
     request = newest["recipe"]["request"]
     assert request["control"][0]["image"] == request["inputs"][0]["sha256"]
