@@ -231,6 +231,8 @@ class GenerateEvents:
                 return {}
         except ServiceError:
             return {}
+        if memory.focus is None:  # the job that a link names may just be on its way to the browser
+            return past
         return past | {self._tab.stage: look(self._link, memory, words, fresh=True).stage}
 
     def fill_if_empty(self, values: Values, words: Words) -> Updates:
