@@ -51,7 +51,8 @@ def test_every_setting_in_the_container_files_exists() -> None:
     known = {f"ATELIER_{name.upper()}" for name in Settings.model_fields}
     given = {name for each in OURS for name in COMPOSE["services"][each]["environment"]}
     given |= set(re.findall(r"\b(ATELIER_\w+)=", CONTAINERFILE))
-    assert "ATELIER_DATABASE_URL" in given
+    folders = {f"ATELIER_{name}_FOLDER" for name in ("MODELS", "DATA", "LOGS", "OUTPUT")}
+    assert folders | {"ATELIER_DATABASE_URL"} <= given  # an image is no checkout: without them all lies below HOME
     assert given <= known
 
 
