@@ -15,13 +15,18 @@ import watchfiles
 from app.client import ImageServiceClient
 from app.core.errors import IdempotencyConflict, ModelNotInstalled, ServiceError, ServiceUnreachable
 from app.core.schema import Job, JobState
-from app.dropfolder.claims import TEMPORARY_PREFIX, Claims
+from app.dropfolder.claims import HEARTBEAT_PREFIX, TEMPORARY_PREFIX, Claims
 from app.dropfolder.prompt_file import PromptName, RefusedPrompt, key_of, read_prompt, read_start
 from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
 MOST_PAUSE_S = 60.0  # whatever the service says
 _RETRY_STATUS = (401, 403, 408, 409, 429)  # the owner or time can mend these; a 422 or 404 cannot be mended
+
+
+def _is_no_watchers_own(_: watchfiles.Change, path: str) -> bool:
+    """False for heartbeats and answers half written: a scan touches a heartbeat, and must not cause the next one."""
+    return not os.path.basename(path).startswith((HEARTBEAT_PREFIX, TEMPORARY_PREFIX))
 
 
 def _can_be_mended(error: ServiceError) -> bool:
@@ -108,7 +113,7 @@ class Watcher:
         return watchfiles.watch(
             self._folder, stop_event=self._stop, recursive=False, force_polling=self._polling,
             poll_delay_ms=250, debounce=50, step=20, rust_timeout=int(self._settle_s * 1000) or 1,
-            yield_on_timeout=True, watch_filter=None, raise_interrupt=False,
+            yield_on_timeout=True, watch_filter=_is_no_watchers_own, raise_interrupt=False,
         )  # fmt: skip
 
     def _scan(self) -> None:

@@ -1,11 +1,14 @@
 """Several watchers on one folder: who has which file."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from app.client import ImageServiceClient
+from app.dropfolder import Watcher
 from app.dropfolder.claims import Claims
 
 USER = "0b5c2c4e-6f8e-4e0e-9a53-0a7c9a8a3a11"
@@ -163,3 +166,19 @@ def test_a_file_that_vanishes_while_it_is_listed_hides_no_other(
     monkeypatch.setattr(claims, "_claimed", list)  # it lists the folder as well, and would be the one that is deceived
     monkeypatch.setattr(os, "scandir", listed_and_then_gone)
     assert [name.prompt for name in claims.waiting()] == [kept.name]
+
+
+def test_a_look_at_the_folder_does_not_cause_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    look = Claims.take_over_from_the_dead
+    monkeypatch.setattr(Claims, "take_over_from_the_dead", lambda claims: looks.append(1) or look(claims))
+    with ImageServiceClient("http://127.0.0.1:9") as client:  # there is nothing to say to it
+        watcher = Watcher(tmp_path, client, scan_s=60, settle_s=0.02)
+        thread = threading.Thread(target=watcher.run)
+        thread.start()
+        (tmp_path / "note.txt").write_text("a change")
+        time.sleep(1)
+        watcher.stop()
+        thread.join(60)
+    # One at the start, and those that the note caused. Each touches the heartbeat, which would be some twenty a second.
+    assert 1 <= len(looks) <= 5
