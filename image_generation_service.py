@@ -18,10 +18,11 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import Engine as Database
 
-from app.catalog import Catalog
+from app.catalog import Catalog, kinds_of
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import Settings, WebServer, wrong_setting
+from app.core.task import ModelKind
 from app.database import check_whole, open_database
 from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
@@ -198,9 +199,12 @@ class Refused(AtelierError):
 
 
 def _check_default_model(settings: Settings) -> None:
-    keys = [entry.key for entry in Catalog(settings).entries()]
-    if keys and settings.default_model not in keys:
-        raise wrong_setting(settings, "default_model", f"allowed is one of: {', '.join(keys)}")
+    entries = {entry.key: entry for entry in Catalog(settings).entries()}
+    drawing = [key for key, entry in entries.items() if ModelKind.DRAWS in kinds_of(entry)]
+    if entries and settings.default_model not in drawing:
+        named = entries.get(settings.default_model)
+        why = f" ({named.key} draws nothing from words: it {' and '.join(kinds_of(named))})" if named else ""
+        raise wrong_setting(settings, "default_model", f"allowed is one of: {', '.join(drawing)}{why}")
 
 
 def _checked_keys(settings: Settings) -> KeyRing:

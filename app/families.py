@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.task import Task
+from app.core.task import KIND_OF, ModelKind, Task
 
 # What LoRA files say they were trained for: see `weights.loras.lora_family`.
 LORA_SD1, LORA_SD2, LORA_SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL"
@@ -78,6 +78,16 @@ class Family:
         return next(iter(self.tasks.values()))
 
     @property
+    def kinds(self) -> tuple[ModelKind, ...]:
+        """What its models are for."""
+        return tuple(dict.fromkeys(KIND_OF[task] for task in self.tasks))
+
+    @property
+    def draws(self) -> bool:
+        """True if a prompt alone is enough for a picture."""
+        return Task.TEXT in self.tasks
+
+    @property
     def only_enlarges(self) -> bool:
         """True if it makes pictures larger and none from words."""
         return tuple(self.tasks) == (Task.UPSCALE,)
@@ -100,7 +110,7 @@ class Family:
         if self.only_controls:
             return task is Task.CONTROL
         if task is Task.UPSCALE:
-            return True  # needs no model: see `diffusion.enlarge`
+            return self.draws or task in self.tasks  # needs no model: see `diffusion.enlarge`
         if task is Task.INPAINT and task not in self.tasks:
             return self.convolves and self.can(Task.IMAGE)
         return task in self.tasks and (self.image_strength or task is not Task.IMAGE)

@@ -6,7 +6,7 @@ from app.catalog.entry import ModelEntry
 from app.core.errors import FieldError
 from app.core.hires import MAX_STEPS, result_size, schedule_steps, steps_again
 from app.core.schema import HR_LANCZOS, HR_LATENT, NO_SIDES, GenerationRequest, InputRole
-from app.core.task import Task
+from app.core.task import ModelKind, Task
 from app.families import family_of
 
 DEFAULT_STRENGTH = 0.75  # A1111's
@@ -35,6 +35,11 @@ def tasks_of(entry: ModelEntry) -> tuple[Task, ...]:
     """The tasks that can be asked of a model."""
     family = family_of(entry.pipeline)
     return (Task.CONTROL,) if family.only_controls else tuple(task for task in STARTS if family.can(task))
+
+
+def kinds_of(entry: ModelEntry) -> tuple[ModelKind, ...]:
+    """What a model is for."""
+    return family_of(entry.pipeline).kinds
 
 
 def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) -> Iterator[FieldError]:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from app.catalog import Catalog, ModelEntry
+from app.catalog import Catalog, ModelEntry, kinds_of
 from app.cli.common import JsonOption, KeyOption, UrlOption, client_of, print_json, print_table, shown_size
 from app.cli.models import state_of
 from app.client import ImageServiceClient
@@ -53,6 +53,7 @@ def doctor(
         found = [
             {
                 "key": m.key,
+                "kinds": m.kinds,
                 "state": state_of(m),
                 "verdict": plan_row(plan)[-1],
                 "plan": plan_json(plan),
@@ -69,9 +70,9 @@ def doctor(
         _print_machine(machine, service, ports, settings.confine)
         typer.echo("")
     where = f"on a machine with {_words(room)}" if elsewhere else "on this machine"
-    rows = [(m.key, state_of(m), *plan_row(plan)) for m, plan in plans]
+    rows = [(m.key, ", ".join(m.kinds), state_of(m), *plan_row(plan)) for m, plan in plans]
     typer.echo(f"Models {where}:")
-    print_table(("model", "state", "VRAM", "RAM", "memory tier"), rows)
+    print_table(("model", "does", "state", "VRAM", "RAM", "memory tier"), rows)
     typer.echo("\nVRAM and RAM are expected peaks for one picture of the model's own size. Why:")
     for model, plan in plans:
         if plan is not None:
@@ -141,7 +142,7 @@ def _listed(settings: Settings) -> list[ModelInfo]:
     """What the catalog says, while no service can be asked."""
     catalog = Catalog(settings)
     listed = [entry for entry in catalog.entries() if not entry.own]
-    return [ModelInfo(**entry.facts(), state=_on_disk(catalog, entry)) for entry in listed]
+    return [ModelInfo(**entry.facts(), kinds=kinds_of(entry), state=_on_disk(catalog, entry)) for entry in listed]
 
 
 def _on_disk(catalog: Catalog, entry: ModelEntry) -> str:

@@ -34,8 +34,11 @@ def list_models(as_json: JsonOption = False, url: UrlOption = None, key: KeyOpti
     if as_json:
         print_json(found)
         return
-    rows = ((item.key, state_of(item), shown_size(item.size_bytes), item.licence, item.best_for) for item in found)
-    print_table(("key", "state", "size", "licence", "best for"), rows, cut=2)
+    rows = (
+        (item.key, ", ".join(item.kinds), state_of(item), shown_size(item.size_bytes), item.licence, item.best_for)
+        for item in found
+    )
+    print_table(("key", "does", "state", "size", "licence", "best for"), rows, cut=2)
 
 
 def load_model(

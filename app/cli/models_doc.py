@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from app.catalog import Catalog, ModelEntry
+from app.catalog import Catalog, ModelEntry, kinds_of
 from app.cli.common import shown_size
 from app.core.settings import PROJECT_FOLDER, Settings, Tier
 from app.families import family_of
 from app.tiers.choose import Room, expected
-from app.tiers.model_parts import ModelParts, parts_of_entry
+from app.tiers.model_parts import ModelParts, parts_of_entry, pixels_of_entry
 from app.tiers.plan import Plan
 
 PAGE = PROJECT_FOLDER / "docs" / "models.md"
 BEGIN, END = "<!-- made by `python -m app models-doc` -->\n", "<!-- end -->\n"
 HEAD = (
-    "| model | download | GPU: all in VRAM | GPU: a part at a time (VRAM / RAM) | GPU: streamed (VRAM / RAM) "
-    "| no GPU (RAM) | speed | licence | get it |\n|---|---|---|---|---|---|---|---|---|\n"
+    "| model | does | download | GPU: all in VRAM | GPU: a part at a time (VRAM / RAM) | GPU: streamed (VRAM / RAM) "
+    "| no GPU (RAM) | speed | licence | get it |\n|---|---|---|---|---|---|---|---|---|---|\n"
 )
 CONTROL_HEAD = (
     "| control model | reads | holds pictures of | download | licence | get it |\n|---|---|---|---|---|---|\n"
@@ -37,9 +37,9 @@ def page(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     entries = _entries()
-    drawing = [entry for entry in entries if not family_of(entry.pipeline).only_controls]
-    holding = [entry for entry in entries if entry not in drawing]
-    return f"{before}{BEGIN}{table(drawing)}\n{control_table(holding)}{END}{after}"
+    holding = [entry for entry in entries if family_of(entry.pipeline).only_controls]
+    others = [entry for entry in entries if entry not in holding]
+    return f"{before}{BEGIN}{table(others)}\n{control_table(holding)}{END}{after}"
 
 
 def table(entries: Iterable[ModelEntry]) -> str:
@@ -63,15 +63,19 @@ def _entries() -> list[ModelEntry]:
 
 
 def _cells(entry: ModelEntry) -> Sequence[str]:
-    drawn = "makes pictures larger" if family_of(entry.pipeline).only_enlarges else f"{entry.width} × {entry.height}"
-    title = f"{entry.title}<br>`{entry.key}`<br>{drawn}"
-    return (title, shown_size(entry.size_bytes), *_sizes(entry), entry.speed, entry.licence, _command(entry))
+    drawn = f"<br>{entry.width} × {entry.height}" if family_of(entry.pipeline).draws else ""
+    title, does = f"{entry.title}<br>`{entry.key}`{drawn}", ", ".join(kinds_of(entry))
+    return (title, does, shown_size(entry.size_bytes), *_sizes(entry), entry.speed, entry.licence, _command(entry))
 
 
 def _sizes(entry: ModelEntry) -> Sequence[str]:
-    parts, pixels = parts_of_entry(entry), entry.width * entry.height
+    parts, pixels = parts_of_entry(entry), pixels_of_entry(entry)
     if parts is None:
         return ("–",) * 4
+    if not family_of(entry.pipeline).draws:
+        whole = Plan(Tier.RESIDENT)
+        there = (expected(whole, parts, GPU, pixels).expected_vram, expected(whole, parts, CPU, pixels).expected_ram)
+        return (shown_size(there[0]), "–", "–", shown_size(there[1]))
     all_of_it, offloaded, streamed = (
         expected(Plan(tier), parts, GPU, pixels) for tier in (Tier.RESIDENT, Tier.MODEL_OFFLOAD, Tier.GROUP_OFFLOAD)
     )

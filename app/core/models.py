@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from app.core.schema import JobError
 from app.core.shapes import parse_shape
-from app.core.task import Task
+from app.core.task import ModelKind, Task
 from app.core.values import Value
 
 ShapeText = Annotated[str, AfterValidator(lambda text: str(parse_shape(text)))]
@@ -166,6 +166,7 @@ class ModelInfo(ModelFacts):
     error: JobError | None = Field(None, description="Why loading it failed.")
     ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
     tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
+    kinds: tuple[ModelKind, ...] = Field((), description="What it is for.")
     verdict: Verdict | None = Field(None, description="How it would run here; null if its size is not known.")
     seconds_a_picture: float | None = Field(
         None, description="Of its own size, steps and guidance, measured here; null if none was made yet."

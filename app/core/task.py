@@ -1,5 +1,6 @@
-"""What a job asks for: the kinds of work."""
+"""What a job asks for: the kinds of work, and the kinds of models that do it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -13,3 +14,27 @@ class Task(StrEnum):
     CONTROL = "control"  # hold the pictures of another model: asked of it in `control`, never as a task
     UPSCALE = "upscale"  # the same picture, larger
     DESCRIBE = "describe"  # words from a picture
+    FIND = "find"  # what a picture or words mean, as numbers that can be compared: of the library, never a job
+
+
+class ModelKind(StrEnum):
+    """What a model is for, in a word. A model may be of several kinds."""
+
+    DRAWS = "draws"
+    EDITS = "edits"  # makes pictures of pictures, by words
+    CONTROLS = "controls"  # holds the pictures of others
+    UPSCALES = "upscales"
+    DESCRIBES = "describes"
+    FINDS = "finds"
+
+
+KIND_OF: Mapping[Task, ModelKind] = {
+    Task.TEXT: ModelKind.DRAWS,
+    Task.IMAGE: ModelKind.EDITS,
+    Task.INPAINT: ModelKind.EDITS,
+    Task.EDIT: ModelKind.EDITS,
+    Task.CONTROL: ModelKind.CONTROLS,
+    Task.UPSCALE: ModelKind.UPSCALES,
+    Task.DESCRIBE: ModelKind.DESCRIBES,
+    Task.FIND: ModelKind.FINDS,
+}

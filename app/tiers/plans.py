@@ -6,9 +6,10 @@ from typing import Any
 
 from app.core.models import ModelFacts
 from app.core.settings import MachineSize, Tier
+from app.families import family_of
 from app.machine import Machine
 from app.tiers.choose import Room, choose, gigabytes
-from app.tiers.model_parts import parts_of_entry
+from app.tiers.model_parts import parts_of_entry, pixels_of_entry
 from app.tiers.plan import PACKAGES, WORDS, Plan
 
 GIB = 2**30
@@ -31,8 +32,10 @@ def plan_of(model: ModelFacts, room: Room, *, size: MachineSize | None = None, t
     parts = parts_of_entry(model)
     if parts is None:
         return None
+    if not family_of(model.pipeline).draws:  # those are held as they are
+        size = tier = None
     installed = [name for name in PACKAGES.values() if find_spec(name) is not None]
-    return choose(parts, room, model.width * model.height, size=size, tier=tier, packages=installed)
+    return choose(parts, room, pixels_of_entry(model), size=size, tier=tier, packages=installed)
 
 
 def plan_row(plan: Plan | None) -> tuple[str, str, str]:

@@ -8,14 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from app.catalog import Catalog, folder_entry
-from app.catalog.tasks import OF_A_MASK, tasks_of
+from app.catalog.tasks import OF_A_MASK, kinds_of, tasks_of
 from app.core.control import ControlUnit
 from app.core.errors import InvalidRequest, UnknownModel
 from app.core.models import Span
 from app.core.parameters import bounds
 from app.core.schema import MAX_SEED, GenerationRequest
 from app.core.settings import PROJECT_FOLDER, Settings
-from app.core.task import Task
+from app.core.task import KIND_OF, ModelKind, Task
 
 SHIPPED_KEYS = [
     "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
@@ -51,6 +51,20 @@ def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(t
     assert catalog.resolve(GenerationRequest(prompt="x", model="a", **start)).num_inference_steps == 8
     with pytest.raises(InvalidRequest, match=r"with 2 steps allowed is 0 or 0\.5 to 1"):
         catalog.resolve(GenerationRequest(prompt="x", model="a", num_inference_steps=2, **start))
+
+
+@pytest.mark.parametrize(
+    ("key", "kinds"),
+    [("pocket", "draws edits"), ("sana-1600m", "draws"), ("pocket-upscaler", "upscales"),
+     ("control-sd15-canny", "controls")],
+)  # fmt: skip
+def test_a_model_says_what_it_is_for(shipped: Catalog, key: str, kinds: str) -> None:
+    assert list(kinds_of(shipped.get(key))) == kinds.split()
+
+
+def test_every_task_makes_a_model_something() -> None:
+    assert set(KIND_OF) == set(Task)
+    assert set(KIND_OF.values()) == set(ModelKind)
 
 
 @pytest.mark.parametrize("key", CONTROL_KEYS)

@@ -204,6 +204,8 @@ def test_the_doctor_plans_for_a_machine_that_is_not_here(
     plans = {model["key"]: model for model in json.loads(capsys.readouterr().out)["models"]}
     assert words in plans["qwen-image"]["verdict"]
     assert plans["qwen-image"]["plan"]["reason"]
+    upscaler = plans["pocket-upscaler"]
+    assert (upscaler["kinds"], upscaler["verdict"]) == (["upscales"], "resident")
     assert main(["doctor", "--vram", vram, "--ram", ram]) == 0
     printed = capsys.readouterr().out
     assert "RAM" in printed
