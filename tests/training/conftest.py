@@ -14,7 +14,6 @@ POCKET = Path(__file__).parents[2] / "training" / "pocket"
 @pytest.fixture(autouse=True)
 def _pocket_on_the_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(POCKET))
-    monkeypatch.syspath_prepend(str(POCKET.with_name("pocket_next")))
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:  # `text`, `common`, `draw` are too common as names to stay behind

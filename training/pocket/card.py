@@ -75,7 +75,7 @@ of, above, under, playing with. `blurry`, `low quality` and `watermark` are draw
 Trained only on pictures that our own code draws: glyphs of the [Noto Color Emoji](https://github.com/googlefonts/noto-emoji)
 font (SIL Open Font License 1.1; the font itself is not part of this folder), recoloured, on drawn backgrounds. No data
 set, no weights from elsewhere, no photographs. Text encoder 15.2 M parameters, denoiser 11.6 M, autoencoder 2.7 M.
-{training_long} How: `training/pocket_next/` (and the autoencoder: `training/pocket/`).
+{training_long} How: `training/pocket/`.
 
 Weights and code: Apache-2.0.
 """

@@ -1,7 +1,7 @@
 """Where things stand: what a scene says about places and sizes, and what it leaves to chance.
 
 Everything that a caption leaves open is decided by NUMBERS normal numbers, which the denoiser reads off its first noise
-(see pocket_next/denoiser.py): another seed is another layout. Things lie on whole cells of UNIT pixels, so that the
+(see denoiser.py): another seed is another layout. Things lie on whole cells of UNIT pixels, so that the
 latent of a thing is the same wherever it stands. Lengths are in cells.
 """
 

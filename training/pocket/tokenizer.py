@@ -17,15 +17,13 @@ from pathlib import Path
 
 from captions import COMPLAINTS, caption
 from everyday import CHINESE_WORDS, EVERYDAY
+from roles import LENGTH, WORDS
 from scenes import random_scene
 from senses import reading
 from tokenizers import normalizers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
 from words import ADJECTIVES, COLOURS, COUNTS, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
-LAYOUT = 64  # the last positions: padding in a normal prompt, where the text encoder lays out the picture
-WORDS = 77  # positions for words, begin and end included, as in CLIP
-LENGTH = WORDS + LAYOUT  # positions the text encoder sees
 END = "</w>"
 SPECIALS = ("<|startoftext|>", "<|endoftext|>")
 
@@ -157,11 +155,8 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps(named, indent=2), encoding="utf-8")
 
 
-def load_tokenizer(folder: Path, length: int = LENGTH) -> PreTrainedTokenizerFast:
-    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py).
-
-    `length` is how many positions the text encoder has.
-    """
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py)."""
     if not (folder / "vocab.json").exists():
         write_tokenizer(folder)
     plain = CLIPTokenizer.from_pretrained(str(folder))
@@ -169,7 +164,7 @@ def load_tokenizer(folder: Path, length: int = LENGTH) -> PreTrainedTokenizerFas
     inside.normalizer = normalizers.Sequence([inside.normalizer, reading()])
     return PreTrainedTokenizerFast(
         tokenizer_object=inside,
-        model_max_length=length,
+        model_max_length=LENGTH,
         words_max_length=WORDS,  # read by Atelier, see app/diffusion/word_room.py
         bos_token=plain.bos_token,
         eos_token=plain.eos_token,
@@ -179,7 +174,7 @@ def load_tokenizer(folder: Path, length: int = LENGTH) -> PreTrainedTokenizerFas
     )
 
 
-def token_ids(tokenizer: PreTrainedTokenizerFast, texts: list[str], length: int = LENGTH) -> list[list[int]]:
-    """Padded to `length` as the pipeline pads them, but cut so that the layout positions stay free."""
+def token_ids(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+    """Padded as the pipeline pads them, but cut so that the layout positions stay free."""
     rows = tokenizer(texts, truncation=True, max_length=WORDS)["input_ids"]
-    return [row + [tokenizer.pad_token_id] * (length - len(row)) for row in rows]
+    return [row + [tokenizer.pad_token_id] * (LENGTH - len(row)) for row in rows]

@@ -1,131 +1,75 @@
-"""Train the pocket model from nothing:
+"""The pocket model from nothing:
 
-    python training/pocket/train.py --preset cpu --work FOLDER --output models/pocket
+    python training/pocket/train.py --preset cpu --work FOLDER --output FOLDER
 
-Stages, in order: vae, scenes (draw and encode the training set), features, text (reader, then painter), unet,
-export. Each stops and resumes at its last checkpoint in the work folder; run the same command again after any
-interruption.
+Stops and resumes anywhere: run it again; finished stages return at once. Stages: the autoencoder (`vae`); scenes drawn
+and encoded; features of things and backgrounds (`tables`); the text encoder's reader; how things are put upon
+backgrounds (`touch`); where they cover a picture to start from (`ink`); export. --stage runs only one. --init begins
+with a finished model's autoencoder instead of training one.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import os
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cache import Scenes, fill_cache
-from codes import Coder, noun_pictures
-from common import PRESETS, Preset, seed_everything, start_team, team, wait_for_team
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from export import export, finished_vae
-from features import load_features, train_features
-from painter import train_painter
-from reader import load_reader, train_reader
-from tokenizer import load_tokenizer
-from torch import multiprocessing
-from transformers import CLIPTokenizer
-from unet import train_unet
+from autoencoder import FINISHED, autoencoder_of
+from bundle import export
+from common import save
+from ink import train_ink
+from reading import train_reader
+from stock import fill_stock
+from tables import load_tables
+from touching import train_touch
 from vae import train_vae
 
-STAGES = ("vae", "scenes", "features", "text", "unet", "export")
-COUNTS = ("vae_steps", "scenes", "feature_steps", "reader_steps", "painter_steps", "position_steps", "unet_steps")
+
+@dataclass(frozen=True)
+class Preset:
+    """How long each stage goes on: optimizer steps and their batches (for `vae` also the pictures that it is scaled by
+    and processes that draw), scenes drawn."""
+
+    vae: tuple[int, int, int, int]
+    scenes: int
+    reader: tuple[int, int]
+    touch: tuple[int, int]
+    ink: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What one call of this program was asked to do."""
-
-    preset: Preset
-    stages: tuple[str, ...]
-    work: Path
-    output: Path
-    seed: int
-    init: Path | None
-
-
-def run_stages(plan: Plan) -> None:
-    """Every asked stage, one after the other, in this process (or in this member of a team)."""
-    seed_everything(plan.seed)
-    preset, work, rank = plan.preset, plan.work, team()[0]
-    if rank == 0:
-        load_tokenizer(work / "tokenizer")
-    wait_for_team()
-    tokenizer = load_tokenizer(work / "tokenizer")
-    if "vae" in plan.stages and not (plan.init and (work / "vae_unit.pt").exists()):
-        train_vae(preset, work, plan.seed, _part(plan.init, "vae", AutoencoderKL))
-    wait_for_team()
-    if rank == 0:
-        finished_vae(preset, work)
-    wait_for_team()
-    vae = finished_vae(preset, work)
-    if "scenes" in plan.stages:
-        workers = max(1, preset.workers // team()[1])
-        fill_cache(work / "scenes", vae, tokenizer, preset.scenes, plan.seed, workers, *team())
-    wait_for_team()
-    if "features" in plan.stages and rank == 0:
-        train_features(preset, work, plan.seed, Scenes(work / "scenes", tokenizer.pad_token_id), vae)
-    wait_for_team()
-    if "text" in plan.stages:
-        _train_text(plan, tokenizer, vae)
-    wait_for_team()
-    if "unet" in plan.stages:
-        train_unet(preset, work, plan.seed, tokenizer, _part(plan.init, "unet", UNet2DConditionModel))
-    wait_for_team()
-    if "export" in plan.stages and rank == 0:
-        export(preset, work, plan.output)
-
-
-def _train_text(plan: Plan, tokenizer: CLIPTokenizer, vae: AutoencoderKL) -> None:
-    """The reader, then the painter on what the finished reader says."""
-    preset, work = plan.preset, plan.work
-    scenes = Scenes(work / "scenes", tokenizer.pad_token_id)
-    train_reader(preset, work, plan.seed, tokenizer, scenes, Coder(noun_pictures(vae)))
-    wait_for_team()
-    train_painter(preset, work, plan.seed, scenes, load_reader(work, tokenizer), load_features(work))
-
-
-def _part(init: Path | None, name: str, kind: type) -> torch.nn.Module | None:
-    """One part of the model folder to start from, in float32."""
-    return kind.from_pretrained(init / name).float() if init else None
-
-
-def _member(rank: int, size: int, meeting: Path, plan: Plan) -> None:
-    start_team(rank, size, meeting)
-    run_stages(plan)
-
-
-def run(plan: Plan, processes: int) -> None:
-    """Carry out the plan with a team of `processes` that share every batch."""
-    plan.work.mkdir(parents=True, exist_ok=True)
-    if processes == 1:
-        run_stages(plan)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        multiprocessing.spawn(_member, (processes, meeting, plan), nprocs=processes)
+PRESETS = {
+    "smoke": Preset((2, 2, 4, 0), 4, (2, 4), (2, 64), 2),
+    "cpu": Preset((4_000, 8, 128, 2), 2_048, (6_000, 64), (6_000, 1024), 2_500),
+    "gpu": Preset((30_000, 64, 128, 16), 20_480, (30_000, 256), (40_000, 4096), 2_500),
+}
+STAGES = {
+    "vae": lambda preset, work, output: train_vae(work, *preset.vae),
+    "scenes": lambda preset, work, output: fill_stock(work, preset.scenes),
+    "tables": lambda preset, work, output: load_tables(work),
+    "reader": lambda preset, work, output: train_reader(work, *preset.reader),
+    "touch": lambda preset, work, output: train_touch(work, *preset.touch),
+    "ink": lambda preset, work, output: train_ink(work, preset.ink),
+    "export": lambda preset, work, output: export(work, output),
+}
 
 
 def main() -> None:
-    """Read the command line and train."""
+    """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=PRESETS, default="gpu" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--stage", choices=("all", *STAGES), nargs="+", default=["all"])
-    parser.add_argument("--work", type=Path, default=Path("logs/pocket"), help="checkpoints and drawn scenes")
-    parser.add_argument("--output", type=Path, default=Path("models/pocket"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, help="default: one a core on a CPU, one with a GPU")
-    parser.add_argument("--init", type=Path, help="a model folder to start from, such as models/pocket")
-    for field in COUNTS:
-        parser.add_argument(f"--{field.replace('_', '-')}", type=int, help="instead of the preset's")
+    parser.add_argument("--work", type=Path, required=True, help="checkpoints and drawn scenes; some gigabytes")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--stage", choices=STAGES, help="only this one")
+    parser.add_argument("--init", type=Path, help="a model folder, such as models/pocket")
+    parser.add_argument("--threads", type=int, help="of the processor; all by default")
     given = parser.parse_args()
-    changes = {name: value for name in COUNTS if (value := getattr(given, name)) is not None}
-    preset = dataclasses.replace(PRESETS[given.preset], **changes)
-    stages = STAGES if "all" in given.stage else tuple(given.stage)
-    default = 1 if torch.cuda.is_available() or given.preset == "smoke" else min(2, os.cpu_count() or 1)
-    run(Plan(preset, stages, given.work, given.output, given.seed, given.init), given.processes or default)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if given.init and not (given.work / FINISHED).exists():
+        save(given.work / FINISHED, autoencoder_of(given.init).state_dict())
+    for stage in [given.stage] if given.stage else STAGES:
+        STAGES[stage](PRESETS[given.preset], given.work, given.output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage 1: the autoencoder, 128x128x3 pixels <-> 16x16x16 latents, trained on random crops of random scenes."""
+"""The first stage: the autoencoder learns from random crops of pictures of anything anywhere."""
 
 from __future__ import annotations
 
@@ -7,51 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from autoencoder import FINISHED, SIDE, as_tensor, finish, new_autoencoder
 from backgrounds import PAINTERS, blurred, plain, unspecified
-from common import (
-    LATENT_CHANNELS,
-    SIDE,
-    Preset,
-    Progress,
-    device,
-    half,
-    learning_rate,
-    load,
-    save_now_and_then,
-    share_gradients,
-    team,
-)
-from diffusers import AutoencoderKL
+from common import Progress, device, half, learning_rate, load, save
 from draw import paste
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from vae_start import start_as_thumbnail
 from words import COLOURS, nouns
 
 CROP = 64
-KL_WEIGHT = 2e-4  # per latent number; large enough that the decoder forgives a diffusion model's small errors
-
-
-def new_vae(preset: Preset) -> AutoencoderKL:
-    """An untrained f8 autoencoder with 16 latent channels and no attention, so that any size up to 512 is cheap."""
-    levels = len(preset.vae_channels)
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=preset.vae_channels,
-        layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
-        norm_num_groups=1,
-        sample_size=SIDE,
-        mid_block_add_attention=False,
-        force_upcast=False,
-    )
-    start_as_thumbnail(vae)
-    return vae
+KL_WEIGHT = 2e-4  # per latent number; large enough that the decoder forgives small errors
+PEAK = 1.2e-3  # learning rate
+EVERY = 200  # steps between checkpoints
 
 
 def random_picture(rng: random.Random) -> np.ndarray:
-    """A picture of anything anywhere, for learning to see: (SIDE, SIDE, 3) bytes."""
+    """(SIDE, SIDE, 3) bytes."""
     painter = rng.choice((None, None, *PAINTERS.values()))
     if painter is None:
         picture = plain(SIDE, rng.choice(list(COLOURS)), rng) if rng.random() < 0.7 else unspecified(SIDE, rng)
@@ -81,8 +52,7 @@ class Crops(IterableDataset):
             pixels = random_picture(rng)
             for _ in range(4):
                 y, x = rng.randint(0, SIDE - CROP), rng.randint(0, SIDE - CROP)
-                crop = torch.from_numpy(pixels[y : y + CROP, x : x + CROP].copy())
-                yield crop.permute(2, 0, 1).float() / 127.5 - 1
+                yield as_tensor(pixels[None, y : y + CROP, x : x + CROP])[0]
 
 
 def picture_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
@@ -92,39 +62,37 @@ def picture_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     return error.abs().mean() + 0.5 * edges + 0.5 * error.square().mean()
 
 
-def train_vae(preset: Preset, folder: Path, seed: int, init: AutoencoderKL | None = None) -> AutoencoderKL:
-    """Train (or finish, or load) the autoencoder; `folder`/vae.pt is its checkpoint."""
-    where = device()
-    vae = init or new_vae(preset)
-    path = folder / "vae.pt"
-    state = load(path) or {"step": 0}
+def train_vae(folder: Path, steps: int, batch: int, pictures: int, workers: int) -> None:
+    """Train (or finish) it; `folder`/vae.pt is the checkpoint, `folder`/FINISHED the result, scaled by so many
+    pictures."""
+    if (folder / FINISHED).exists():
+        return
+    where, state = device(), load(folder / "vae.pt") or {"step": 0}
+    torch.manual_seed(state["step"])
+    vae = new_autoencoder()
     if "model" in state:
         vae.load_state_dict(state["model"])
     vae.to(where, memory_format=torch.channels_last)
-    if state["step"] >= preset.vae_steps:
-        return vae.eval()
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=1e-4, betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=PEAK, weight_decay=1e-4, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
-    rank, size = team()
-    crops = Crops(seed + state["step"] + 100_000 * rank)
-    feed = iter(DataLoader(crops, preset.vae_batch // size, num_workers=max(1, preset.workers // size)))
-    parameters = list(vae.parameters())
-    progress = Progress("vae", preset.vae_steps, preset.vae_batch, state["step"])
-    for step in range(state["step"], preset.vae_steps):
-        optimizer.param_groups[0]["lr"] = learning_rate(step, preset.vae_steps, 1.2e-3)
+    feed = iter(DataLoader(Crops(state["step"]), batch, num_workers=workers))
+    progress = Progress("vae", steps, batch, state["step"])
+    for step in range(state["step"], steps):
+        optimizer.param_groups[0]["lr"] = learning_rate(step, steps, PEAK)
         real = next(feed).to(where, memory_format=torch.channels_last)
         with half(where):
             belief = vae.encode(real).latent_dist
             made = vae.decode(belief.sample()).sample
-        loss = picture_loss(made.float(), real)
         kl = 0.5 * (belief.mean.float().square() + belief.var.float() - 1 - belief.logvar.float()).mean()
+        loss = picture_loss(made.float(), real)
         optimizer.zero_grad(set_to_none=True)
         (loss + KL_WEIGHT * kl).backward()
-        share_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         psnr = -10 * torch.log10(functional.mse_loss(made.float(), real) / 4)
         progress.tell(step + 1, {"loss": loss.item(), "kl": kl.item(), "psnr": psnr.item()})
-        save_now_and_then(path, step + 1, preset.vae_steps, vae, optimizer)
-    return vae.eval()
+        if (step + 1) % EVERY == 0 or step + 1 == steps:
+            save(folder / "vae.pt", {"step": step + 1, "model": vae.state_dict(), "optimizer": optimizer.state_dict()})
+    rng = random.Random(11)
+    finish(vae, np.stack([random_picture(rng) for _ in range(pictures)]), folder)

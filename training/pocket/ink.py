@@ -13,10 +13,10 @@ from common import load, save
 from draw import thing
 from geometry import THING
 from layout import LARGE, SMALL
-from painting import ERROR, painted, solve
+from painting import ERROR, load_units, painted
 from PIL import Image
 from roles import COLOUR, FEATURES, STRENGTH, THING_CELLS, Coder
-from tables import load_tables, things
+from tables import things
 from torch import nn
 from torch.nn import functional
 
@@ -69,7 +69,7 @@ def _covered(noun: str) -> np.ndarray:
 
 def _lessons(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     coder = Coder(folder)
-    units = solve(coder, load_tables(folder))
+    units = load_units(folder)
     seen, wanted = [], []
     for noun in things():
         covered = torch.from_numpy(_covered(noun)).float() * 2 - 1

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from autoencoder import encode, load_autoencoder
 from banks import backdrop, backgrounds
 from common import load, save
+from diffusers import AutoencoderKL
 from draw import BORROWED, natural_colour, thing
 from layout import LARGE, SMALL, UNIT
 from PIL import Image
 from roles import BEHIND, BEHIND_GRID, COLOURED, OWN
-from stock import encode, load_autoencoder
 from torch.nn import functional
 from words import COLOURS, nouns
 
@@ -65,10 +66,9 @@ def _alone(picture: Image.Image, side: int, ground: tuple[int, int, int]) -> np.
     return np.asarray(canvas)
 
 
-def _seen(side: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _seen(autoencoder: AutoencoderKL, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Latents of all things by cells: (nouns, cells, numbers) in tints and on grounds, (nouns, cells, 64) of what their
     own colours change."""
-    autoencoder = load_autoencoder()
 
     def latents(colour: str | None, ground: tuple[int, int, int]) -> torch.Tensor:
         drawn = np.stack([_alone(thing(key, colour), side, ground) for key in nouns()])
@@ -81,9 +81,9 @@ def _seen(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([*tinted, *grounded], -1), latents(None, GROUNDS[0]) - tinted[0]
 
 
-def thing_features() -> torch.Tensor:
+def thing_features(autoencoder: AutoencoderKL) -> torch.Tensor:
     """See Tables."""
-    made = [_seen(side) for side in (LARGE, SMALL)]
+    made = [_seen(autoencoder, side) for side in (LARGE, SMALL)]
     tinted, own = (torch.cat(parts, 1) for parts in zip(*made, strict=True))
     shape = tinted.shape[:2]
     parts = [main_components(rows.flatten(0, 1), count) for rows, count in ((tinted, COLOURED), (own, OWN))]
@@ -96,20 +96,19 @@ def by_cells(latents: torch.Tensor, side: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _faithful(drawn: np.ndarray) -> torch.Tensor:
+def _faithful(autoencoder: AutoencoderKL, drawn: np.ndarray) -> torch.Tensor:
     """Latents of these pictures, to which is added what is missing when they are painted and looked at again."""
-    autoencoder = load_autoencoder()
     first = torch.from_numpy(encode(autoencoder, drawn)).float()
     again = [autoencoder.decode(part).sample.clamp(-1, 1) for part in first.split(4)]
     pixels = ((torch.cat(again) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     return first + (first - torch.from_numpy(encode(autoencoder, pixels)).float())
 
 
-def background_features() -> tuple[torch.Tensor, torch.Tensor]:
+def background_features(autoencoder: AutoencoderKL) -> tuple[torch.Tensor, torch.Tensor]:
     """Backgrounds and their decoding, see Tables."""
     drawn = np.stack([np.asarray(backdrop(name, 2 * BEHIND_GRID * UNIT)) for name in backgrounds()])
-    plain = _faithful(drawn)
-    turned = _faithful(np.ascontiguousarray(drawn[:, :, ::-1])).flip(-1)
+    plain = _faithful(autoencoder, drawn)
+    turned = _faithful(autoencoder, np.ascontiguousarray(drawn[:, :, ::-1])).flip(-1)
     both = torch.cat([plain, turned], 1)
     grid = by_cells(both, INSIDE)
     middle = grid.flatten(0, 1).mean(0)
@@ -133,8 +132,9 @@ def load_tables(folder: Path) -> Tables:
     path = folder / "tables.pt"
     state = load(path)
     if state is None:
-        behind, decode = background_features()
-        state = {"things": thing_features(), "backgrounds": behind, "decode": decode}
+        autoencoder = load_autoencoder(folder)
+        behind, decode = background_features(autoencoder)
+        state = {"things": thing_features(autoencoder), "backgrounds": behind, "decode": decode}
         save(path, state)
     return Tables(**state)
 

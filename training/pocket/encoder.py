@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from painting import UNITS, UNLESS, Units, solve
+from painting import UNITS, UNLESS, Units, load_units
 from reading import HEAD, HEADS, LAYERS, Reader, ReadingLayer, load_reader
 from roles import (
     BALANCE,
@@ -42,11 +42,9 @@ from roles import (
     WEAK,
     WIDTH,
     WORDS,
-    Coder,
     marks,
     role_of,
 )
-from tables import load_tables
 from tokenizer import token_ids
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -61,7 +59,7 @@ PLACES = slice(LINES.start, SPARE.start)  # lines, columns, size
 
 def text_model(folder: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The text encoder of the latest checkpoints in `folder`."""
-    return build_text(load_reader(folder, tokenizer), solve(Coder(folder), load_tables(folder)), tokenizer)
+    return build_text(load_reader(folder, tokenizer), load_units(folder), tokenizer)
 
 
 def _body(model: CLIPTextModel) -> nn.Module:
@@ -155,7 +153,7 @@ def _last_states(model: nn.Module, module: nn.Module, tokenizer: CLIPTokenizer) 
     seen: dict[str, torch.Tensor] = {}
     hook = module.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
     texts = ["a red apple on a white table", "a cat", "two blue cars in the snow", "a dog and a bird"]
-    model(input_ids=torch.tensor(token_ids(tokenizer, texts, LENGTH)))
+    model(input_ids=torch.tensor(token_ids(tokenizer, texts)))
     hook.remove()
     return seen["x"][:, WORDS:]
 

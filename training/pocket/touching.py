@@ -16,9 +16,9 @@ from common import Progress, device, learning_rate, load, save
 from drawing import numbered, seen_cells, shape_of
 from geometry import LATENT, PATCH, STYLE, THING
 from layout import SMALL, UNIT, Layout, place
-from painting import ERROR, Units, painted, solve
+from painting import ERROR, Units, load_units, painted
 from roles import BEHIND_GRID, CODE, FEATURES, LARGE_CELLS, ROW, STRENGTH, THING_CELLS, Coder, globals_of
-from stock import SHARD, Stock
+from stock import Stock
 from tables import Tables, by_cells, load_tables
 from torch import nn
 from torch.nn import functional
@@ -76,7 +76,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.coder, self.tables = Coder(folder), load_tables(folder)
-        self.units: Units = solve(self.coder, self.tables)
+        self.units: Units = load_units(folder)
 
     def cells(self, numbers: list[int]) -> torch.Tensor:
         """(scenes, cells, INPUTS) of these scenes, which are of one shape; codes are a little wrong."""
@@ -146,7 +146,7 @@ class Cells:
         seen, wanted = [], []
         for path, shard in zip(stock.paths, stock.shards, strict=True):
             first = int(path.stem)
-            made = world.cells(list(range(first, first + SHARD))).flatten(0, 1)
+            made = world.cells(list(range(first, first + len(shard)))).flatten(0, 1)
             real = by_cells(torch.from_numpy(np.array(shard)).float(), 2).flatten(0, 1)
             kept = (made[:, INPUTS.index("is inside")] > 0) | (torch.rand(len(made)) < rest)
             seen.append(made[kept].half())

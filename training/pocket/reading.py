@@ -1,4 +1,4 @@
-"""Stage 3a: the reading half of the text encoder, three layers of CLIP's text transformer that put codes together.
+"""The reading half of the text encoder, three layers of CLIP's text transformer that put codes together.
 
 Trained on captions without their padding and with one position a role at the end, which makes it ten times cheaper
 than the whole; encoder.py then writes the weights into a CLIPTextModel, where padding and layout positions are looked
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from captions import COMPLAINTS, caption
-from common import Progress, device, learning_rate, load, save, share_gradients, team
+from common import Progress, device, learning_rate, load, save
 from drawing import numbered
 from meanings import meanings
-from roles import CODE, FLAG, FREE, LENGTH, ROLE, ROLES, STEADY, STRONG, WIDTH, WORDS, Coder
+from roles import CODE, FLAG, FREE, ROLE, ROLES, STEADY, STRONG, WIDTH, WORDS, Coder
 from scenes import SHOWPIECE_SCENES, Scene, Thing
 from tokenizer import load_tokenizer
 from torch import nn
@@ -100,12 +100,6 @@ class Reader(nn.Module):
             last = roles if number == LAYERS - 1 else 0
             x = layer.think(layer.attend(x, mask, self.free, last), self.free)
         return x[..., :FREE]
-
-
-def trimmed(ids: torch.Tensor, pad: int) -> torch.Tensor:
-    """Token ids (b, n) cut after the longest caption's end, and to what Reader takes."""
-    longest = int((ids != pad).sum(-1).max()) + 1
-    return ids[:, : min(longest, WORDS - 1)]
 
 
 @torch.no_grad()
@@ -190,9 +184,8 @@ def train_reader(folder: Path, steps: int, batch: int = 64) -> None:
     state = load(folder / "reader.pt") or {"step": 0}
     if state["step"] >= steps:
         return
-    rank, size = team()
     torch.manual_seed(0)
-    tokenizer, coder = load_tokenizer(folder / "tokenizer", LENGTH), Coder(folder)
+    tokenizer, coder = load_tokenizer(folder / "tokenizer"), Coder(folder)
     reader = Reader(tokenizer)
     if "model" in state:
         reader.load_state_dict(state["model"])
@@ -203,24 +196,21 @@ def train_reader(folder: Path, steps: int, batch: int = 64) -> None:
     optimizer = torch.optim.AdamW(reader.parameters(), lr=1.5e-3, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
-    share = max(1, batch // size)
     progress = Progress("reader", steps, batch, state["step"])
-    parameters = list(reader.parameters())
     saved = time.monotonic()
     for step in range(state["step"], steps):
         optimizer.param_groups[0]["lr"] = learning_rate(step, steps, 1.5e-3, warm=60)
-        first = 500_000_000 + (step * size + rank) * share
-        ids, wanted = wordings(tokenizer, coder, range(first, first + share))
+        first = 500_000_000 + step * batch
+        ids, wanted = wordings(tokenizer, coder, range(first, first + batch))
         with torch.autocast(where.type, torch.bfloat16):
             made = reader(ids.to(where))[..., :CODE]
         loss = (made.float() - wanted.to(where)).square().sum(-1).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        share_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, 3.0)
+        torch.nn.utils.clip_grad_norm_(reader.parameters(), 3.0)
         optimizer.step()
         progress.tell(step + 1, {"loss": loss.item()})
-        if rank == 0 and (time.monotonic() - saved > 60 or step + 1 == steps):
+        if time.monotonic() - saved > 60 or step + 1 == steps:
             saved = time.monotonic()
             save(
                 folder / "reader.pt",

@@ -9,11 +9,13 @@ all cells together, by what they explain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from banks import backgrounds
 from roles import BEHIND, BEHIND_GRID, CODE, COLOURED, FEATURES, ROW, STRENGTH, THING_CELLS, Coder
-from tables import Tables, things
+from tables import Tables, load_tables, things
 
 UNITS = 6912  # hidden units in all
 SHIFT = 12.0  # where the units work: quick_gelu(SHIFT + x) is SHIFT + x for x of a few
@@ -70,6 +72,12 @@ def solve(coder: Coder, tables: Tables) -> Units:
                 add[places] = v[cell, part] * s[cell, part] / scale[part]
                 found.append((weight[part].item(), first + cell, own, read, add))
     return _chosen(found)
+
+
+@lru_cache(maxsize=1)
+def load_units(folder: Path) -> Units:
+    """The units for the codes and tables of this work folder, solved once a process."""
+    return solve(Coder(folder), load_tables(folder))
 
 
 def _chosen(found: list) -> Units:
