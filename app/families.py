@@ -44,11 +44,12 @@ class Family:
     `samplers`: those that work for a flow-matching family; None for a family that predicts noise, which takes all.
     `clip_encoders`: how many CLIP encoders read the prompt, where Atelier cuts and weighs it itself; 0 = it does not.
     `prompt_tokens`: tokens of the longest text encoder, where the pipeline's own default reads less.
-    `chat_template`: the prompt's limit counts the words of the tokenizer's chat template too.
+    `chat_template`: how the tokenizer's chat template is asked for, whose words the prompt's limit counts too.
     `loras`: what a LoRA must say it was trained for; empty = any is tried.
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
     `controls`: by the class of a control model, the pipeline of each task that such models hold the pictures of.
-    `image_strength`: its pipeline of the task `image` takes one; without, it looks at pictures as an edit does.
+    `references`: how many more pictures an instruction may speak of, beside the one that the task `edit` changes.
+    `alone`: its pipeline makes one picture in a pass.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
     `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
     """
@@ -63,12 +64,13 @@ class Family:
     guidance: Guidance = field(default=Guidance())
     clip_encoders: int = 0
     prompt_tokens: int | None = None
-    chat_template: bool = False
+    chat_template: Mapping[str, bool] | None = None
     loras: tuple[str, ...] = ()
     encoder_parameters: int = 0
     vae_parameters: int = 84_000_000
+    references: int = 0
+    alone: bool = False
     convolves: bool = False
-    image_strength: bool = True
     video_vae: bool = False
     openvino: bool = False
 
@@ -88,6 +90,11 @@ class Family:
         return Task.TEXT in self.tasks
 
     @property
+    def denoises(self) -> bool:
+        """True if it makes pictures by words, of nothing or of pictures: its models are several parts that do it."""
+        return self.draws or Task.EDIT in self.tasks
+
+    @property
     def only_enlarges(self) -> bool:
         """True if it makes pictures larger and none from words."""
         return tuple(self.tasks) == (Task.UPSCALE,)
@@ -103,17 +110,17 @@ class Family:
         return self.samplers or FLOW_SAMPLERS
 
     def can(self, task: Task) -> bool:
-        """True if it has a pipeline for the task; for a picture from a picture, one that takes a strength.
+        """True if it has a pipeline for the task.
 
         Under a mask a UNet's pictures from pictures will do: see `diffusion.blend`.
         """
         if self.only_controls:
             return task is Task.CONTROL
         if task is Task.UPSCALE:
-            return self.draws or task in self.tasks  # needs no model: see `diffusion.enlarge`
+            return self.denoises or task in self.tasks  # needs no model: see `diffusion.enlarge`
         if task is Task.INPAINT and task not in self.tasks:
             return self.convolves and self.can(Task.IMAGE)
-        return task in self.tasks and (self.image_strength or task is not Task.IMAGE)
+        return task in self.tasks
 
     def can_be_held(self, control: str, task: Task) -> bool:
         """True if control models of that class can hold the pictures of the task, one at a time or several."""
@@ -186,10 +193,32 @@ LATENT_CONSISTENCY = Family(
     loras=(LORA_SD1, LORA_SD2),
     convolves=True,
 )
+# What both kinds of Qwen-Image-Edit have in common; its text encoder looks at the pictures, too.
+_QWEN_EDIT: dict[str, Any] = {
+    "num_inference_steps": 40,
+    "guidance_scale": 4.0,
+    "side": 1024,
+    "samplers": (*FLOW_SAMPLERS, "UniPC"),
+    "guidance": Guidance("true_cfg_scale", empty=" "),
+    "prompt_tokens": 1024,
+    "loras": (LORA_QWEN,),
+    "encoder_parameters": 8_292_000_000,
+    "vae_parameters": 127_000_000,
+    "video_vae": True,
+    "alone": True,
+}
 FAMILIES = (
     STABLE_DIFFUSION,
     STABLE_DIFFUSION_XL,
     LATENT_CONSISTENCY,
+    Family(
+        "InstructPix2Pix",
+        {Task.EDIT: "StableDiffusionInstructPix2PixPipeline"},
+        clip_encoders=1,
+        loras=(LORA_SD1,),
+        encoder_parameters=123_000_000,
+        convolves=True,
+    ),
     Family(
         "Stable Diffusion 3",
         _tasks(
@@ -211,7 +240,6 @@ FAMILIES = (
             "FluxPipeline",
             image="FluxImg2ImgPipeline",
             inpaint="FluxInpaintPipeline",
-            edit="FluxKontextPipeline",
         ),
         {
             "FluxControlNetModel": _tasks(
@@ -230,23 +258,38 @@ FAMILIES = (
         openvino=True,
     ),
     Family(
-        "FLUX.2",
-        _tasks("Flux2Pipeline", image="Flux2Pipeline", edit="Flux2Pipeline"),
-        samplers=FLOW_SAMPLERS,
-        image_strength=False,
+        "FLUX.1 Kontext",
+        _tasks("FluxKontextPipeline", edit="FluxKontextPipeline"),
+        num_inference_steps=28,
+        guidance_scale=2.5,
+        side=1024,
+        samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
         guidance=EMBEDDED,
+        loras=(LORA_FLUX,),
+        encoder_parameters=4_885_000_000,
+    ),
+    Family(
+        "FLUX.2",
+        _tasks("Flux2Pipeline", edit="Flux2Pipeline"),
+        num_inference_steps=28,
+        guidance_scale=4.0,
+        side=1024,
+        samplers=FLOW_SAMPLERS,
+        guidance=EMBEDDED,
+        encoder_parameters=24_011_000_000,
+        references=9,
     ),
     Family(
         "FLUX.2 klein",
-        _tasks(
-            "Flux2KleinPipeline",
-            image="Flux2KleinPipeline",
-            inpaint="Flux2KleinInpaintPipeline",
-            edit="Flux2KleinPipeline",
-        ),
+        _tasks("Flux2KleinPipeline", inpaint="Flux2KleinInpaintPipeline", edit="Flux2KleinPipeline"),
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        side=1024,
         samplers=FLOW_SAMPLERS,
         guidance=Guidance(negative=False),  # guides against the empty prompt only
-        image_strength=False,
+        chat_template={"enable_thinking": False},
+        encoder_parameters=4_022_000_000,
+        references=3,
     ),
     Family(
         "Qwen-Image",
@@ -254,7 +297,6 @@ FAMILIES = (
             "QwenImagePipeline",
             image="QwenImageImg2ImgPipeline",
             inpaint="QwenImageInpaintPipeline",
-            edit="QwenImageEditPipeline",
         ),
         {"QwenImageControlNetModel": _tasks("QwenImageControlNetPipeline")},
         num_inference_steps=50,
@@ -269,6 +311,8 @@ FAMILIES = (
         vae_parameters=127_000_000,
         video_vae=True,
     ),
+    Family("Qwen-Image-Edit", {Task.EDIT: "QwenImageEditPipeline"}, **_QWEN_EDIT),
+    Family("Qwen-Image-Edit Plus", {Task.EDIT: "QwenImageEditPlusPipeline"}, references=2, **_QWEN_EDIT),
     Family(
         "Z-Image",
         _tasks(
@@ -281,7 +325,7 @@ FAMILIES = (
         side=1024,
         samplers=FLOW_SAMPLERS,
         guidance=Guidance(threshold=0.0),
-        chat_template=True,
+        chat_template={"enable_thinking": True},
         encoder_parameters=4_022_000_000,
     ),
     Family(

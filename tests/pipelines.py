@@ -39,11 +39,11 @@ def tiny_text_encoder(tokenizer: CLIPTokenizer, width: int = TEXT_WIDTH) -> CLIP
     return CLIPTextModel(config)
 
 
-def tiny_unet(text_width: int = TEXT_WIDTH, **more: object) -> UNet2DConditionModel:
+def tiny_unet(text_width: int = TEXT_WIDTH, in_channels: int = 4, **more: object) -> UNet2DConditionModel:
     """An SD-shaped UNet of about half a million parameters."""
     return UNet2DConditionModel(
         sample_size=16,
-        in_channels=4,
+        in_channels=in_channels,
         out_channels=4,
         block_out_channels=(32, 64),
         layers_per_block=1,

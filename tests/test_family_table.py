@@ -59,7 +59,7 @@ def test_the_first_noise_of_every_task_can_be_varied(family: Family) -> None:
 
 
 @BY_TITLE
-def test_a_family_makes_a_picture_from_a_prompt_alone(family: Family) -> None:
+def test_a_family_makes_a_picture_from_a_prompt_alone_or_with_one_picture(family: Family) -> None:
     cls = getattr(diffusers, family.pipeline)
     if "DummyObject" in type(cls).__name__:
         pytest.skip(f"{family.pipeline} needs {cls._backends}")
@@ -79,8 +79,14 @@ def test_a_family_has_the_pipeline_of_each_task_that_diffusers_has_for_it(family
         (Task.INPAINT, AUTO_INPAINT_PIPELINES_MAPPING),
     ):
         for kind in kinds:
-            if kind in table:
+            if kind in table and table[kind].__name__ != family.tasks.get(Task.EDIT):  # which is no such task
                 assert family.tasks[task] == table[kind].__name__
+
+
+@BY_TITLE
+def test_a_family_goes_on_from_a_picture_or_changes_it_as_it_is_told_never_both(family: Family) -> None:
+    assert not {Task.IMAGE, Task.EDIT} <= set(family.tasks)
+    assert not family.references or family.can(Task.EDIT)
 
 
 @BY_TITLE

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import sentencepiece
 from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GemmaTokenizer, Qwen2Tokenizer, T5Tokenizer
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?'\"()[]<>|_-/\n"
 _CHAT = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{'<|im_start|>assistant\n'}}{% endif %}"
+)
+
+_PARTS = (
+    "{% for message in messages %}{{'[INST]'}}{% for part in message['content'] %}"
+    "{{'[IMG]' if part['type'] == 'image' else part['text']}}{% endfor %}{{'[/INST]'}}{% endfor %}"
 )
 
 
@@ -57,3 +64,26 @@ def glm_tokenizer(folder: Path) -> ChatGLMTokenizer:
     file = folder / "tokenizer.model"
     file.write_bytes(model.getvalue())
     return ChatGLMTokenizer(str(file))
+
+
+def mistral_tokenizer() -> TokenizersBackend:
+    """As Mistral 3 has it, a token for each byte, with a chat template for words and pictures."""
+    letters = [
+        *byte_letters(),
+        "<unk>",
+        "<s>",
+        "</s>",
+        "<pad>",
+        "[INST]",
+        "[/INST]",
+        "[IMG]",
+        "[IMG_BREAK]",
+        "[IMG_END]",
+    ]
+    model = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(letters)}, merges=[], unk_token="<unk>"))
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.add_special_tokens(letters[256:])
+    return TokenizersBackend(
+        tokenizer_object=model, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
+        model_max_length=131072, padding_side="left", chat_template=_PARTS,
+    )  # fmt: skip

@@ -11,11 +11,12 @@ from app.families import family_of
 
 DEFAULT_STRENGTH = 0.75  # A1111's
 WITH_STRENGTH = (Task.IMAGE, Task.INPAINT)
-# How many pictures of which role each task starts from; the tasks that the engines do.
+# How many pictures of which role each task starts from, references left out; the tasks that the engines do.
 STARTS: dict[Task, dict[InputRole, int]] = {
     Task.TEXT: {},
     Task.IMAGE: {InputRole.IMAGE: 1},
     Task.INPAINT: {InputRole.IMAGE: 1, InputRole.MASK: 1},
+    Task.EDIT: {InputRole.IMAGE: 1},
     Task.UPSCALE: {InputRole.IMAGE: 1},
 }
 # What a request says of its mask.
@@ -56,12 +57,17 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         yield FieldError("inputs", len(request.inputs), f"allowed are at most {max_inputs} pictures")
     wanted = STARTS[request.task]
     extended = request.extend != NO_SIDES
+    references = family_of(entry.pipeline).references if request.task is Task.EDIT else 0
     named = [item.role for item in request.inputs]
     if extended and request.task is Task.INPAINT and InputRole.MASK not in named:
         wanted = {InputRole.IMAGE: 1}  # what is new is the mask
-    if {role: named.count(role) for role in named} != wanted:
+    found = {role: named.count(role) for role in named}
+    beside = found.pop(InputRole.REFERENCE, 0)
+    if found != wanted or beside > references:
         words = " and ".join(f"one {role}" for role in wanted) or "no picture"
-        yield FieldError("inputs", [role.value for role in named], f"allowed is {words} for the task {request.task}")
+        words += f" and at most {references} as {InputRole.REFERENCE}" if references else ""
+        whose = f"the task {request.task}" + (f" of model {entry.key}" if request.task is Task.EDIT else "")
+        yield FieldError("inputs", [role.value for role in named], f"allowed is {words} for {whose}")
     for place, item in enumerate(request.inputs):
         if item.weight != 1 or item.model is not None:
             field, value = ("weight", item.weight) if item.weight != 1 else ("model", item.model)

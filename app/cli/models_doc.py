@@ -63,7 +63,7 @@ def _entries() -> list[ModelEntry]:
 
 
 def _cells(entry: ModelEntry) -> Sequence[str]:
-    drawn = f"<br>{entry.width} × {entry.height}" if family_of(entry.pipeline).draws else ""
+    drawn = f"<br>{entry.width} × {entry.height}" if family_of(entry.pipeline).denoises else ""
     title, does = f"{entry.title}<br>`{entry.key}`{drawn}", ", ".join(kinds_of(entry))
     return (title, does, shown_size(entry.size_bytes), *_sizes(entry), entry.speed, entry.licence, _command(entry))
 
@@ -72,7 +72,7 @@ def _sizes(entry: ModelEntry) -> Sequence[str]:
     parts, pixels = parts_of_entry(entry), pixels_of_entry(entry)
     if parts is None:
         return ("–",) * 4
-    if not family_of(entry.pipeline).draws:
+    if not family_of(entry.pipeline).denoises:
         whole = Plan(Tier.RESIDENT)
         there = (expected(whole, parts, GPU, pixels).expected_vram, expected(whole, parts, CPU, pixels).expected_ram)
         return (shown_size(there[0]), "–", "–", shown_size(there[1]))

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from app.core.errors import ModelRefused
+from app.diffusion.picture_words import is_processor
 from app.families import is_known
 from app.weights.header import read_header
 
@@ -185,6 +186,8 @@ def _check_class(folder: Path, part: str, value: list[Any]) -> None:
         or not _IDENTIFIER.fullmatch(part)
     ):
         raise ModelRefused(f"{folder.name}: component {part} wants {value!r}; only diffusers and transformers classes.")
+    if is_processor(part, name):
+        return
     cls = getattr(module, name, None)
     if not isinstance(cls, type) or not issubclass(cls, _allowed_for(part)):
         raise ModelRefused(f"{folder.name}: component {part} wants {library}.{name}, which is no class for it here.")

@@ -24,6 +24,7 @@ from app.diffusion.prompts import pass_key
 from app.diffusion.retry import try_again
 from app.diffusion.rows import Row, RunWatch, run_rows
 from app.diffusion.starts import Held, Pictures, finished
+from app.families import family_of
 
 
 class _Calls(PassWatch):
@@ -134,8 +135,9 @@ def _attempt(
             loaded.embeddings.applied(loaded.pipe, [prompts for _, prompts in left]) as read,
         ):
             rows = [
-                Row(making.index, image, making.request.seed_of(image), asked, making.start, making.control)
+                Row(making.index, image, seed_of(image), asked, making.start, making.control, making.shown)
                 for (making, _), asked in zip(left, read, strict=True)
+                for seed_of in (making.request.seed_of,)
                 for image in making.left
             ]
             _make(loaded, makings, _chunks(loaded, rows, at_once), watch, said)
@@ -200,7 +202,8 @@ def _hand_over(making: Making, picture: Picture, watch: PassWatch, said: str | N
 
 def _chunk_size(loaded: LoadedModel, request: GenerationRequest) -> int:
     width, height = result_size(request)
-    return images_in_a_pass(str(loaded.device), width or 512, height or 512)
+    alone = family_of(loaded.entry.pipeline).alone
+    return 1 if alone else images_in_a_pass(str(loaded.device), width or 512, height or 512)
 
 
 def _at_once(loaded: LoadedModel, makings: Sequence[Making]) -> int:

@@ -7,6 +7,7 @@ from app.core.errors import AtelierError, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.diffusion.control import Guides, guides_of
+from app.diffusion.edits import Shown, shown_of
 from app.diffusion.prompts import Asked, read
 from app.diffusion.starts import Pictures, Start, starts_of
 
@@ -46,7 +47,8 @@ class Making:
     """One request while it is made. `asked` is what was asked for, `request` the size that is drawn for it.
 
     `prompts` is `request` with its prompts read, `start` what it starts from in the size that is drawn, `frame` the
-    same in the size that is given out; `control` is what holds its pictures.
+    same in the size that is given out; `shown` are the pictures of an instruction; `control` is what holds its
+    pictures.
     """
 
     index: int
@@ -59,6 +61,7 @@ class Making:
     prompts: Asked | None = None
     start: Start | None = None
     frame: Start | None = None
+    shown: Shown | None = None
     control: Guides | None = None
 
     @property
@@ -76,6 +79,7 @@ class Making:
         try:
             self.prompts = read(self.request)
             self.start, self.frame = starts_of(self.request, self.asked, pictures)
+            self.shown = shown_of(self.request, pictures)
             self.control = guides_of(self.request, pictures, self.frame)
         except AtelierError as error:
             self.error = error

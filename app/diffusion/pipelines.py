@@ -24,6 +24,7 @@ from app.diffusion.kinds import Pipeline
 from app.diffusion.loras import Loras
 from app.diffusion.machine import choose_dtype
 from app.diffusion.memory import free_caches, is_out_of_memory, module_bytes
+from app.diffusion.picture_words import read_pipeline
 from app.diffusion.placement import place, quantization
 from app.diffusion.previews import PreviewFit, fit_previews
 from app.diffusion.prompt_cache import PromptCache
@@ -221,7 +222,8 @@ def _read_folder(
         options[TRANSFORMER] = read_transformer(checked, checked.transformer, dtype)
     if "safety_checker" in cls._optional_components:
         options |= {"safety_checker": None, "requires_safety_checker": False}
-    return cls.from_pretrained(checked.folder, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
+    options |= {"use_safetensors": True, "local_files_only": True, "dtype": dtype}
+    return read_pipeline(cls, checked.folder, read_index(checked.folder), **options)
 
 
 def _quantized(

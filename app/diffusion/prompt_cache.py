@@ -43,7 +43,8 @@ class PromptCache:
     @contextmanager
     def around(self, pipe: Pipeline, state: Any = None) -> Iterator[None]:
         """While open, the pipeline's `encode_prompt` asks this cache. `state`: what else the encoding depends on."""
-        own = pipe.encode_prompt
+        name = "encode_prompt" if hasattr(pipe, "encode_prompt") else "_encode_prompt"  # as older ones call it
+        own = getattr(pipe, name)
         signature = inspect.signature(own)
 
         def encode_prompt(*args: Any, **kwargs: Any) -> Encoded:
@@ -52,11 +53,11 @@ class PromptCache:
                 return own(*args, **kwargs)
             return self.get(_key(state, given), lambda: own(*args, **kwargs))
 
-        pipe.encode_prompt = encode_prompt
+        setattr(pipe, name, encode_prompt)
         try:
             yield
         finally:
-            del pipe.encode_prompt
+            delattr(pipe, name)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -165,17 +165,22 @@ def _length_notes(pipe: Pipeline, name: str, text: str) -> list[str]:
 
 def _as_read(pipe: Pipeline, text: str) -> str:
     """The text as it is cut: some limits count the words of a chat template too."""
-    if not _family(pipe).chat_template:
+    template, told = _family(pipe).chat_template, getattr(pipe, "system_message", None)
+    if told is not None:
+        said = [{"role": role, "content": [{"type": "text", "text": words}]}
+                for role, words in (("system", told), ("user", text))]  # fmt: skip
+        return str(pipe.tokenizer.apply_chat_template(said, tokenize=False))
+    if template is None:
         return text
     message = [{"role": "user", "content": text}]
-    text = pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, enable_thinking=True)
-    return str(text)
+    return str(pipe.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True, **template))
 
 
 def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
     """Each tokenizer of a pipeline and how many tokens of it are used."""
     tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
-    found = [tokenizer for tokenizer in tokenizers if callable(tokenizer)]
+    # A processor has its tokenizer inside.
+    found = [getattr(tokenizer, "tokenizer", tokenizer) for tokenizer in tokenizers if callable(tokenizer)]
     asked = (
         _family(pipe).prompt_tokens
         or _default(pipe.__call__, "max_sequence_length")

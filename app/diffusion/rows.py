@@ -17,6 +17,7 @@ from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.compiled.choose import computed_by
 from app.diffusion.control import Guides, settled
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
+from app.diffusion.edits import Shown
 from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
 from app.diffusion.made import PassWatch
@@ -34,7 +35,7 @@ LATENT_FILLS = {2: True, 3: False}  # `inpainting_fill` → whether there is noi
 
 @dataclass(frozen=True)
 class Row:
-    """One image to make: which request it belongs to, which image of it, its seed, start and guides."""
+    """One image to make: which request it belongs to, which image of it, its seed, start, guides and instruction."""
 
     request_index: int
     image: int
@@ -42,6 +43,7 @@ class Row:
     asked: Asked
     start: Start | Latents | None = None
     control: Guides | None = None
+    shown: Shown | None = None
 
     @property
     def request(self) -> GenerationRequest:
@@ -214,13 +216,16 @@ def _arguments(pipe: Pipeline, rows: list[Row], words: dict[str, Any], watch: Ru
     """What the pipeline is called with, beside the noise; what it does not take is left out, and noted by `_how`."""
     request = rows[0].request
     starts = [row.start for row in rows if row.start is not None]
-    known, guides = _taken(pipe), rows[0].control  # all rows of a pass have the same
+    known, guides, shown = _taken(pipe), rows[0].control, rows[0].shown  # all rows of a pass have the same
+    width, height = request.width or 0, request.height or 0
     arguments: dict[str, Any] = {
         **words,
         **_asked(request),
         **start_arguments(starts, request.strength),
-        **(guides.arguments(known, request.width or 0, request.height or 0) if guides else {}),
+        **(guides.arguments(known, width, height) if guides else {}),
+        **(shown.arguments(known, width, height, len(rows)) if shown else {}),
         "use_resolution_binning": False,  # it would draw another size and stretch that
+        "max_area": width * height,  # so would this
         "callback_on_step_end": watch,
     }
     if "callback_on_step_end" not in known:  # PixArt has the older form only
@@ -272,6 +277,8 @@ def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decodin
 def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
     notes = prompt_notes(loaded.pipe, row.asked)
+    if row.shown:
+        notes += row.shown.notes(_taken(pipe), request.width or 0, request.height or 0)
     loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
     variation = {"subseed": row.variation.subseed} if row.variation else {}
     return {

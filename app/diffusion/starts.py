@@ -87,11 +87,11 @@ def starts_of(
     drawn: GenerationRequest, asked: GenerationRequest, pictures: Pictures
 ) -> tuple[Start | None, Start | None]:
     """What a resolved request starts from, in the size that is `drawn` for it, and what the drawn picture is then put
-    into. None for a request that starts from nothing.
+    into. None for a request that starts from nothing, and for an instruction (see `edits`).
 
     Raises UnknownInput if a picture is not there.
     """
-    if not asked.inputs:
+    if not asked.inputs or asked.task is Task.EDIT:
         return None, None
     found = {item.role: _opened(pictures, item.sha256) for item in asked.inputs}
     picture, mask = flat(found[InputRole.IMAGE]), found.get(InputRole.MASK)
@@ -136,9 +136,9 @@ def pipeline_of(pipe: Pipeline, task: Task, control: Sequence[Any] = ()) -> Pipe
 
     `control`: the control models that hold its pictures, all of one class.
     """
-    if task is Task.TEXT and not control:
-        return pipe
     family = family_of(type(pipe).__name__)
+    if not control and family.tasks.get(task) == type(pipe).__name__:
+        return pipe
     tasks = family.controls[type(control[0]).__name__] if control else family.tasks
     cls = getattr(diffusers, _class_for(pipe, task, tasks))
     taken = inspect.signature(cls.__init__).parameters

@@ -31,7 +31,8 @@ from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
 from app.families import family_of
 
-MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT, Task.UPSCALE})  # what `app.diffusion` can draw today
+# What `app.diffusion` can draw today.
+MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT, Task.EDIT, Task.UPSCALE})
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class LocalEngine:
 
     def capacity(self, entry: ModelEntry, request: GenerationRequest) -> int:
         """See `Engine.capacity`."""
+        if family_of(entry.pipeline).alone:
+            return 1
         width, height = result_size(request)
         return images_in_a_pass(self._torch_device, width or entry.width, height or entry.height)
 

@@ -35,7 +35,7 @@ class LoraFile:
         """True if a model of this class could use it, as far as the file tells."""
         family = family_of(pipeline)
         known = self.family is None or not family.loras or self.family in family.loras
-        return self.refused is None and family.draws and known
+        return self.refused is None and family.denoises and known
 
     def words(self) -> tuple[str, ...]:
         """What to say for it in a prompt, by the trainer's notes: its trigger phrase, else its most frequent tags."""

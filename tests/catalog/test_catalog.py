@@ -21,6 +21,7 @@ SHIPPED_KEYS = [
     "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
     "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
+    "flux-2-klein-4b", "flux-2-dev", "flux-1-kontext-dev", "qwen-image-edit-2509", "instruct-pix2pix",
 ]  # fmt: skip
 CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",

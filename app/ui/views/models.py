@@ -52,7 +52,7 @@ def memory(status: Status | None, words: Words) -> Markup:
 
 
 def _card(model: ModelInfo, words: Words) -> Markup:
-    draws = ModelKind.DRAWS in model.kinds
+    makes = not {ModelKind.DRAWS, ModelKind.EDITS}.isdisjoint(model.kinds)
     rows = [
         (words("model_kinds"), words("model_kinds_and").join(words(f"model_kind_{kind}") for kind in model.kinds)),
         (words("model_size"), _taken(model) or "–"),
@@ -63,14 +63,14 @@ def _card(model: ModelInfo, words: Words) -> Markup:
         (words("model_quality"), _said("quality", model, words)),
         (words("model_best_for"), words.find(f"model_{model.key}_best_for") or model.best_for),
         (words("model_licence"), model.licence or "–"),
-        (words("model_defaults"), _defaults(model, words) if draws else ""),
+        (words("model_defaults"), _defaults(model, words) if makes else ""),
     ]
     failed = notice(words("model_load_failed"), "bad", _reason(model, words)) if model.state == "failed" else Markup("")
     if model.state == "loaded":
         buttons = _button("unload", words("unload_model"), model)
     else:
         buttons = _file_buttons(model, words)
-    use = action("use", words("model_use"), picture="picture", data={"id": model.key}) if draws else Markup("")
+    use = action("use", words("model_use"), picture="picture", data={"id": model.key}) if makes else Markup("")
     return Markup(
         '<article class="at-card" data-model="{}" data-state="{}"><h2>{}{}</h2><p class="at-quiet">{}</p>{}{}{}'
         '<div class="at-row">{}{}</div></article>'
