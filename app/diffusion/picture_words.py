@@ -11,7 +11,7 @@ FOR_PICTURES = "processor", "Qwen2VLProcessor"
 FOR_WORDS = "tokenizer", "PixtralProcessor"
 
 
-class PictureProcessor(Qwen2VLProcessor):
+class PictureProcessor(Qwen2VLProcessor):  # type: ignore[misc]  # the library tells no types
     """Qwen2-VL's processor for words and pictures. The library's own reads films too, and needs torchvision for it."""
 
     def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
@@ -21,7 +21,7 @@ class PictureProcessor(Qwen2VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
-class WordProcessor(ProcessorMixin):
+class WordProcessor(ProcessorMixin):  # type: ignore[misc]  # as above
     """Mistral 3's processor for words, which are all that is made tokens of here; the library's own, for pictures too,
     needs torchvision."""
 

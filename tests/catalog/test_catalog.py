@@ -13,7 +13,7 @@ from app.core.control import ControlUnit
 from app.core.errors import InvalidRequest, UnknownModel
 from app.core.models import Span
 from app.core.parameters import bounds
-from app.core.schema import MAX_SEED, GenerationRequest
+from app.core.schema import MAX_SEED, GenerationRequest, JobInput
 from app.core.settings import PROJECT_FOLDER, Settings
 from app.core.task import KIND_OF, ModelKind, Task
 
@@ -98,7 +98,10 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
         with pytest.raises(InvalidRequest, match=f"it needs {entry.lora}.safetensors in models/loras: hf download"):
             shipped.resolve(GenerationRequest(prompt="a cat", model=key))
         entry = entry.model_copy(update={"lora": None})
-    resolved = shipped.resolve_for(GenerationRequest(prompt="a cat", model=key), entry).request
+    asked = GenerationRequest(prompt="a cat", model=key)
+    if Task.TEXT not in tasks_of(entry):
+        asked = asked.model_copy(update={"task": Task.EDIT, "inputs": (JobInput(sha256="0" * 64),)})
+    resolved = shipped.resolve_for(asked, entry).request
     # There is no picture to start from, so nothing says how far to go from it.
     assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength"]
     assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)
