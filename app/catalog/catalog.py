@@ -1,7 +1,7 @@
 """The models of one models folder, and requests that are filled in or refused with what is allowed."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,12 @@ class Catalog:
         Raises UnknownModel, which names the keys there are, and CatalogUnreadable if the file that may list it cannot
         be read now.
         """
-        entries = self.entries()
-        for entry in entries:
-            if entry.key == key:
-                return entry
+        entries: Sequence[ModelEntry] = ()
+        for look in (self._table.entries, self.entries):  # the disk is looked through only for what is not listed
+            entries = look()
+            for entry in entries:
+                if entry.key == key:
+                    return entry
         if self._table.problem is not None:
             raise self._table.problem
         known = ", ".join(entry.key for entry in entries)

@@ -52,6 +52,8 @@ jobs = Table(
     Column("seconds", Float),
     # The line, with all that claiming and counting it needs: no row of a long line has to be read for that.
     Index("jobs_by_state", "state", "priority", "turn", "seq", "caller", "model", "megapixel_steps", "created_at"),
+    Index("jobs_by_work", "state", "model", "megapixel_steps", "priority", "turn", "seq"),  # what is ahead, by its time
+    Index("jobs_by_turn", "state", "turn"),
     Index("jobs_by_caller", "caller", "state", "turn"),
     Index("jobs_shown", "cleared", "seq", "state"),
     Index("jobs_by_pace", "model", "finished_at"),  # what past jobs of a model took, for the ETA

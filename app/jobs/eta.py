@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import combinations
 from statistics import median
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from app.core.schema import JobState
 from app.database import jobs
@@ -49,13 +49,15 @@ class Pace:
         return max(0.0, median(taken - each * size for size, taken in self.samples)), each
 
 
+_RECENT = (
+    select(jobs.c.megapixel_steps, jobs.c.seconds)
+    .where(jobs.c.model == bindparam("model"), jobs.c.finished_at.is_not(None))
+    .where(jobs.c.state == JobState.SUCCEEDED, jobs.c.seconds.is_not(None))
+    .order_by(jobs.c.finished_at.desc())
+    .limit(RECENT_JOBS)
+)
+
+
 def learn(connection: Connection, model: str) -> Pace:
     """The pace of this model from its last 40 succeeded jobs."""
-    recent = (
-        select(jobs.c.megapixel_steps, jobs.c.seconds)
-        .where(jobs.c.model == model, jobs.c.finished_at.is_not(None))
-        .where(jobs.c.state == JobState.SUCCEEDED, jobs.c.seconds.is_not(None))
-        .order_by(jobs.c.finished_at.desc())
-        .limit(RECENT_JOBS)
-    )
-    return Pace(tuple((row.megapixel_steps, row.seconds) for row in connection.execute(recent)))
+    return Pace(tuple((row.megapixel_steps, row.seconds) for row in connection.execute(_RECENT, {"model": model})))

@@ -138,10 +138,11 @@ class GridTable:
             job_id = known.get(fingerprint) or new.get(fingerprint)
             if job_id is None:
                 turn = turns.turn_for(connection, caller, *self._limits)
-                job_id, events = transitions.accept(
+                row, events = transitions.accept(
                     connection, cell.request, entry=cell.entry, prompt=cell.prompt, origin=origin, caller=caller,
                     turn=turn, idempotency_key=None, fingerprint=fingerprint, priority=0, now=self._now(connection),
                 )  # fmt: skip
+                job_id = str(row.id)
                 new[fingerprint], written[job_id] = job_id, events
             values = {"grid_id": grid_id, "place": place, "job_id": job_id, "fingerprint": fingerprint}
             connection.execute(insert(grid_cells).values(**values, reused=fingerprint in known))

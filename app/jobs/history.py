@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from app.database import events
+
+_LAST = select(func.max(events.c.seq)).where(events.c.job_id == bindparam("job"))
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,17 @@ def nobody_listens(topic: str, kind: str, data: Mapping[str, Any], *, seq: int |
     """Live events are a courtesy: the rows are the truth."""
 
 
-def append(connection: Connection, job_id: str, kind: str, data: Mapping[str, Any], at: float) -> StoredEvent:
-    """Write the job's next event. The caller's transaction holds the job's row, so no number is given twice."""
-    last = connection.scalar(select(func.max(events.c.seq)).where(events.c.job_id == job_id)) or 0
+def append(
+    connection: Connection, job_id: str, kind: str, data: Mapping[str, Any], at: float, *, first: bool = False
+) -> StoredEvent:
+    """Write the job's next event. The caller's transaction holds the job's row, so no number is given twice.
+
+    `first`: of a job that has none yet.
+    """
+    last = 0 if first else connection.scalar(_LAST, {"job": job_id}) or 0
     event = StoredEvent(last + 1, kind, dict(data), at)
-    connection.execute(
-        insert(events).values(job_id=job_id, seq=event.seq, kind=event.kind, data=event.data, at=event.at)
-    )
+    values = {"job_id": job_id, "seq": event.seq, "kind": event.kind, "data": event.data, "at": event.at}
+    connection.execute(insert(events), values)
     return event
 
 

@@ -11,9 +11,13 @@ from sqlalchemy import Connection, Row, select
 
 from app.catalog import ModelEntry
 from app.core.schema import GenerationRequest, ImageRef, Job, JobError, JobState
-from app.database import images
+from app.database import images, jobs
 
 logger = logging.getLogger(__name__)
+
+
+# What a Job says of a row. The model's entry is large, and for engines only.
+SAID = [column for column in jobs.c if column.name != "entry"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,12 @@ def utc(seconds: float | None) -> datetime | None:
 
 def image_refs(connection: Connection, job_ids: Iterable[str]) -> dict[str, tuple[ImageRef, ...]]:
     """The saved images of these jobs in the order of their index; jobs without images are absent."""
+    asked = list(job_ids)
+    if not asked:
+        return {}
     columns = [images.c[name] for name in ("id", "job_id", "index", "seed", "width", "height", "sha256")]
     notes = images.c.recipe[("how", "notes")].label("notes")  # the rest of a recipe stays in the table
-    wanted = select(*columns, notes).where(images.c.job_id.in_(list(job_ids))).order_by(images.c.job_id, images.c.index)
+    wanted = select(*columns, notes).where(images.c.job_id.in_(asked)).order_by(images.c.job_id, images.c.index)
     found: dict[str, list[ImageRef]] = {}
     for row in connection.execute(wanted):
         values = dict(row._mapping) | {"notes": tuple(row.notes or ())}

@@ -1,9 +1,10 @@
 """The line: who is before whom, and how long that will take."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, and_, bindparam, func, not_, or_, select, true
 
 from app.core.schema import JobState
 from app.database import jobs
@@ -11,7 +12,10 @@ from app.jobs.eta import Pace, learn
 from app.jobs.job_rows import Place
 
 WORK = (jobs.c.model, jobs.c.megapixel_steps)
-RUNNING = (*WORK, jobs.c.id, jobs.c.num_images, jobs.c.started_at)
+IN_LINE = (jobs.c.priority, jobs.c.turn, jobs.c.seq)
+_OF_RUNNING = (*WORK, jobs.c.id, jobs.c.num_images, jobs.c.started_at)
+# Statements are made once: making one takes as long as SQLite needs to answer it.
+_RUNNING = select(*_OF_RUNNING).where(jobs.c.state == JobState.RUNNING)
 # Seconds left of a running job by the pace of its own steps, None where that is not known: `Forecast.left`.
 Left = Callable[..., float | None]
 
@@ -23,12 +27,16 @@ class Paces:
         self._connection = connection
         self._left = left
         self._known: dict[str, Pace] = {}
+        self._each: dict[tuple[str, float], float | None] = {}
 
-    def seconds(self, model: str, work: float) -> float | None:
-        """Seconds for a job of `work` megapixel steps, None = unknown."""
-        if model not in self._known:
-            self._known[model] = learn(self._connection, model)
-        return self._known[model].seconds(work)
+    def seconds(self, model: str, work: float, jobs: int = 1) -> float | None:
+        """Seconds for so many jobs of `work` megapixel steps each, None = unknown."""
+        if (model, work) not in self._each:
+            if model not in self._known:
+                self._known[model] = learn(self._connection, model)
+            self._each[model, work] = self._known[model].seconds(work)
+        each = self._each[model, work]
+        return None if each is None else each * jobs
 
     def left(self, row: Any, now: float) -> float | None:
         """Seconds that a running job still needs: by its own steps, else what past jobs took less what it had."""
@@ -44,24 +52,27 @@ def places(
 ) -> dict[str, Place]:
     """The places of those of `rows` that are open, by job id.
 
-    Counts by priority and turn, not by which model is loaded. One walk along the line, however many rows are asked.
+    Counts by priority and turn, not by which model is loaded. One count of what is ahead of the first, and one look at
+    what lies between the first and the last, however many rows are asked.
     """
     paces = Paces(connection, left)
     found = {row.id: Place(0, paces.left(row, now)) for row in rows if row.state == JobState.RUNNING}
     asked = sorted((row for row in rows if row.state == JobState.QUEUED), key=_in_line)
     if not asked:
         return found
-    running = connection.execute(select(*RUNNING).where(jobs.c.state == JobState.RUNNING)).all()
-    seconds = _sum([paces.left(row, now) for row in running])
-    position, before = 1, None
-    for row in asked:
-        for group in _between(connection, before, row):
-            position += group.alike
-            each = paces.seconds(group.model, group.megapixel_steps)
-            seconds = None if seconds is None or each is None else seconds + each * group.alike
+    running = connection.execute(_RUNNING).all()
+    ahead = connection.execute(_AHEAD, {name: getattr(asked[0], name) for name in ("priority", "turn", "seq")}).all()
+    position = sum(group.alike for group in ahead)
+    seconds = [paces.left(row, now) for row in running]
+    seconds += [paces.seconds(group.model, group.megapixel_steps, group.alike) for group in ahead]
+    between = connection.execute(_between(asked[0], asked[-1])).all() if len(asked) > 1 else ()
+    wanted = {row.seq: row for row in asked}
+    for seq, row in sorted(({row.seq: row for row in between} | wanted).items(), key=lambda item: _in_line(item[1])):
+        position += 1
         own = paces.seconds(row.model, row.megapixel_steps)
-        found[row.id] = Place(position, _eta(seconds, own, devices))
-        before = row
+        if seq in wanted:
+            found[wanted[seq].id] = Place(position, _eta(_sum(seconds), own, devices))
+        seconds = [_sum(seconds), own]
     return found
 
 
@@ -75,20 +86,34 @@ def after_in_line(row: Row[Any]) -> ColumnElement[bool]:
     return true()
 
 
-def _between(connection: Connection, first: Row[Any] | None, last: Row[Any]) -> Sequence[Row[Any]]:
-    """The queued jobs before `last`, from `first` on, counted in groups that take equally long."""
-    wanted = [_ahead_of(last)]
-    if first is not None:
-        wanted.append(not_(_ahead_of(first)))
-    if first is not None and first.priority == last.priority:  # a span of the index
-        wanted += [jobs.c.priority == last.priority, jobs.c.turn.between(first.turn, last.turn)]
-    groups = select(*WORK, func.count().label("alike")).where(jobs.c.state == JobState.QUEUED, *wanted)
-    return connection.execute(groups.group_by(*WORK)).all()
+def _between(first: Row[Any], last: Row[Any]) -> Select[Any]:
+    """The queued jobs from `first` to `last`, in any order."""
+    span = [or_(jobs.c.seq == last.seq, _ahead_of(last)), not_(_ahead_of(first))]
+    if first.priority == last.priority:  # a span of the index
+        span += [jobs.c.priority == last.priority, jobs.c.turn.between(first.turn, last.turn)]
+    return select(*IN_LINE, *WORK).where(jobs.c.state == JobState.QUEUED, *span)
 
 
-def _ahead_of(row: Row[Any]) -> ColumnElement[bool]:
+def _ahead_of(row: Any) -> ColumnElement[bool]:
     earlier = or_(jobs.c.turn < row.turn, and_(jobs.c.turn == row.turn, jobs.c.seq < row.seq))
     return or_(jobs.c.priority > row.priority, and_(jobs.c.priority == row.priority, earlier))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A row that is named when the statement is run."""
+
+    priority: ColumnElement[int] = field(default_factory=lambda: bindparam("priority", type_=Integer))
+    turn: ColumnElement[int] = field(default_factory=lambda: bindparam("turn", type_=Integer))
+    seq: ColumnElement[int] = field(default_factory=lambda: bindparam("seq", type_=Integer))
+
+
+# The queued jobs before one, counted in groups that take equally long: read from one index, in its order.
+_AHEAD = (
+    select(*WORK, func.count().label("alike"))
+    .where(jobs.c.state == JobState.QUEUED, _ahead_of(_Asked()))
+    .group_by(*WORK)
+)
 
 
 def _in_line(row: Row[Any]) -> tuple[int, int, int]:

@@ -89,7 +89,7 @@ class JobTable(JobsSteered):
                 if earlier is None:
                     admit()
                     turn = turns.turn_for(connection, caller, self._max_queue, self._max_queue_of_caller)
-                    job_id, written = transitions.accept(
+                    row, written = transitions.accept(
                         connection, request, entry=entry, prompt=prompt, origin=origin, caller=caller, turn=turn,
                         idempotency_key=idempotency_key, fingerprint=sent, priority=priority, now=self._now(connection),
                     )  # fmt: skip
@@ -99,8 +99,10 @@ class JobTable(JobsSteered):
             if earlier is None:
                 raise
         if earlier is None:
-            self._announce(job_id, written)
-            return self.get(job_id, request), True
+            self._announce(row.id, written)
+            with reading(self._database) as connection:  # where it stands, without making others wait for that
+                [job] = self._jobs(connection, [row], request)
+            return job, True
         if earlier.fingerprint != sent:
             raise IdempotencyConflict
         return self.get(earlier.id), False

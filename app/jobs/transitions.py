@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, delete, func, insert, select, update
 
 from app.catalog import ModelEntry
 from app.core.batching import batch_key, megapixel_steps
@@ -16,14 +16,17 @@ from app.database import events, images, jobs
 from app.image_rows import image_row
 from app.input_rows import hold_inputs
 from app.jobs.history import StoredEvent, append
-from app.jobs.job_rows import Claimed, job_of
+from app.jobs.job_rows import SAID, Claimed, job_of
 
+_NEW = insert(jobs).returning(*(column for column in SAID if column.name != "request"))
 RELEASED = {"owner": None, "lease_until": None}
 
 
-def row_of(connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any]:
-    """The job's row, with `lock` held until the transaction ends. Raises UnknownJob."""
-    wanted = select(jobs).where(jobs.c.id == job_id)
+def row_of(
+    connection: Connection, job_id: str, columns: Sequence[Column[Any]] = tuple(jobs.c), *, lock: bool = False
+) -> Row[Any]:
+    """The job's row, or these columns of it, with `lock` held until the transaction ends. Raises UnknownJob."""
+    wanted = select(*columns).where(jobs.c.id == job_id)
     row = connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if row is None:
         raise UnknownJob(f"There is no job with the id {job_id!r}.")
@@ -56,8 +59,11 @@ def accept(
     fingerprint: str,
     priority: int,
     now: float,
-) -> tuple[str, list[StoredEvent]]:
-    """Write a new queued job; its id and its first event. Raises InvalidRequest for pictures that are not here."""
+) -> tuple[Row[Any], list[StoredEvent]]:
+    """Write a new queued job; its row without the request and the entry, and its first event.
+
+    Raises InvalidRequest for pictures that are not here.
+    """
     job_id = str(uuid.uuid4())
     values = {
         "id": job_id,
@@ -76,9 +82,9 @@ def accept(
         "megapixel_steps": megapixel_steps(as_drawn(request, entry.shapes if entry else ())),
         "created_at": now,
     }
-    connection.execute(insert(jobs).values(**values))
+    row = connection.execute(_NEW, values).one()
     hold_inputs(connection, job_id, request)
-    return job_id, [append(connection, job_id, "queued", {"attempt": 0}, now)]
+    return row, [append(connection, job_id, "queued", {"attempt": 0}, now, first=True)]
 
 
 def take(connection: Connection, seqs: Sequence[int], *, owner: str, lease_until: float, now: float) -> list[Row[Any]]:

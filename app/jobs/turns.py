@@ -4,11 +4,11 @@ A caller's open jobs have turns one after the other; the first of a caller that 
 served. So the line goes around the callers, one job each, however many one of them has queued.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, bindparam, case, func, select, update
 
 from app.core.errors import QueueFull
 from app.core.schema import JobState
@@ -22,35 +22,35 @@ IN_LINE = (jobs.c.priority.desc(), jobs.c.turn, jobs.c.seq)
 MOST_PASSED = 100  # kinds of work that an engine leaves to others in one look along the line
 
 
-@dataclass(frozen=True)
-class Line:
-    """How long the line is, for all and for one caller, and the turn that a new job of that caller gets."""
-
-    queued: int
-    queued_of_caller: int
-    turn: int
+def _number(*which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(jobs.c.state == JobState.QUEUED, *which).scalar_subquery()
 
 
-def line_for(connection: Connection, caller: str) -> Line:
-    """What a submit of `caller` has to know."""
-    waiting = select(func.count(), func.min(jobs.c.turn)).where(jobs.c.state == JobState.QUEUED)
-    queued, served = connection.execute(waiting).one()
-    if served is None:  # nobody waits: whoever comes now is as early as what runs
-        served = connection.scalar(select(func.max(jobs.c.turn)).where(jobs.c.state == JobState.RUNNING)) or 0
-    own = (jobs.c.caller == caller, jobs.c.state.in_(OPEN))
-    last = connection.scalar(select(func.max(jobs.c.turn)).where(*own))
-    alike = select(func.count()).where(jobs.c.caller == caller, jobs.c.state == JobState.QUEUED)
-    return Line(queued, connection.scalar(alike) or 0, served if last is None else max(served, last + 1))
+def _turn(end: Callable[..., Any], state: JobState, *which: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """The least or greatest turn, which one look into an index finds: one state at a time."""
+    return select(end(jobs.c.turn)).where(jobs.c.state == state, *which).scalar_subquery()
+
+
+_OWN = jobs.c.caller == bindparam("caller")
+_BEFORE_A_SUBMIT = select(
+    _number(), _turn(func.min, JobState.QUEUED), _turn(func.max, JobState.RUNNING),
+    *(_turn(func.max, state, _OWN) for state in OPEN),
+)  # fmt: skip
+_QUEUED_OF_CALLER = select(_number(_OWN))
 
 
 def turn_for(connection: Connection, caller: str, most: int, most_of_caller: int | None) -> int:
     """The turn of a new job of this caller. Raises QueueFull if it has to come later."""
-    line = line_for(connection, caller)
-    if line.queued >= most:
-        raise QueueFull(f"The queue is full: {line.queued} jobs wait. Try again when some of them are done.")
-    if caller and most_of_caller is not None and line.queued_of_caller >= most_of_caller:
-        raise QueueFull(f"This key has {line.queued_of_caller} jobs in the queue; {most_of_caller} are allowed.")
-    return line.turn
+    queued, served, running, *own = connection.execute(_BEFORE_A_SUBMIT, {"caller": caller}).one()
+    if queued >= most:
+        raise QueueFull(f"The queue is full: {queued} jobs wait. Try again when some of them are done.")
+    if caller and most_of_caller is not None:
+        queued_of_caller = connection.scalar(_QUEUED_OF_CALLER, {"caller": caller}) or 0
+        if queued_of_caller >= most_of_caller:
+            raise QueueFull(f"This key has {queued_of_caller} jobs in the queue; {most_of_caller} are allowed.")
+    # Where nobody waits, whoever comes now is as early as what runs.
+    serving = int(running or 0) if served is None else int(served)
+    return max([serving, *(int(turn) + 1 for turn in own if turn is not None)])
 
 
 @dataclass(frozen=True)
