@@ -21,9 +21,11 @@ from sqlalchemy import Engine as Database
 from app.catalog import Catalog, kinds_of
 from app.core.errors import AtelierError
 from app.core.logs import configure_logs
-from app.core.settings import Settings, WebServer, wrong_setting
+from app.core.settings import EngineKind, Settings, WebServer, wrong_setting
 from app.core.task import ModelKind
 from app.database import check_whole, open_database
+from app.engine.cluster.attach import check_cluster
+from app.engine.cluster.engine import build_ray_engines
 from app.engine.devices import build_engines, check_device
 from app.hub.downloads import Downloads
 from app.inputs import InputStore
@@ -110,7 +112,8 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     check_whole(database)
     upgrade(database)
     catalog = Catalog(settings)
-    engines = build_engines(settings, catalog)
+    remote = settings.engine is EngineKind.RAY
+    engines = build_ray_engines(settings, catalog) if remote else build_engines(settings, catalog)
     forecast = Forecast()
     live = LiveEvents(forecast)
     table = JobTable(
@@ -119,7 +122,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         max_queue=settings.max_queue,
         max_queue_of_caller=settings.max_queue_per_key,
         max_crashes=settings.max_crashes,
-        devices=len(engines),
+        devices=max(1, settings.ray_min) if remote else len(engines),
         on_event=live.publish,
         forecast=forecast,
     )
@@ -164,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unpack_shipped(settings.models_folder)
         _check_default_model(settings)
         check_device(settings)
+        check_cluster(settings)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")

@@ -43,7 +43,8 @@ ROOMS = {
         "load a model, make pixels; `DiffusionService`", "picture shipped catalog families tiers weights hub"
     ),
     "engine": _room(
-        "run jobs in watched child processes; `makers/` is what runs in them, and alone imports diffusion",
+        "run jobs in watched child processes; `makers/` is what runs in them, and alone imports diffusion; `cluster/` "
+        "has them on other machines, by Ray",
         "diffusion catalog confine families hub weights",
     ),
     "database": _room("tables and how they are opened", "storage"),
@@ -88,6 +89,7 @@ LIBRARIES = {
     "flask_openapi3": {"service"},
     "gradio": {"ui"},
     "huggingface_hub": {"hub"},
+    "ray": {"engine"},
     "sqlalchemy": {"database", "migrations", "image_rows", "input_rows", "inputs", "jobs", "library", "service"},
 }
 

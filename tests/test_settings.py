@@ -19,7 +19,7 @@ SIZES = "allowed is big, medium, little or tiny."
     [
         ("MACHINE_SIZE", "huge", f"The setting MACHINE_SIZE is 'huge'; {SIZES}"),
         ("ATELIER_MACHINE_SIZE", "BIG ", f"The setting ATELIER_MACHINE_SIZE is 'BIG '; {SIZES}"),
-        ("ATELIER_ENGINE", "ray", "The setting ATELIER_ENGINE is 'ray'; allowed is local or test."),
+        ("ATELIER_ENGINE", "gpu", "The setting ATELIER_ENGINE is 'gpu'; allowed is local, test or ray."),
         (
             "ATELIER_LOG_LEVEL",
             "LOUD",

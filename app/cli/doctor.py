@@ -111,8 +111,15 @@ def _print_machine(machine: Machine, service: dict[str, Any], ports: list[dict[s
         ("models' process", _walls(confine)),
         ("service", service["words"]),
     ]
+    rows += [(device["device"], _device(device)) for device in service["devices"]]
     rows += [(f"port {port['port']}", f"{port['for']}: {port['owner'] or 'free'}") for port in ports]
     print_table(("Atelier on", "this machine"), rows, cut=0)
+
+
+def _device(device: dict[str, Any]) -> str:
+    """`gpu-box: NVIDIA H200, draws, holds sdxl`."""
+    doing = "draws" if device["busy"] else "free" if device["alive"] else "no process"
+    return f"{device['name']}, {doing}, holds {', '.join(device['loaded_models']) or 'no model'}"
 
 
 def _walls(confine: Confine) -> str:
@@ -125,10 +132,11 @@ def _service(client: ImageServiceClient) -> dict[str, Any]:
     try:
         client.health()
         ready = client.ready()
+        devices = [device.model_dump() for device in client.status().devices]
     except ServiceError as error:
-        return {"url": client.url, "up": False, "ready": False, "words": f"down: {error.message}"}
+        return {"url": client.url, "up": False, "ready": False, "words": f"down: {error.message}", "devices": []}
     words = f"up at {client.url}" + ("" if ready else ", not ready yet")
-    return {"url": client.url, "up": True, "ready": ready, "words": words}
+    return {"url": client.url, "up": True, "ready": ready, "words": words, "devices": devices}
 
 
 def _models(client: ImageServiceClient) -> list[ModelInfo]:

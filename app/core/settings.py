@@ -81,6 +81,7 @@ class EngineKind(StrEnum):
 
     LOCAL = "local"
     TEST = "test"
+    RAY = "ray"
 
 
 class LogLevel(StrEnum):
@@ -218,8 +219,22 @@ class Settings(BaseSettings):
     )
     preload: bool = Field(True, description="Load the default model when the service starts.")
     engine: EngineKind = Field(
-        EngineKind.LOCAL, description="Who makes the pictures: local (this machine), or test (fast, no model)."
+        EngineKind.LOCAL,
+        description="Who makes the pictures: local (this machine), test (fast, no model), or ray (the machines of a "
+        "Ray cluster: docs/guides/cluster.md).",
     )
+    ray_address: str = Field(
+        "auto", description="host:port of the Ray cluster's head; `auto`: the cluster that runs on this machine."
+    )
+    ray_min: int = Field(1, ge=0, le=256, description="Devices of the cluster that are held even without work.")
+    ray_max: int = Field(8, ge=1, le=256, description="Most devices of the cluster that are used at a time.")
+    ray_gpus: float = Field(
+        1,
+        ge=0,
+        le=8,
+        description="GPUs of each, a part of one below 1 (two of 0.5 share one); 0 = it computes on processors.",
+    )
+    ray_cpus: float = Field(1, gt=0, le=1024, description="Processor cores of each, as Ray counts them.")
     device: str | None = Field(None, description="cpu, cuda:0, mps …; the best one of this machine if absent.")
     confine: Confine = Field(
         Confine.AUTO,

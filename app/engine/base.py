@@ -125,7 +125,15 @@ class Watch(Protocol):
 
 
 class Engine(Protocol):
-    """Runs work on one device. `run`, `load` and `unload` are called by one thread, the rest by any."""
+    """Runs work on one device. `ready`, `run`, `load` and `unload` are called by one thread, the rest by any."""
+
+    def ready(self, wanted: Callable[[], bool]) -> bool:
+        """True if a run can begin; False while there is no device behind it. Never waits for one.
+
+        An engine whose device comes and goes asks for one if `wanted` says that jobs wait for it. Raises
+        EngineUnavailable with the reason why none can be had.
+        """
+        ...
 
     def can_run(self, entry: ModelEntry, task: Task) -> bool:
         """True if this engine knows how to do such work. Says nothing of memory or of whether the model is there."""
@@ -143,7 +151,8 @@ class Engine(Protocol):
         pictures are in memory. `watch.cancelled` is asked at least every 100 ms; a cancelled job ends within one step
         and does not disturb its neighbours. Returns when all work has ended. Raises EngineCrashed (or EngineHung) if
         the process behind it died: work that had not ended lost the picture that was being made and no other, and
-        the next call works on a new process.
+        the next call works on a new process. Raises EngineLost if its whole machine is gone, which is no fault of
+        the work.
         """
         ...
 

@@ -2,12 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from app.catalog import ModelEntry
 from app.core.errors import EngineCrashed, EngineUnavailable
-from app.engine.launch import Launcher
-from app.engine.messages import Status
+from app.engine.messages import Hello, Status
 from app.engine.process import ChildProcess
 
 START_ATTEMPTS = 3  # for each call that needs a child: a later call begins to count anew
@@ -18,10 +19,26 @@ CLOSED = "The engine was closed."
 logger = logging.getLogger(__name__)
 
 
+class Starter(Protocol):
+    """How children are started: see `Launcher`."""
+
+    def spawn(self, on_status: Callable[[Status], None], *, last_try: bool = False) -> ChildProcess:
+        """A new child that has not said hello yet. Raises EngineCrashed if it may not be started."""
+        ...
+
+    def covers(self, entry: ModelEntry) -> bool:
+        """False if only a new child can read the model."""
+        ...
+
+    def greeting(self, child: ChildProcess) -> Hello:
+        """Wait for the child's hello. Raises EngineCrashed or EngineHung."""
+        ...
+
+
 class Children:
     """Starts children, one at a time, until `close`. `living` is for one thread, the rest for any."""
 
-    def __init__(self, launcher: Launcher, device: str) -> None:
+    def __init__(self, launcher: Starter, device: str) -> None:
         self._launcher = launcher
         self._device = device
         self._child: ChildProcess | None = None

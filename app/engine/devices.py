@@ -47,7 +47,7 @@ def build_engines(settings: Settings, catalog: Catalog) -> list[LocalEngine]:
 def check_device(settings: Settings) -> None:
     """Raise WrongSettings, naming the devices there are, if `settings.device` is none of this machine's."""
     wanted = settings.device
-    if settings.engine == "test" or wanted is None or wanted in ("cpu", *UNSEEN):
+    if settings.engine in ("test", "ray") or wanted is None or wanted in ("cpu", *UNSEEN):
         return
     if wanted.startswith("cuda") and "+rocm" in _torch_version():  # AMD's are called so too, and nvidia-smi knows none
         return

@@ -43,8 +43,8 @@ class LocalEngine:
 
     `device` is the name shown to people, `torch_device` what it is called inside the child, `environment` what
     the child's environment gets on top (CUDA_VISIBLE_DEVICES). `settings.engine` chooses the maker; `module` and
-    `command` give another one (for tests). Nothing is started before `start` or the first call; the thread that makes
-    that call must live as long as the engine is used, for the child dies with it.
+    `command` give another one (for tests), `children` another way to start any. Nothing is started before `start` or
+    the first call; the thread that makes that call must live as long as the engine is used, for the child dies with it.
     """
 
     def __init__(
@@ -57,25 +57,32 @@ class LocalEngine:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         module: str | None = None,
+        children: Children | None = None,
     ) -> None:
         self._device = device
         self._torch_device = torch_device or device
         self._settings = settings
         self._catalog = catalog
-        launcher = Launcher(
-            f"engine {device}",
-            settings,
-            torch_device=self._torch_device,
-            environment=environment or {},
-            command=command,
-            module=module,
-        )
-        self._children = Children(launcher, device)
+        if children is None:
+            launcher = Launcher(
+                f"engine {device}",
+                settings,
+                torch_device=self._torch_device,
+                environment=environment or {},
+                command=command,
+                module=module,
+            )
+            children = Children(launcher, device)
+        self._children = children
         self._busy = False
 
     def start(self) -> None:
         """Start the child now, so that the first job need not wait for it. Raises EngineUnavailable."""
         self._children.living()
+
+    def ready(self, wanted: Callable[[], bool]) -> bool:
+        """See `Engine.ready`."""
+        return True
 
     def can_run(self, entry: ModelEntry, task: Task) -> bool:
         """See `Engine.can_run`."""
@@ -133,7 +140,7 @@ class LocalEngine:
         return EngineStatus(
             device=self._device,
             name=self._children.name,
-            pid=child.pid if child else None,
+            pid=(reported.pid if reported and reported.pid else child.pid) if child else None,
             alive=child is not None,
             busy=self._busy,
             loaded_models=reported.loaded if child and reported else (),
@@ -181,6 +188,8 @@ class LocalEngine:
             message = child.next_message(POLL_S)
             if message is not None:
                 silence.heard(type(message))
+                if isinstance(message, messages.Crashed):
+                    raise EngineCrashed(message.message)
                 if isinstance(message, messages.Done) and message.error:
                     kind = CHILD_ERRORS.get(message.error.code, GenerationFailed)
                     raise _AnsweredError(kind(message.error.message, hint=message.error.hint))

@@ -139,12 +139,16 @@ class JobEnded(Message):
 
 
 class Status(Message):
-    """The keys of the loaded models, and bytes of memory used and there; None = unknown."""
+    """The keys of the loaded models, and bytes of memory used and there; None = unknown.
+
+    `pid`: of the process with the models, if it is another one than the sender.
+    """
 
     KIND = "status"
     loaded: tuple[str, ...] = Field(strict=False)
     used: int | None
     total: int | None
+    pid: int | None = None
 
 
 class Done(Message):
@@ -155,17 +159,29 @@ class Done(Message):
     value: bool | None = None
 
 
+class Crashed(Message):
+    """The process with the models ended under the call, on another machine than the service. The call is over."""
+
+    KIND = "crashed"
+    message: str
+
+
 Call = RunWork | LoadModel | UnloadModel
 FromService = InputGiven | Call | CancelJob | PictureKept | Exit
-FromChild = Hello | Taken | Loading | Alive | StepDone | PictureMade | JobEnded | Status | Done
+FromChild = Hello | Taken | Loading | Alive | StepDone | PictureMade | JobEnded | Status | Done | Crashed
 _KINDS: dict[str, type[Message]] = {kind.KIND: kind for union in (FromService, FromChild) for kind in get_args(union)}
 
 
 def send(channel: Channel, message: Message) -> None:
     """Send one message. Raises what `Channel.send` raises."""
+    frame = frame_of(message)
+    channel.send(frame.kind, frame.raw, **frame.fields)
+
+
+def frame_of(message: Message) -> Frame:
+    """The frame that carries a message."""
     raw = getattr(message, message.RAW) if message.RAW else b""
-    fields = message.model_dump(mode="json", exclude={message.RAW} if message.RAW else None)
-    channel.send(message.KIND, raw, **fields)
+    return Frame(message.KIND, message.model_dump(mode="json", exclude={message.RAW} if message.RAW else None), raw)
 
 
 def parse(frame: Frame) -> Message:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from app.core.errors import EngineHung, GenerationCancelled
+from app.core.errors import EngineCrashed, EngineHung, GenerationCancelled
 from app.core.picture import Picture
 from app.core.schema import JobError
 from app.core.settings import Settings
@@ -80,7 +80,8 @@ def end_if_hung(child: ChildProcess, silence: Silence) -> None:
 
 
 class Run:
-    """Tells the watch what the child says. Raises FrameError for a message that does not belong to this run."""
+    """Tells the watch what the child says. Raises FrameError for a message that does not belong to this run, and
+    EngineCrashed if the child says that another process did under it."""
 
     def __init__(self, work: Sequence[Work], watch: Watch, settings: Settings) -> None:
         self._open = {item.job_id: item for item in work}
@@ -114,6 +115,8 @@ class Run:
                 self._take_end(self._item(message.job), message)
             case messages.Done():
                 self._finish(message.error)
+            case messages.Crashed():
+                raise EngineCrashed(message.message)
             case _:
                 raise FrameError(f"a frame of kind {message.KIND!r}, which is not for the service")
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.catalog import Catalog
 from app.core.errors import AtelierError, ModelBusy
 from app.core.schema import JobError
-from app.core.settings import Settings
+from app.core.settings import EngineKind, Settings
 from app.engine.base import Engine, EngineStatus, Inputs
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
@@ -49,21 +49,22 @@ class Dispatcher:
         self._paused = threading.Event()
         if settings.start_paused:
             self._paused.set()
+        self._workers: list[EngineWorker] = []
         shared = Shared(
             table=table,
             store=library,
             live=live,
             catalog=catalog,
             inputs=inputs,
-            engines=engines,
             bell=self._bell,
             held=self._held,
             stopping=self._stopping,
             paused=self._paused,
+            workers=self._workers,
             lease_s=settings.lease_s,
             unload_after_s=settings.unload_after_s,
         )
-        self._workers = [EngineWorker(engine, shared) for engine in engines]
+        self._workers += [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)
         self._ended = threading.Event()
 
@@ -74,8 +75,9 @@ class Dispatcher:
         recovered = self._table.recover()
         if recovered:
             logger.info("%d job(s) were running when the service ended; they are run again", recovered)
-        for worker in self._workers:
-            if self._settings.preload:
+        held = self._settings.ray_min if self._settings.engine is EngineKind.RAY else len(self._workers)
+        for number, worker in enumerate(self._workers):
+            if self._settings.preload and number < held:
                 worker.models.ask("load", self._catalog.default_key)
             worker.start()
         self._watch.start()
@@ -124,8 +126,9 @@ class Dispatcher:
     # How it is
 
     def status(self) -> list[EngineStatus]:
-        """Every engine's device, in the order they were given."""
-        return [worker.engine.status() for worker in self._workers]
+        """Every device that there is, in the order of their engines; that of the first engine in any case."""
+        first, *others = self._workers
+        return [worker.engine.status() for worker in (first, *(other for other in others if other.present))]
 
     def problems(self) -> list[JobError]:
         """Why engines take no jobs right now (disk full, no engine, database busy …); [] if all is well."""
@@ -134,7 +137,7 @@ class Dispatcher:
 
     def obstacle(self) -> JobError | None:
         """Why not one engine takes jobs right now; None if at least one does."""
-        found = [worker.hold.problem for worker in self._workers]
+        found = [worker.hold.problem for worker in self._workers if worker.present or worker.hold.problem]
         return found[0] if found and all(found) else None
 
     def check_storage(self) -> None:
@@ -154,7 +157,7 @@ class Dispatcher:
         state = self.model_states().get(key)
         if state is not None and state.state in ("waiting", "loading", "loaded"):
             return state
-        worker = min(self._workers, key=lambda worker: (worker.models.length(), len(worker.running)))
+        worker = min(self._workers, key=lambda each: (not each.present, each.models.length(), len(each.running)))
         worker.models.ask("load", key)
         self._bell.ring()
         return ModelState("waiting")
@@ -168,7 +171,8 @@ class Dispatcher:
         if any(job.request.model == key for worker in self._workers for job in worker.running):
             raise ModelBusy(f"The model {key!r} is being used by a running job.")
         for worker in self._workers:
-            worker.models.ask("unload", key)
+            if worker.present:
+                worker.models.ask("unload", key)
         self._bell.ring()
         return ModelState("unloading")
 

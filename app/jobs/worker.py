@@ -17,7 +17,7 @@ from app.core.errors import (
     ShuttingDown,
     StorageUnavailable,
 )
-from app.core.schema import GenerationRequest, Job, JobError
+from app.core.schema import GenerationRequest, Job, JobError, JobState
 from app.engine.base import Engine, Inputs
 from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
@@ -40,7 +40,7 @@ class Shared:
     live: LiveEvents
     catalog: Catalog
     inputs: Inputs
-    engines: Sequence[Engine]
+    workers: list["EngineWorker"]
     bell: Bell
     held: Held
     stopping: Stopping
@@ -57,6 +57,8 @@ class EngineWorker:
         self.hold = Hold()
         self.models = ModelDesk(engine, shared.live)
         self.running: tuple[Job, ...] = ()
+        self.present = True
+        """False while there is no device behind its engine."""
         self._shared = shared
         self._idle_since: float | None = None  # of a model that may be loaded
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
@@ -101,6 +103,8 @@ class EngineWorker:
     def _turn(self, saver: Saver) -> bool:
         """Do one thing; False if there is nothing to do now."""
         try:
+            if not self._has_device():
+                return False
             if self.models.serve_one():
                 return True
             if self._shared.paused.is_set() or self.hold.left_s() > 0 or self._cannot_save():
@@ -109,13 +113,37 @@ class EngineWorker:
             if jobs:
                 self._run(jobs, saver)
             return bool(jobs)
-        except (DatabaseBusy, StorageUnavailable) as error:
+        except (DatabaseBusy, StorageUnavailable, EngineUnavailable) as error:
             logger.warning("No job can be claimed: %s", error.message)
             self.hold.set(error)
         except Exception as error:
             logger.exception("The engine's thread goes on after an error")
             self.hold.set(AtelierError(str(error) or type(error).__name__))
         return False
+
+    def _has_device(self) -> bool:
+        """Whether its engine can work; if not, one is asked for when it is wanted. Raises EngineUnavailable."""
+        if not self.present and self.hold.left_s() > 0:
+            return False
+        was, self.present = self.present, False
+        self.present = self.engine.ready(self._is_wanted)
+        if self.present and not was:
+            self._idle_since = time.monotonic()
+        return self.present
+
+    def _is_wanted(self) -> bool:
+        """True if something waits for this engine, and no other one that is free will take it."""
+        shared = self._shared
+        if self.models.length():
+            return True
+        if shared.paused.is_set() or any(worker.is_free for worker in shared.workers if worker is not self):
+            return False
+        return shared.table.counts().get(JobState.QUEUED, 0) > 0
+
+    @property
+    def is_free(self) -> bool:
+        """True if it would take a job at once."""
+        return self.present and not self.running and self.hold.left_s() == 0
 
     def _claim(self) -> list[Claimed]:
         shared, loaded = self._shared, self.engine.status().loaded_models
@@ -141,6 +169,8 @@ class EngineWorker:
     def _run(self, jobs: Sequence[Claimed], saver: Saver) -> None:
         shared = self._shared
         self.running = tuple(jobs)
+        if len(shared.workers) > 1:
+            shared.bell.ring()  # what others left to this engine, it does not take now
         run = JobRun(
             jobs,
             table=shared.table,
@@ -175,9 +205,15 @@ class EngineWorker:
             self.running = ()
 
     def _capacity(self, request: GenerationRequest, entry: ModelEntry | None) -> int:
-        """See `Capacity`. What this engine cannot do is left to one here that can, if there is one."""
+        """See `Capacity`. What this engine cannot do is left to one here that can, if there is one; and what it would
+        have to load a model for, to one that is free and has it."""
         if entry is None:
             return 1
-        if self.engine.can_run(entry, request.task):
-            return self.engine.capacity(entry, request)
-        return 0 if any(other.can_run(entry, request.task) for other in self._shared.engines) else 1
+        others = [worker for worker in self._shared.workers if worker is not self]
+        if not self.engine.can_run(entry, request.task):
+            return 0 if any(other.engine.can_run(entry, request.task) for other in others) else 1
+        if others and entry.key not in self.engine.status().loaded_models:
+            free = [other.engine.status() for other in others if other.is_free]
+            if any(entry.key in status.loaded_models for status in free):
+                return 0
+        return self.engine.capacity(entry, request)

@@ -29,6 +29,7 @@ EACH = [
     messages.JobEnded(job="j", error=JobError(code="x", message="y"), cancelled=False, seconds=0.5),
     messages.Status(loaded=("k",), used=None, total=2**40),
     messages.Done(value=True),
+    messages.Crashed(message="It ended."),
 ]
 
 

@@ -28,9 +28,15 @@ class SmallEngine:
         self.threads: set[int] = set()
         self.closed = threading.Event()
         self.available = True
+        self.here = True  # False: it has no device now; `wanted` is whether it was asked to get one
+        self.wanted = False
         self.images_in_a_pass = 1
         self.cannot: set[str] = set()  # keys of models that this engine does not know how to run
         self._crashed: set[str] = set()
+
+    def ready(self, wanted: Callable[[], bool]) -> bool:
+        self.wanted = self.here or wanted()
+        return self.here
 
     def can_run(self, entry: ModelEntry, task: Task) -> bool:
         return entry.key not in self.cannot

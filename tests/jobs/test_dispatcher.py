@@ -111,6 +111,32 @@ def test_several_engines_share_the_queue_and_run_each_job_once(a_room: Callable[
     assert sorted(ran) == sorted(ids)
 
 
+def test_a_job_goes_to_the_free_engine_that_has_its_model(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=4, start_paused=True)
+    room.engines[3].loaded.append("pocket")
+    job_id = room.submit(entry=POCKET)
+    room.dispatcher.resume()
+    room.finished(job_id)
+    assert [engine.runs for engine in room.engines] == [[], [], [], [[job_id]]]
+
+
+def test_an_engine_without_a_device_takes_no_job_and_gets_one_when_jobs_wait(a_room: Callable[..., Room]) -> None:
+    room = a_room(engines=2, start=False)
+    away = room.engines[1]
+    away.here = False
+    room.dispatcher.start()
+    done = room.submit()
+    room.finished(done)
+    room.until(lambda: len(room.dispatcher.status()) == 1)
+    slow, waiting = room.submit("slow"), room.submit(seed=3)
+    room.until(lambda: away.wanted)
+    assert away.runs == []
+    away.here = True
+    room.finished(waiting)
+    assert away.runs == [[waiting]]
+    room.table.cancel(slow)
+
+
 def test_jobs_that_are_alike_run_together_until_they_fill_one_pass_of_the_engine(a_room: Callable[..., Room]) -> None:
     room = a_room(start_paused=True)
     room.engines[0].images_in_a_pass = 4

@@ -23,7 +23,7 @@ ROOMS = ("weights", "hub", "catalog", "diffusion", "picture", "engine", "jobs", 
 SPEAK = {
     "ModelRefused", "DownloadFailed", "ModelNotInstalled", "DiskFull", "NotDownloadable", "ModelBusy", "OutOfMemory",
     "GenerationFailed", "UnreadablePicture", "StorageUnavailable", "LibraryFull", "EngineCrashed", "EngineHung",
-    "EngineUnavailable", "QueueFull", "JobError",
+    "EngineUnavailable", "EngineLost", "QueueFull", "JobError",
 }  # fmt: skip
 NOTES = (
     "truncated: the negative prompt has 90 tokens, this model reads 77; the rest was not used",

@@ -10,7 +10,9 @@ AtelierError
 │   ├── UnreadablePicture      not a picture, or one that we refuse to open
 │   └── ModelNotInstalled · ModelRefused · ModelBusy · NotDownloadable
 ├── ServerError                ours, or the machine's (HTTP 5xx)
-│   ├── EngineCrashed · EngineHung · EngineUnavailable
+│   ├── EngineCrashed · EngineHung
+│   ├── EngineUnavailable
+│   │   └── EngineLost         the machine of a cluster is gone; its jobs run again
 │   ├── OutOfMemory
 │   ├── StorageUnavailable     pictures cannot be saved or read right now
 │   │   └── DiskFull
@@ -65,6 +67,7 @@ from app.core.errors.server import (
     DownloadFailed,
     EngineCrashed,
     EngineHung,
+    EngineLost,
     EngineUnavailable,
     GenerationFailed,
     InputsFull,
@@ -87,6 +90,7 @@ __all__ = [
     "DownloadFailed",
     "EngineCrashed",
     "EngineHung",
+    "EngineLost",
     "EngineUnavailable",
     "FieldError",
     "GenerationCancelled",

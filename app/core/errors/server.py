@@ -29,6 +29,12 @@ class EngineUnavailable(ServerError):
     http_status = 503
 
 
+class EngineLost(EngineUnavailable):
+    """The machine that made the pictures is gone. Its jobs are made by another one."""
+
+    code = "engine_lost"
+
+
 class OutOfMemory(ServerError):
     """There was not enough memory for this picture."""
 

@@ -33,20 +33,26 @@ def model_line(model: ModelInfo | None, words: Words) -> Markup:
 
 
 def memory(status: Status | None, words: Words) -> Markup:
-    """A line for each device: how full its memory is and what is in it."""
+    """A line for each device: whether it draws, how full its memory is and what is in it."""
     lines = []
     for device in status.devices if status else ():
         loaded = ", ".join(device.loaded_models) or words("memory_holds_nothing")
         used, total = device.memory_used_bytes, device.memory_total_bytes
         filled = Markup("")
         amount = ""
+        doing = badge(words("device_busy" if device.busy else "device_free"), "running" if device.busy else "quiet")
         if used is not None and total:
             amount = words("memory_used", used=size(used), total=size(total))
             filled = bar(words("memory"), used / total)
         lines.append(
             Markup(
                 '<div class="at-card"><p class="at-situation"><b>{}</b> {}<span class="at-quiet">{}</span></p>{}</div>'
-            ).format(device.name or device.device, amount, words("memory_holds", models=loaded), filled)
+            ).format(
+                device.name or device.device,
+                Markup("{} {}").format(doing, amount),
+                words("memory_holds", models=loaded),
+                filled,
+            )
         )
     return join(lines)
 

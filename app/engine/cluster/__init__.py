@@ -1,0 +1,1 @@
+"""The engine whose devices are on the machines of a Ray cluster."""
