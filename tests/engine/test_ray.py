@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from app.catalog import Catalog, ModelEntry
-from app.core.errors import EngineLost, WrongSettings
-from app.core.settings import Settings
+from app.core.errors import EngineLost
+from app.core.settings import Settings, WrongSettings
 from app.engine.base import Picture
 from app.engine.cluster.attach import check_cluster
 from app.engine.cluster.engine import RayEngine, build_ray_engines
@@ -20,6 +20,7 @@ from tests.ray_nodes import a_cluster, with_token
 
 TINY = ModelEntry(key="tiny", title="Tiny", path="tiny")
 GONE_S = 30.0
+NOBODY = "127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,17 @@ def test_two_replicas_make_the_parts_of_a_job_as_one_makes_it_whole(engines: lis
     assert replica_of(first).pid != replica_of(second).pid
 
 
+def test_a_model_that_a_machine_does_not_have_is_a_reason_in_the_job(engines: list[RayEngine]) -> None:
+    [result] = made_by(engines[0], [a_job(entry=ModelEntry(key="here", title="Here", path="here"))])
+    assert result.error is not None
+    assert result.error.code == "model_not_installed"
+    assert "has no model 'here'" in result.error.message
+    other = TINY.model_copy(update={"pipeline": "FluxPipeline"})
+    [refused] = made_by(engines[0], [a_job(entry=other)])
+    assert refused.error is not None
+    assert "is another one on the machine" in refused.error.message
+
+
 def test_a_lost_replica_is_no_crash_of_its_job_and_the_next_call_has_another(engines: list[RayEngine]) -> None:
     engine, work = engines[0], a_job(entry=TINY, num_images=4)
     [whole] = made_by(engine, [work])
@@ -121,17 +133,6 @@ def test_what_a_dead_service_had_drawn_for_it_draws_no_more(engines: list[RayEng
     assert alive == []
 
 
-def test_a_model_that_a_machine_does_not_have_is_a_reason_in_the_job(engines: list[RayEngine]) -> None:
-    [result] = made_by(engines[0], [a_job(entry=ModelEntry(key="here", title="Here", path="here"))])
-    assert result.error is not None
-    assert result.error.code == "model_not_installed"
-    assert "has no model 'here'" in result.error.message
-    other = TINY.model_copy(update={"pipeline": "FluxPipeline"})
-    [refused] = made_by(engines[0], [a_job(entry=other)])
-    assert refused.error is not None
-    assert "is another one on the machine" in refused.error.message
-
-
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
@@ -159,21 +160,22 @@ def test_an_engine_asks_for_a_device_only_when_it_is_wanted_and_after_the_one_be
     (tmp_path / "models").mkdir()
     catalog_toml(tmp_path / "models", tiny={"title": "Tiny", "path": "tiny"})
     settings = Settings(
-        engine="ray", ray_address="127.0.0.1:9", ray_min=0, models_folder=tmp_path / "models", default_model="tiny"
+        engine="ray", ray_address=NOBODY, ray_min=0, models_folder=tmp_path / "models", default_model="tiny"
     )
     first, second, *_ = build_ray_engines(settings, Catalog(settings))
     wanted, not_wanted = lambda: True, lambda: False
     try:
-        assert (first.ready(not_wanted), len(relays())) == (False, 0)
-        assert (first.ready(wanted), second.ready(wanted), len(relays())) == (False, False, 1)
-        assert (first.ready(not_wanted), len(relays())) == (False, 0)
-        assert (second.ready(wanted), len(relays())) == (False, 1)
+        assert (first.ready(not_wanted), len(relays(NOBODY))) == (False, 0)
+        assert (first.ready(wanted), second.ready(wanted), len(relays(NOBODY))) == (False, False, 1)
+        assert (first.ready(not_wanted), len(relays(NOBODY))) == (False, 0)
+        assert (second.ready(wanted), len(relays(NOBODY))) == (False, 1)
     finally:
         first.close()
         second.close()
-    assert (first.ready(wanted), len(relays())) == (False, 0)
+    assert (first.ready(wanted), len(relays(NOBODY))) == (False, 0)
 
 
-def relays() -> list[psutil.Process]:
-    """The relays of this process that live."""
-    return [each for each in psutil.Process().children() if "app.engine.cluster.relay" in " ".join(each.cmdline())]
+def relays(address: str = "") -> list[psutil.Process]:
+    """The relays of this process that live and were given this address."""
+    lines = [(each, " ".join(each.cmdline())) for each in psutil.Process().children()]
+    return [each for each, line in lines if "app.engine.cluster.relay" in line and address in line]

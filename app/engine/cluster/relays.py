@@ -151,7 +151,7 @@ class Relays(Children):
         return child
 
     def rest(self) -> None:
-        """Give the device back; it is asked for again when it is wanted. One that lasts is given back for its memory."""
+        """Give the device back, until it is wanted again; one that lasts, only to free its memory."""
         if self._lasting and not (self.reported and self.reported.loaded):
             return
         super().rest()
