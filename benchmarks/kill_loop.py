@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _run(victim, loop, options.engine_kills, options.service_kills, draw)
         if options.model:
             print(f"Model {options.model}")
-            requests = _real_requests(options.model)
-            undisturbed = _undisturbed(Path(name) / "undisturbed", requests)
+            requests = real_requests(options.model)
+            undisturbed = undisturbed_pixels(Path(name) / "undisturbed", requests)
             with Victim(Path(name) / "real", ENGINE="local") as victim:
                 loop = KillLoop(victim, requests, seed=options.seed)
                 _run(victim, loop, REAL_KILLS, 0, lambda request, index: undisturbed[request.seed + index])
@@ -94,14 +94,15 @@ def _fast_requests(count: int, seed: int) -> list[GenerationRequest]:
     ]
 
 
-def _real_requests(model: str) -> list[GenerationRequest]:
+def real_requests(model: str) -> list[GenerationRequest]:
+    """Ten jobs of two pictures."""
     return [
         GenerationRequest(prompt=f"a red apple, number {number}", model=model, seed=number * 10, num_images=2)
         for number in range(REAL_JOBS)
     ]
 
 
-def _undisturbed(folder: Path, requests: Sequence[GenerationRequest]) -> dict[int, bytes]:
+def undisturbed_pixels(folder: Path, requests: Sequence[GenerationRequest]) -> dict[int, bytes]:
     """The pixels of each seed, made by a service that nobody kills."""
     pixels: dict[int, bytes] = {}
     with Victim(folder, ENGINE="local") as victim:

@@ -4,7 +4,7 @@ The real service with ATELIER_ENGINE=ray and two machines, each in a network nam
 made (else all on loopback; it says which). While jobs run, replicas are killed, then relays (Ray drivers), the process
 that answers HTTP, the whole service, a machine, and the head. Every accepted job must end succeeded with each picture
 once and the pixels of an undisturbed run; then the same load of a fixed-time engine on one machine and on two; then a
-wrong and a missing token. Ends with a traceback and status 1 if something is not so.
+wrong and a missing token; then ten jobs of the shipped model with 3 kills. Ends with status 1 if something is not so.
 """
 
 import argparse
@@ -23,9 +23,10 @@ import psutil
 
 from app.core.schema import GenerationRequest, JobState
 from app.engine.makers.testing import draw
+from benchmarks.kill_loop import REAL_KILLS, real_requests, undisturbed_pixels
 from tests.ray_nodes import Node, with_token
 from tests.running import free_port
-from tests.system.history import check_answers, check_files, check_table
+from tests.system.history import Draw, check_answers, check_files, check_table
 from tests.system.kill_loop import KillLoop
 from tests.system.victim import Victim, wait_until
 
@@ -80,7 +81,7 @@ class RayVictim(Victim):
 
     def __init__(self, folder: Path, cluster: Cluster, **settings: str) -> None:
         own = {"ENGINE": "ray", "RAY_ADDRESS": cluster.address, "RAY_GPUS": "0", "RAY_MIN": "2", "RAY_MAX": "2"}
-        super().__init__(folder, **own, **settings)
+        super().__init__(folder, **(own | settings))
         self.cluster = cluster
         self.dice = random.Random(7)
 
@@ -132,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20, help="of replicas")
     parser.add_argument("--others", type=int, default=5, help="kills of relay, machine, HTTP process, head, service")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", default="kills,speed,tokens,model", help="which of these, by commas")
     parser.add_argument("--loopback", action="store_true", help="no network namespaces")
     options = parser.parse_args(arguments)
     os.environ.update(with_token())
@@ -143,15 +145,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cluster = Cluster(folder, {**os.environ, **machine, **QUICK}, spaces)
         stack.callback(lambda: cluster.kill(*cluster.nodes))
         cluster.start("head", "a", "b")
-        _kills(folder / "kills", cluster, options)
-        _two_are_twice_as_fast(folder / "speed", cluster)
-        _tokens(cluster)
+        parts = options.parts.split(",")
+        if "kills" in parts:
+            _kills(folder / "kills", cluster, _fast_requests(options), draw, options)
+        if "speed" in parts:
+            _two_are_twice_as_fast(folder / "speed", cluster)
+        if "tokens" in parts:
+            _tokens(cluster)
+        if "model" in parts:
+            cluster.kill("a", "b")
+            cluster.environment["ATELIER_ENGINE"] = "local"
+            cluster.start("a", "b")
+            requests = real_requests("pocket")
+            pixels = undisturbed_pixels(folder / "undisturbed", requests)
+            options.kills, options.others = REAL_KILLS, 0
+            _kills(folder / "model", cluster, requests, lambda asked, index: pixels[asked.seed + index], options)
     return 0
 
 
-def _kills(folder: Path, cluster: Cluster, options: argparse.Namespace) -> None:
+def _fast_requests(options: argparse.Namespace) -> list[GenerationRequest]:
     dice = random.Random(options.seed)
-    requests = [
+    return [
         GenerationRequest(
             prompt=f"picture {number}",
             model="pocket",
@@ -163,10 +177,19 @@ def _kills(folder: Path, cluster: Cluster, options: argparse.Namespace) -> None:
         )
         for number in range(options.jobs)
     ]
+
+
+def _kills(
+    folder: Path,
+    cluster: Cluster,
+    requests: Sequence[GenerationRequest],
+    expected: Draw,
+    options: argparse.Namespace,
+) -> None:
     with RayVictim(folder, cluster) as victim:
         loop = RayLoop(victim, requests, seed=options.seed)
         report = loop.run(engine_kills=options.kills, service_kills=options.others)
-        check_answers(victim.client, loop.promises, draw)
+        check_answers(victim.client, loop.promises, expected)
         code = victim.stop()
     attempts = check_table(victim.database_url, loop.promises)
     orphans = check_files(victim.database_url, victim.output_folder, victim.folder / "thumbnails")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.place import Place, a_place, installed, listens, wait_for
@@ -55,12 +56,20 @@ def test_service_and_page_come_up_are_used_and_ctrl_c_ends_both(place: Place) ->
     status, printed = place.run("generate", "a red apple")
     assert status == 0, printed
     assert listens(place.port), "generate ended a service that it had not started"
+    assert listened_at(script.pid) == {("127.0.0.1", place.port), ("127.0.0.1", place.ui_port)}
     os.kill(script.pid, signal.SIGINT)
     printed, _ = script.communicate(timeout=60)
     assert script.returncode == 130
     assert f"http://127.0.0.1:{place.port}" in printed
     assert f"http://127.0.0.1:{place.ui_port}" in printed
     assert place.ours() == []
+
+
+def listened_at(pid: int) -> set[tuple[str, int]]:
+    """Address and port of all that a process and what it started listen at."""
+    tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    found = [connection for each in tree for connection in each.net_connections("inet")]
+    return {tuple(connection.laddr) for connection in found if connection.status == psutil.CONN_LISTEN}
 
 
 def test_a_killed_service_is_started_again(place: Place) -> None:

@@ -99,13 +99,13 @@ class Relay:
                 match messages.parse(frame):
                     case messages.InputGiven(sha256=sha256, file=file):
                         files[sha256] = file
-                    case messages.RunWork() | messages.LoadModel() | messages.UnloadModel():
-                        self._calls.put((frame, files))
-                        files = {}
+                    case messages.Exit():
+                        break
                     case messages.CancelJob() | messages.PictureKept():
                         self._replica.tell.remote(frame)
                     case _:
-                        break
+                        self._calls.put((frame, files))
+                        files = {}
         _end(0, "")
 
     def _pulse(self) -> None:

@@ -130,6 +130,8 @@ class Replica:
                 self._engine.load(call.entry.key, lambda event: tell(_loading(event)))
             case messages.UnloadModel():
                 return messages.Done(value=self._engine.unload(call.model))
+            case _:
+                raise GenerationFailed(f"A machine of a cluster knows no call of kind {call.KIND!r}.")
         return messages.Done()
 
     def _own(self, entry: ModelEntry) -> ModelEntry:
