@@ -23,7 +23,7 @@ from app.core.errors import AtelierError
 from app.core.logs import configure_logs
 from app.core.settings import EngineKind, Settings, WebServer, wrong_setting
 from app.core.task import ModelKind
-from app.database import check_whole, open_database
+from app.database import Notices, check_whole, open_database
 from app.engine.cluster.attach import check_cluster
 from app.engine.cluster.engine import build_ray_engines
 from app.engine.devices import build_engines, check_device
@@ -33,6 +33,7 @@ from app.jobs.dispatcher import Dispatcher
 from app.jobs.forecast import Forecast
 from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
+from app.jobs.relay import Relay
 from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
 from app.library import Library
@@ -54,17 +55,22 @@ _logger = logging.getLogger("atelier")
 class Service:
     """All parts of one service process."""
 
-    def __init__(self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: KeyRing) -> None:
+    def __init__(
+        self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: KeyRing, relay: Relay | None = None
+    ) -> None:
         self.parts = parts
         self.app: Flask = create_app(parts, keys)
         self._dispatcher = dispatcher
         self._database = database
+        self._relay = relay
         self.data_lock: data_lock.DataLock | None = None  # kept here: a lock that nobody refers to is given back
         self._janitor = threading.Thread(target=self._clean, name="janitor", daemon=True)
 
     def start(self) -> None:
         """Take up the jobs that were left, and begin to work."""
         self._dispatcher.start()
+        if self._relay is not None:
+            self._relay.start(self.parts.live, self._dispatcher.told)
         self._janitor.start()
 
     def refuse_work(self) -> None:
@@ -76,6 +82,8 @@ class Service:
         self.refuse_work()
         self.parts.downloads.stop()
         self._dispatcher.stop(drain_s)
+        if self._relay is not None:
+            self._relay.stop()
         self.parts.lifecycle.stopped.set()
         self.parts.live.stop()
         self._database.dispose()
@@ -115,10 +123,12 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     remote = settings.engine is EngineKind.RAY
     engines = build_ray_engines(settings, catalog) if remote else build_engines(settings, catalog)
     forecast = Forecast()
-    live = LiveEvents(forecast)
+    boot_id = str(uuid.uuid4())
+    relay = Relay(Notices(database), boot_id) if database.dialect.name == "postgresql" else None
+    live = LiveEvents(forecast, relay)
     table = JobTable(
         database,
-        boot_id=str(uuid.uuid4()),
+        boot_id=boot_id,
         max_queue=settings.max_queue,
         max_queue_of_caller=settings.max_queue_per_key,
         max_crashes=settings.max_crashes,
@@ -144,7 +154,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs)
-    return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()))
+    return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()), relay)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

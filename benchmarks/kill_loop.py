@@ -1,9 +1,9 @@
 """The full kill loop: `python -m benchmarks.kill_loop [--jobs 300] [--engine-kills 20] [--service-kills 9]`.
 
-First with the fast test engine (`--postgres`: two services with clocks that disagree, on a PostgreSQL of its own), then
-ten jobs of the shipped model with 3 kills. Every accepted job must end succeeded with each of its pictures once; the
-file must be the one that was hashed; the pixels must be those of an undisturbed run. Ends with a traceback and status 1
-if not.
+First with the fast test engine (`--postgres`: two services with clocks that disagree, on a PostgreSQL of its own that
+crashes once and comes back), then ten jobs of the shipped model with 3 kills. Every accepted job must end succeeded
+with each of its pictures once; the file must be the one that was hashed; the pixels must be those of an undisturbed
+run. Ends with a traceback and status 1 if not.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from PIL import Image
 
 from app.core.schema import GenerationRequest
 from app.engine.makers.testing import draw
-from tests.jobs.postgres import a_server, an_empty_database
+from tests.jobs.postgres import an_empty_database, own_server
 from tests.system.history import Draw, check_answers, check_files, check_table
 from tests.system.kill_loop import KillLoop
 from tests.system.pair import Pair
@@ -44,14 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         with ExitStack() as stack:
             victim: Victim | Pair
+            restart_database = None
             if options.postgres:
-                server = stack.enter_context(a_server())
-                database_url = stack.enter_context(an_empty_database(server, "kill_loop"))
+                server = stack.enter_context(own_server())
+                database_url = stack.enter_context(an_empty_database(server.url, "kill_loop"))
+                restart_database = server.restart
                 victim = stack.enter_context(Pair(Path(name) / "fast", database_url))
             else:
                 victim = stack.enter_context(Victim(Path(name) / "fast"))
             print("Fast test engine", "by two services on PostgreSQL" if options.postgres else "on SQLite")
-            loop = KillLoop(victim, _fast_requests(options.jobs, options.seed), seed=options.seed)
+            requests = _fast_requests(options.jobs, options.seed)
+            loop = KillLoop(victim, requests, seed=options.seed, restart_database=restart_database)
             _run(victim, loop, options.engine_kills, options.service_kills, draw)
         if options.model:
             print(f"Model {options.model}")
@@ -72,6 +75,7 @@ def _run(victim: Victim | Pair, loop: KillLoop, engine_kills: int, service_kills
     pictures = sum(request.num_images for request in loop.promises.requests.values())
     print(f"  {len(loop.promises.ids)} jobs, {pictures} pictures in {report.seconds:.1f} s")
     print(f"  {report.engine_kills} engine kills, service kills {report.service_kills}, back after {report.back_s} s")
+    print(f"  {report.database_restarts} restarts of PostgreSQL")
     print(f"  {report.doubled_submits} submits sent twice, {report.refused_submits} had to be tried again")
     print(f"  attempts {dict(sorted(attempts.items()))}; {orphans} files of crashed attempts removed; exit code {code}")
     print("  lost 0, doubled 0, wrong hash 0, other pixels 0, files without a row 0, events with a gap 0")

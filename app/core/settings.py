@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         description="Most bytes of all pictures that jobs start from; beyond it new ones are refused (507). One that "
         "no open job and no saved picture names goes an hour after it was sent.",
     )
-    start_paused: bool = Field(False, description="Start with the queue paused (the choice after a crash).")
+    start_paused: bool = Field(False, description="Pause the queue at the start (the choice after a crash).")
 
     # The engine
     machine_size: MachineSize | None = Field(

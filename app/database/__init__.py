@@ -1,10 +1,24 @@
 """The one database: its tables and how it is opened. SQLite by default, PostgreSQL by URL; the same statements."""
 
+from app.database.notices import Notices
 from app.database.opening import check_whole, clock, open_database, reading, writing
 from app.database.sqlite_file import file_of
-from app.database.tables import events, grid_cells, grids, images, inputs, job_inputs, jobs, metadata, trash
+from app.database.tables import (
+    events,
+    grid_cells,
+    grids,
+    images,
+    inputs,
+    job_inputs,
+    jobs,
+    metadata,
+    services,
+    switches,
+    trash,
+)
 
 __all__ = [
+    "Notices",
     "check_whole",
     "clock",
     "events",
@@ -18,6 +32,8 @@ __all__ = [
     "metadata",
     "open_database",
     "reading",
+    "services",
+    "switches",
     "trash",
     "writing",
 ]

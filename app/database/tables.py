@@ -160,3 +160,20 @@ grid_cells = Table(
     Index("grid_cells_by_job", "job_id"),
     Index("grid_cells_by_fingerprint", "fingerprint"),
 )
+
+# The services that work on this table right now. A courtesy: whose job it is says the job's row.
+services = Table(
+    "services",
+    metadata,
+    Column("id", String(64), primary_key=True),  # boot id
+    Column("devices", Integer, nullable=False),
+    Column("present_until", Float, nullable=False),
+)
+
+# What is on for all services; off = no row.
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("set_at", Float, nullable=False),
+)

@@ -13,13 +13,14 @@ from app.engine.base import Engine, EngineStatus, Inputs
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.saver import PictureStore
-from app.jobs.signals import Bell, Held, Stopping
+from app.jobs.signals import Bell, EmptyLine, Held, Stopping
 from app.jobs.table import JobTable
 from app.jobs.worker import IDLE_S, EngineWorker, Shared
 
 logger = logging.getLogger(__name__)
 BEATS_PER_LEASE = 3  # two may get lost
-CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring, such as through another service
+CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring
+LOOK_S = 1.0  # on a table of several services: they ring, unless what they say gets lost
 END_S = 5.0
 MARGIN_S = 1.0
 
@@ -41,12 +42,14 @@ class Dispatcher:
         inputs: Inputs,
     ) -> None:
         self._table = table
+        self._live = live
         self._catalog = catalog
         self._settings = settings
         self._bell = Bell()
         self._held = Held()
         self._stopping = Stopping()
-        self._paused = threading.Event()
+        self._paused = threading.Event()  # as the table had it a moment ago; claiming asks it again
+        self._told = threading.Event()
         if settings.start_paused:
             self._paused.set()
         self._workers: list[EngineWorker] = []
@@ -58,6 +61,7 @@ class Dispatcher:
             inputs=inputs,
             bell=self._bell,
             held=self._held,
+            empty=EmptyLine(IDLE_S),
             stopping=self._stopping,
             paused=self._paused,
             workers=self._workers,
@@ -72,6 +76,11 @@ class Dispatcher:
 
     def start(self) -> None:
         """Recover the jobs of a service that died, then begin to work. Preloads the default model if so set."""
+        if self._settings.start_paused:
+            self._table.set_paused(True)
+        self._see_pause()
+        if self._table.shared:
+            self._table.stay(self._settings.lease_s)
         recovered = self._table.recover()
         if recovered:
             logger.info("%d job(s) were running when the service ended; they are run again", recovered)
@@ -104,19 +113,37 @@ class Dispatcher:
         self._bell.ring()
         if self._watch.ident is not None:
             self._watch.join(END_S)
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self._table.shared:
+            return
+        try:
+            self._table.leave()
+        except AtelierError as error:
+            logger.info("Other services count on this one until its lease ends: %s", error.message)
 
     def wake(self) -> None:
-        """There may be something to do: a job was submitted or cancelled."""
+        """There may be something to do, for any service on this table: a job was submitted or cancelled."""
+        self._bell.ring()
+        self._live.others.look()
+
+    def told(self) -> None:
+        """Another service says that there may be something to do, or that the queue was paused or goes on."""
+        self._told.set()
         self._bell.ring()
 
     def pause(self) -> None:
-        """Start no further job; running ones go on."""
+        """Have no service on this table start a further job; running ones go on. Raises DatabaseBusy, DiskFull."""
+        self._table.set_paused(True)
         self._paused.set()
+        self._live.others.look()
 
     def resume(self) -> None:
-        """Start jobs again."""
+        """Start jobs again. Raises DatabaseBusy, DiskFull."""
+        self._table.set_paused(False)
         self._paused.clear()
-        self._bell.ring()
+        self.wake()
 
     @property
     def paused(self) -> bool:
@@ -190,10 +217,14 @@ class Dispatcher:
         return all(worker.join(max(0.0, deadline - time.monotonic())) for worker in self._workers)
 
     def _watch_loop(self) -> None:
-        beat = time.monotonic()
+        beat = look = time.monotonic()
         while not self._ended.is_set():
             rings = self._bell.rings()
             try:
+                if self._table.shared and (self._told.is_set() or time.monotonic() >= look):
+                    look = time.monotonic() + LOOK_S
+                    self._told.clear()
+                    self._see_pause()
                 ids = [job.id for job in self._held.jobs()]
                 if ids:
                     self._held.cancel(self._table.cancel_requested(ids))
@@ -206,10 +237,20 @@ class Dispatcher:
             except Exception:
                 logger.exception("The watch goes on after an error")
                 self._ended.wait(IDLE_S)
-            self._bell.wait(rings, CANCEL_CHECK_S)
+            self._bell.wait(rings, LOOK_S if self._table.shared else CANCEL_CHECK_S)
+
+    def _see_pause(self) -> None:
+        paused = self._table.paused()
+        if paused:
+            self._paused.set()
+        elif self._paused.is_set():
+            self._paused.clear()
+            self._bell.ring()
 
     def _beat(self, ids: Sequence[str]) -> None:
         if ids:
             self._table.heartbeat(ids, self._settings.lease_s)
-        if self._table.shared and self._table.recover():
-            self._bell.ring()
+        if self._table.shared:
+            self._table.stay(self._settings.lease_s)
+            if self._table.recover():
+                self._bell.ring()

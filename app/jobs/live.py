@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from app.core.schema import JobState, Progress
 from app.engine.base import EngineEvent
@@ -33,6 +33,42 @@ class LiveEvent:
     rows: int = 0
 
 
+class Others(Protocol):
+    """The other services on the same table. Every call returns at once."""
+
+    def event(self, topic: str, kind: str, seq: int) -> None:
+        """A job's state changed here."""
+        ...
+
+    def step(self, event: EngineEvent) -> None:
+        """A job goes on here."""
+        ...
+
+    def want(self, topic: str) -> None:
+        """Somebody here watches this job."""
+        ...
+
+    def look(self) -> None:
+        """Something that is no state of a job was changed in the table here."""
+        ...
+
+
+class NoOthers:
+    """There are none: the table is this service's alone."""
+
+    def event(self, topic: str, kind: str, seq: int) -> None:
+        """Nobody hears it."""
+
+    def step(self, event: EngineEvent) -> None:
+        """Nobody hears it."""
+
+    def want(self, topic: str) -> None:
+        """Nobody has it."""
+
+    def look(self) -> None:
+        """Nobody hears it."""
+
+
 @dataclass
 class _Readers:
     changed: threading.Condition
@@ -46,8 +82,9 @@ class LiveEvents:
     takes the state changes from the table (`JobTable.events_after`) and waits here to know when to look again.
     """
 
-    def __init__(self, forecast: Forecast | None = None) -> None:
-        """`forecast` is told of each step."""
+    def __init__(self, forecast: Forecast | None = None, others: Others | None = None) -> None:
+        """`forecast` is told of each step, and `others` of what happens here."""
+        self.others = others or NoOthers()
         self._forecast = forecast or Forecast()
         self._lock = threading.Lock()
         self._versions = itertools.count(1)
@@ -59,6 +96,12 @@ class LiveEvents:
 
     def publish(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
         """Tell all who wait for `topic`. A job's state change also forgets its progress and preview."""
+        self.hear(topic, kind, data, seq=seq)
+        if seq is not None:
+            self.others.event(topic, kind, seq)
+
+    def hear(self, topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+        """As `publish`, for what other services told."""
         with self._lock:
             if kind in STANDS_STILL:
                 self._progress.pop(topic, None)
@@ -71,6 +114,11 @@ class LiveEvents:
         0 = none yet; when the number changes, `preview(job_id)` has another picture. A preview over 64 KiB is
         dropped. Progress of a finished job is ignored.
         """
+        self.hear_step(event)
+        self.others.step(event)
+
+    def hear_step(self, event: EngineEvent) -> None:
+        """As `step`, for a job that runs in another service."""
         if event.kind == "step" and event.phase == "denoising":
             self._forecast.step(event.job_id, event.step, event.of)
         with self._lock:
@@ -88,12 +136,16 @@ class LiveEvents:
             self._set(event.job_id, event.kind, progress.model_dump() | {"preview": number}, None)
 
     def progress(self, job_id: str) -> Progress | None:
-        """How far a running job is; None if it does not run here."""
+        """How far a running job is; None if nothing was heard of it."""
         with self._lock:
             return self._progress.get(job_id)
 
     def preview(self, job_id: str) -> bytes | None:
-        """The newest preview of a running job, a JPEG of at most 64 KiB, or None."""
+        """The newest preview of a running job, a JPEG of at most 64 KiB, or None.
+
+        If it runs in another service, the first call asks that for previews, and a later one has it.
+        """
+        self.others.want(job_id)
         with self._lock:
             return self._previews[job_id][1] if job_id in self._previews else None
 
@@ -108,6 +160,7 @@ class LiveEvents:
         None after `timeout` seconds or when everything stops (`stopped`). To miss nothing: take the version first,
         then read the rows, then wait.
         """
+        self.others.want(topic)
         with self._lock:
             readers = self._readers.setdefault(topic, _Readers(threading.Condition(self._lock)))
             readers.count += 1

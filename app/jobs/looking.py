@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 from app.core.pages import ListPage
 from app.core.schema import GenerationRequest, Job, JobState
 from app.database import jobs, reading
-from app.jobs import history, transitions, turns
+from app.jobs import history, several, transitions, turns
 from app.jobs.cursors import checked
 from app.jobs.eta import learn
 from app.jobs.forecast import Forecast
@@ -31,7 +31,7 @@ class JobsSeen:
     ) -> None:
         self._database = database
         self._max_crashes = max_crashes
-        self._devices = devices
+        self.devices = devices
         self._now = now
         self._forecast = forecast
 
@@ -96,6 +96,16 @@ class JobsSeen:
         with reading(self._database) as connection:
             return learn(connection, model).seconds(megapixel_steps)
 
+    def waiting(self) -> bool:
+        """True if a job is queued."""
+        with reading(self._database) as connection:
+            return connection.scalar(select(jobs.c.seq).where(jobs.c.state == JobState.QUEUED).limit(1)) is not None
+
+    def paused(self) -> bool:
+        """True while nothing may be started, by no service on this table."""
+        with reading(self._database) as connection:
+            return several.is_paused(connection)
+
     def counts(self) -> dict[JobState, int]:
         """How many jobs there are in each state; every state is there."""
         with reading(self._database) as connection:
@@ -126,7 +136,7 @@ class JobsSeen:
     ) -> list[Job]:
         refs = image_refs(connection, [row.id for row in rows if row.attempt])
         now, left = self._now(connection), self._forecast.left
-        line = places(connection, rows, now=now, devices=self._devices, left=left)
+        line = places(connection, rows, now=now, devices=self.devices, left=left)
         most = self._max_crashes
         return [job_of(row, refs.get(row.id, ()), line.get(row.id), request, max_crashes=most) for row in rows]
 

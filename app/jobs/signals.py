@@ -36,6 +36,28 @@ class Bell:
             self._condition.wait_for(lambda: self._rings > rings, timeout)
 
 
+class EmptyLine:
+    """That nothing waits, found out by one engine's thread for all of a dispatcher, which look one after the other."""
+
+    def __init__(self, good_for_s: float) -> None:
+        self.looking = threading.Lock()
+        self._good_for_s = good_for_s
+        self._rings = -1
+        self._until = 0.0
+
+    def note(self, rings: int) -> None:
+        """Nothing waited after so many rings of the bell."""
+        self._rings, self._until = rings, time.monotonic() + self._good_for_s
+
+    def forget(self) -> None:
+        """A job may have been put back into the line."""
+        self._rings = -1
+
+    def known(self, rings: int) -> bool:
+        """True if that was found out lately, and nobody rang since."""
+        return rings == self._rings and time.monotonic() < self._until
+
+
 class Held:
     """The jobs that this service has claimed and not yet settled, and those of them that should be let go."""
 

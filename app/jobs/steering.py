@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy.exc import IntegrityError
 
 from app.core.schema import Job, JobState, Move
 from app.database import jobs, writing
-from app.jobs import order, transitions, turns
+from app.jobs import order, several, transitions, turns
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent
 from app.jobs.looking import JobsSeen
@@ -81,6 +82,14 @@ class JobsSteered(JobsSeen):
             row = _waiting(connection, job_id)
             connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(priority=priority))
         return self.get(job_id)
+
+    def set_paused(self, paused: bool) -> None:
+        """Have no service on this table start a job, from now on, also after a restart; or go on."""
+        try:
+            with writing(self._database) as connection:
+                several.set_paused(connection, paused, self._now(connection))
+        except IntegrityError:
+            pass  # another service paused it at the same moment
 
     def clear(self, caller: str | None = None) -> int:
         """Leave what has ended out of the lists that do not ask for it, of one caller or of all; how many jobs.

@@ -15,7 +15,7 @@ from app.core.errors import IdempotencyConflict
 from app.core.prompt_syntax import Prompt
 from app.core.schema import GenerationRequest, Job, JobError, JobState, SavedImage
 from app.database import clock, jobs, reading, writing
-from app.jobs import transitions, turns
+from app.jobs import several, transitions, turns
 from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
@@ -52,6 +52,7 @@ class JobTable(JobsSteered):
         )  # fmt: skip
         self.boot_id = boot_id
         self.shared = database.dialect.name != "sqlite"  # other services may work on the same table
+        self._own_devices = devices
         self._max_queue = max_queue
         self._max_queue_of_caller = max_queue_of_caller
 
@@ -110,7 +111,7 @@ class JobTable(JobsSteered):
     # Working
 
     def claim(self, *, loaded: Collection[str] = (), capacity: Capacity = alone, lease_s: float = 30) -> list[Claimed]:
-        """Take queued jobs that share a batch key, now running under this boot; [] if there is none.
+        """Take queued jobs that share a batch key, now running under this boot; [] if there is none or all is paused.
 
         Priority decides first, then whose turn it is, then what is in memory (`loaded`, the models of the free
         engine) and who came first. Jobs are taken until their images fill one pass, as `capacity` says. A job that an
@@ -120,7 +121,8 @@ class JobTable(JobsSteered):
         unreadable: dict[str, list[StoredEvent]] = {}
         with writing(self._database) as connection:
             found: list[Claimed] = []
-            while not found:
+            paused = several.is_paused(connection)
+            while not (found or paused):
                 now = self._now(connection)
                 picked = turns.pick(connection, loaded, capacity, now)
                 lease_until = now + lease_s
@@ -200,6 +202,17 @@ class JobTable(JobsSteered):
         with writing(self._database) as connection:
             ours = (jobs.c.id.in_(list(ids)), jobs.c.owner == self.boot_id, jobs.c.state == JobState.RUNNING)
             connection.execute(update(jobs).where(*ours).values(lease_until=self._now(connection) + lease_s))
+
+    def stay(self, lease_s: float) -> None:
+        """This service is there for `lease_s` more: ETAs count its devices, here and in the others on this table."""
+        with writing(self._database) as connection:
+            now = self._now(connection)
+            self.devices = several.stay(connection, self.boot_id, self._own_devices, now, lease_s)
+
+    def leave(self) -> None:
+        """This service ends."""
+        with writing(self._database) as connection:
+            several.leave(connection, self.boot_id)
 
     def recover(self) -> int:
         """Put orphaned running jobs back into the line, and say how many there were. Costs no crash.

@@ -24,7 +24,7 @@ from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelDesk
 from app.jobs.saver import PictureStore, Saver
-from app.jobs.signals import Bell, Held, Hold, Stopping
+from app.jobs.signals import Bell, EmptyLine, Held, Hold, Stopping
 from app.jobs.table import JobTable
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class Shared:
     workers: list["EngineWorker"]
     bell: Bell
     held: Held
+    empty: EmptyLine
     stopping: Stopping
     paused: threading.Event
     lease_s: float
@@ -146,11 +147,20 @@ class EngineWorker:
         return self.present and not self.running and self.hold.left_s() == 0
 
     def _claim(self) -> list[Claimed]:
-        shared, loaded = self._shared, self.engine.status().loaded_models
-        jobs = shared.table.claim(loaded=loaded, capacity=self._capacity, lease_s=shared.lease_s)
+        shared = self._shared
+        with shared.empty.looking:
+            rings = shared.bell.rings()
+            jobs = [] if shared.empty.known(rings) else self._look(rings)
         if not jobs and not shared.held.jobs():
             self.hold.clear()
         shared.held.add(jobs)
+        return jobs
+
+    def _look(self, rings: int) -> list[Claimed]:
+        shared, loaded = self._shared, self.engine.status().loaded_models
+        jobs = shared.table.claim(loaded=loaded, capacity=self._capacity, lease_s=shared.lease_s)
+        if not jobs and not shared.table.waiting():  # else something waits that this engine cannot do
+            shared.empty.note(rings)
         return jobs
 
     def _cannot_save(self) -> bool:
@@ -202,6 +212,7 @@ class EngineWorker:
             logger.exception("The engine failed")
             run.fail_open(JobError(code=GenerationFailed.code, message=str(error) or type(error).__name__))
         finally:
+            shared.empty.forget()
             self.running = ()
 
     def _capacity(self, request: GenerationRequest, entry: ModelEntry | None) -> int:

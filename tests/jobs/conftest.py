@@ -44,7 +44,8 @@ def postgres(postgres_url: str) -> Iterator[sqlalchemy.Engine]:
     engine = open_database(postgres_url)
     with writing(engine) as connection:
         connection.exec_driver_sql(
-            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY"
+            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs, services, switches "
+            "RESTART IDENTITY"
         )
     yield engine
     engine.dispose()

@@ -19,7 +19,8 @@ START_TIMEOUT_S = 60
 class OwnServer:
     """A PostgreSQL of a test's own, which it may stop and start again."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, connections: int) -> None:
+        self._connections = connections
         self._programs = programs
         self._folder = folder
         self._port = _free_port()
@@ -35,12 +36,19 @@ class OwnServer:
 
     def start(self) -> None:
         """Start it, or start it again with all that was committed."""
-        options = f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1 -c max_connections=90"
+        options = (
+            f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1 -c max_connections={self._connections}"
+        )
         self._pg_ctl("-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash: connections break in the middle of what they do."""
         self._pg_ctl("-m", mode, "stop")
+
+    def restart(self) -> None:
+        """Crash it and start it again."""
+        self.stop()
+        self.start()
 
     def _pg_ctl(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", *arguments)
@@ -51,14 +59,14 @@ class OwnServer:
 
 
 @contextmanager
-def own_server() -> Iterator[OwnServer]:
+def own_server(connections: int = 90) -> Iterator[OwnServer]:
     """A server that runs until the end of the block; skips the test where Debian's package is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("no PostgreSQL: Debian's postgresql is not installed")
     folder = Path(tempfile.mkdtemp(prefix="atelier-pg-"))
     try:
-        server = OwnServer(found[-1].parent, folder)
+        server = OwnServer(found[-1].parent, folder, connections)
         server.start()
         try:
             yield server
@@ -82,7 +90,7 @@ def a_server() -> Iterator[str]:
 @contextmanager
 def an_empty_database(server_url: str, name: str) -> Iterator[str]:
     """The URL of a new database on that server, dropped at the end."""
-    server = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT")
+    server = sqlalchemy.create_engine(server_url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     try:
         with server.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")

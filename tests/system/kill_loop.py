@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.core.errors import ServiceError
@@ -25,6 +25,7 @@ class Report:
     engine_kills: int = 0
     service_kills: list[str] = field(default_factory=list)
     back_s: list[float] = field(default_factory=list)
+    database_restarts: int = 0
     doubled_submits: int = 0
     refused_submits: int = 0
     seconds: float = 0.0
@@ -33,9 +34,17 @@ class Report:
 class KillLoop:
     """Submits `requests` to a running service and kills it meanwhile, the same way for the same `seed`."""
 
-    def __init__(self, service: Victim | Pair, requests: Sequence[GenerationRequest], *, seed: int) -> None:
+    def __init__(
+        self,
+        service: Victim | Pair,
+        requests: Sequence[GenerationRequest],
+        *,
+        seed: int,
+        restart_database: Callable[[], None] | None = None,
+    ) -> None:
         self._service = service
         self._requests = requests
+        self._restart_database = restart_database
         self._random = random.Random(seed)
         self._submit_random = random.Random(seed + 1)  # a thread of its own must not share a generator
         self._failure: BaseException | None = None
@@ -49,12 +58,16 @@ class KillLoop:
         submitter.start()
         moments = [("engine", self._moment()) for _ in range(engine_kills)]
         moments += [("service", self._moment()) for _ in range(service_kills)]
+        moments += [("database", self._moment())] if self._restart_database is not None else []
         for kind, after in sorted(moments, key=lambda moment: moment[1]):
             wait_until(f"{after} jobs are finished", lambda after=after: self._finished() >= after, END_S)
             time.sleep(self._random.uniform(0, 0.08))
             if kind == "engine":
                 wait_until("there is an engine to kill", self._service.kill_engine, END_S, 0.003)
                 self.report.engine_kills += 1
+            elif kind == "database" and self._restart_database is not None:
+                self._restart_database()
+                self.report.database_restarts += 1
             else:
                 self._kill_service()
         submitter.join()

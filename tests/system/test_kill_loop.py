@@ -8,7 +8,7 @@ import pytest
 
 from app.core.schema import GenerationRequest
 from app.engine.makers.testing import draw
-from tests.jobs.postgres import a_server, an_empty_database
+from tests.jobs.postgres import an_empty_database, own_server
 from tests.system.history import check_answers, check_files, check_table
 from tests.system.kill_loop import WAYS, KillLoop
 from tests.system.pair import Pair
@@ -57,18 +57,18 @@ def test_two_services_whose_clocks_disagree_make_what_was_accepted_once_whatever
     tmp_path: Path, models_folder: Path
 ) -> None:
     with (
-        a_server() as server,
-        an_empty_database(server, "kill_loop") as url,
+        own_server() as server,
+        an_empty_database(server.url, "kill_loop") as url,
         Pair(tmp_path, url, MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one") as pair,
     ):
-        loop = KillLoop(pair, some_requests(30, seed=7), seed=7)
+        loop = KillLoop(pair, some_requests(30, seed=7), seed=7, restart_database=server.restart)
         report = loop.run(engine_kills=3, service_kills=len(WAYS))
         check_answers(pair.client, loop.promises, draw)
         assert pair.stop() == 0
         attempts = check_table(url, loop.promises)
         orphans = check_files(url, pair.output_folder, tmp_path / "thumbnails")
     print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
-    assert (report.engine_kills, sorted(report.service_kills)) == (3, sorted(WAYS))
+    assert (report.engine_kills, sorted(report.service_kills), report.database_restarts) == (3, sorted(WAYS), 1)
     # One may have met a moment in which the clock saw less of the load than the services did.
     assert statistics.median(report.back_s) <= BACK_S
     assert max(report.back_s) <= 2 * BACK_S
