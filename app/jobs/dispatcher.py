@@ -15,6 +15,7 @@ from app.jobs.models import ModelState
 from app.jobs.saver import PictureStore
 from app.jobs.signals import Bell, EmptyLine, Held, Stopping
 from app.jobs.table import JobTable
+from app.jobs.tally import Tally
 from app.jobs.worker import IDLE_S, EngineWorker, Shared
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Dispatcher:
         self._stopping = Stopping()
         self._paused = threading.Event()  # as the table had it a moment ago; claiming asks it again
         self._told = threading.Event()
+        self.tally = Tally()
         if settings.start_paused:
             self._paused.set()
         self._workers: list[EngineWorker] = []
@@ -67,6 +69,7 @@ class Dispatcher:
             workers=self._workers,
             lease_s=settings.lease_s,
             unload_after_s=settings.unload_after_s,
+            tally=self.tally,
         )
         self._workers += [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from app.catalog import Catalog
 from app.core.errors import GenerationFailed, ModelRefused, UnknownModel
@@ -16,6 +17,14 @@ from app.jobs.signals import Held, Hold, Stopping, insist
 from app.jobs.table import JobTable
 
 logger = logging.getLogger(__name__)
+
+
+class Made(Protocol):
+    """Who hears of jobs whose pictures are all made."""
+
+    def __call__(self, job: Job, *, seconds: float) -> None:
+        """In so many seconds of the engine's time."""
+        ...
 
 
 class JobRun:
@@ -34,6 +43,7 @@ class JobRun:
         held: Held,
         hold: Hold,
         stopping: Stopping,
+        made: Made,
     ) -> None:
         self._open = {job.id: job for job in jobs}
         self._missing: dict[str, int] = {}
@@ -43,6 +53,7 @@ class JobRun:
         self._held = held
         self._hold = hold
         self._stopping = stopping
+        self._made = made
 
     def work(self, catalog: Catalog, engine: Engine) -> list[Work]:
         """What is to be made. A job that this engine cannot do is failed here. Raises CatalogUnreadable."""
@@ -81,6 +92,7 @@ class JobRun:
             self.fail(job_id, outcome.error)
         elif self._saver.gave_up(job_id) or not (outcome.cancelled or self._missing[job_id]):
             del self._open[job_id]
+            self._made(job, seconds=outcome.seconds)
             self._saver.finish(job, outcome)
         elif not outcome.cancelled:
             text = f"The engine made {made} of {asked} images."

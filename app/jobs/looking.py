@@ -96,6 +96,19 @@ class JobsSeen:
         with reading(self._database) as connection:
             return learn(connection, model).seconds(megapixel_steps)
 
+    def waiting_by_model(self) -> dict[str, tuple[int, float]]:
+        """Model → how many jobs of it wait, and for how many seconds the oldest of them has."""
+        wanted = select(jobs.c.model, func.count().label("number"), func.min(jobs.c.created_at).label("first"))
+        with reading(self._database) as connection:
+            now = self._now(connection)
+            rows = connection.execute(wanted.where(jobs.c.state == JobState.QUEUED).group_by(jobs.c.model)).all()
+        return {row.model: (row.number, max(0.0, now - row.first)) for row in rows}
+
+    def services(self) -> int:
+        """How many services work on this table."""
+        with reading(self._database) as connection:
+            return several.present(connection, self._now(connection))
+
     def waiting(self) -> bool:
         """True if a job is queued."""
         with reading(self._database) as connection:

@@ -28,6 +28,12 @@ def stay(connection: Connection, boot_id: str, devices: int, now: float, lease_s
     return int(connection.scalar(select(func.sum(services.c.devices))) or devices)
 
 
+def present(connection: Connection, now: float) -> int:
+    """How many services are there; 1 on a table that is one service's alone."""
+    there = select(func.count()).select_from(services).where(services.c.present_until >= now)
+    return max(1, connection.scalar(there) or 0)
+
+
 def leave(connection: Connection, boot_id: str) -> None:
     """This service is not there any more."""
     connection.execute(delete(services).where(services.c.id == boot_id))

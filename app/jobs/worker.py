@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.catalog import Catalog, ModelEntry
 from app.core.errors import (
@@ -26,6 +27,7 @@ from app.jobs.models import ModelDesk
 from app.jobs.saver import PictureStore, Saver
 from app.jobs.signals import Bell, EmptyLine, Held, Hold, Stopping
 from app.jobs.table import JobTable
+from app.jobs.tally import Tally
 
 logger = logging.getLogger(__name__)
 IDLE_S = 1.0  # how long a thread sleeps without a ring; another service on the same table does not ring our bell
@@ -48,6 +50,7 @@ class Shared:
     paused: threading.Event
     lease_s: float
     unload_after_s: float  # 0 = never
+    tally: Tally
 
 
 class EngineWorker:
@@ -181,6 +184,8 @@ class EngineWorker:
         self.running = tuple(jobs)
         if len(shared.workers) > 1:
             shared.bell.ring()  # what others left to this engine, it does not take now
+        device = self.engine.status().device
+        shared.tally.taken(jobs, device)
         run = JobRun(
             jobs,
             table=shared.table,
@@ -189,6 +194,7 @@ class EngineWorker:
             held=shared.held,
             hold=self.hold,
             stopping=shared.stopping,
+            made=partial(shared.tally.made, device=device),
         )
         try:
             work = run.work(shared.catalog, self.engine)
@@ -198,6 +204,8 @@ class EngineWorker:
         except EngineCrashed as error:
             # Ended by our own stopping: that is no crash of the job's making.
             crashed = not shared.stopping.letting_go.is_set()
+            if crashed:
+                shared.tally.crashed(device)
             logger.warning("The engine ended under %d job(s): %s", len(jobs), error.message)
             run.put_back(crashed=crashed, reason=error.code)
         except ShuttingDown as error:

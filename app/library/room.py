@@ -23,7 +23,7 @@ class LibraryRoom:
     def __init__(self, database: Engine, folder: Path, max_bytes: int | None) -> None:
         self._database = database
         self._folder = folder
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._used = 0
         self._counted_at = float("-inf")
@@ -45,24 +45,25 @@ class LibraryRoom:
 
     def check(self) -> None:
         """Raise LibraryFull if the pictures take all that the owner allows."""
-        if self._max_bytes is not None and self.used_bytes() >= self._max_bytes:
-            raise LibraryFull(f"The pictures take all of the {_gib(self._max_bytes)} that their owner allows them.")
+        if self.max_bytes is not None and self.used_bytes() >= self.max_bytes:
+            raise LibraryFull(f"The pictures take all of the {_gib(self.max_bytes)} that their owner allows them.")
 
     def warnings(self) -> list[JobError]:
         """What will soon keep new jobs out; [] if there is room."""
         found = []
-        if self._max_bytes is not None and self.used_bytes() >= WARN_FROM * self._max_bytes:
-            used = f"{_gib(self.used_bytes())} of the {_gib(self._max_bytes)} that their owner allows them"
+        if self.max_bytes is not None and self.used_bytes() >= WARN_FROM * self.max_bytes:
+            used = f"{_gib(self.used_bytes())} of the {_gib(self.max_bytes)} that their owner allows them"
             message = f"The pictures take {used}. From there on new jobs are refused."
             hint = "Delete pictures and empty the trash, or raise ATELIER_LIBRARY_MAX_BYTES."
             found.append(JobError(code="library_almost_full", message=message, hint=hint))
-        free = self._free_bytes()
+        free = self.free_bytes()
         if free is not None and free < SCARCE_BYTES:
             message = f"The disk of the pictures has {_gib(free)} left."
             found.append(JobError(code="disk_almost_full", message=message, hint="Free some room."))
         return found
 
-    def _free_bytes(self) -> int | None:
+    def free_bytes(self) -> int | None:
+        """What the disk of the pictures has left; None while there is no folder."""
         try:
             return shutil.disk_usage(self._folder).free
         except OSError:  # the folder is made with the first picture

@@ -18,6 +18,7 @@ from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
+from app.jobs.tally import Tally
 from app.library import Library
 from app.service.http.seats import Seats
 from app.service.verdicts import Verdicts
@@ -27,6 +28,8 @@ EXTENSION = "atelier"
 
 class Dispatcher(Protocol):
     """What the doors ask of the thread that feeds the engines. Every call returns at once."""
+
+    tally: Tally
 
     @property
     def paused(self) -> bool:

@@ -1,38 +1,16 @@
 """Prometheus metrics of one service process: what the doors counted, and what the job table says right now."""
 
 import time
-from collections.abc import Iterable
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from app.core.schema import JobState
+from app.service.http.measured import PartsCollector
 from app.service.parts import Parts
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 EXTENSION = "atelier_metrics"
 NO_DOOR = "none"  # addresses that do not exist
-
-
-class _PartsCollector(Collector):
-    """Asks table and dispatcher at each scrape, so that the numbers cannot drift from the truth."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    def collect(self) -> Iterable[Metric]:
-        counts = self._parts.jobs.counts()
-        by_state = GaugeMetricFamily("atelier_jobs", "Jobs in the table.", labels=["state"])
-        for state in JobState:
-            by_state.add_metric([state.value], counts.get(state, 0))
-        yield by_state
-        yield GaugeMetricFamily("atelier_queue_length", "Jobs that wait.", counts.get(JobState.QUEUED, 0))
-        restarts = CounterMetricFamily("atelier_engine_restarts", "Engine processes replaced.", labels=["device"])
-        for engine in self._parts.dispatcher.status():
-            restarts.add_metric([engine.device], engine.restarts)
-        yield restarts
 
 
 def door_of_request() -> str:
@@ -43,7 +21,7 @@ def door_of_request() -> str:
 def register(app: Flask, parts: Parts) -> CollectorRegistry:
     """Count and time every answer of the app; the registry is what `/metrics` shows."""
     registry = CollectorRegistry()
-    registry.register(_PartsCollector(parts))
+    registry.register(PartsCollector(parts))
     ProcessCollector(registry=registry)
     answers = Counter("atelier_http_requests", "Answers by dialect.", ["door", "method", "status"], registry=registry)
     accepted = Counter("atelier_jobs_accepted", "Jobs accepted, by origin.", ["origin"], registry=registry)
