@@ -156,7 +156,7 @@ class SimulatedService:
         folder = Path(shape.folder)
         settings = Settings(
             models_folder=folder, output_folder=folder, data_folder=folder, preload=False, engine="test",
-            lease_s=LEASE_S, cancel_timeout_s=1.0, max_crashes=100,
+            lease_s=LEASE_S, cancel_timeout_s=1.0,
         )  # fmt: skip
         self._database = open_database(shape.url)
         boot_id = str(uuid.uuid4())

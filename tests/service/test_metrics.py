@@ -50,7 +50,8 @@ def test_a_job_is_counted_with_its_wait_its_time_and_its_batch(house: House) -> 
     assert found["atelier_engine_crashes_total", (device,)] == 0
 
 
-def test_the_line_is_told_by_model_with_its_age(house: House) -> None:
+def test_the_line_is_told_by_model_with_its_age_and_the_room_there_is(house: House) -> None:
+    house.service.parts.library.room.count_again()  # what it knew of its bytes may be ten seconds old
     found = samples(house)
     assert found["atelier_jobs_waiting", (("model", "pocket"),)] == 1
     assert found["atelier_queue_oldest_seconds", ()] > 0
