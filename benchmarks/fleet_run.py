@@ -46,12 +46,12 @@ class Scenario:
     load: str = "backlog"  # or poisson, burst, all (a fixed number of jobs, until all are done)
     of_capacity: float = 0.8
     picture_s: float = PICTURE_S
-    load_s: float = 8.0
+    load_s: float = 2.0
     deaths_per_1000: int = 0
     kill_a_service: bool = False
     sqlite: bool = False
-    warm_s: float = 6.0
-    window_s: float = 16.0
+    warm_s: float = 5.0
+    window_s: float = 14.0
     jobs: int = 0
 
 

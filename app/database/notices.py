@@ -42,7 +42,7 @@ class Notices:
             driver: Any = connection.driver_connection
             connection.detach()  # it never goes back to those that transactions use
             try:
-                driver.autocommit = True
+                driver.set_autocommit(True)
                 driver.execute(f"LISTEN {CHANNEL}")
                 yield lambda timeout: [one.payload for one in driver.notifies(timeout=timeout, stop_after=1)]
             finally:

@@ -18,7 +18,7 @@ from app.core.errors import (
     ShuttingDown,
     StorageUnavailable,
 )
-from app.core.schema import GenerationRequest, Job, JobError, JobState
+from app.core.schema import GenerationRequest, Job, JobError
 from app.engine.base import Engine, Inputs
 from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
@@ -142,7 +142,7 @@ class EngineWorker:
             return True
         if shared.paused.is_set() or any(worker.is_free for worker in shared.workers if worker is not self):
             return False
-        return shared.table.counts().get(JobState.QUEUED, 0) > 0
+        return shared.table.waiting()
 
     @property
     def is_free(self) -> bool:
