@@ -38,6 +38,11 @@ def tasks_of(entry: ModelEntry) -> tuple[Task, ...]:
     return (Task.CONTROL,) if family.only_controls else tuple(task for task in STARTS if family.can(task))
 
 
+def references_of(entry: ModelEntry) -> int:
+    """How many more pictures an instruction may speak of, beside the one that is changed."""
+    return family_of(entry.pipeline).references
+
+
 def kinds_of(entry: ModelEntry) -> tuple[ModelKind, ...]:
     """What a model is for."""
     return family_of(entry.pipeline).kinds
@@ -57,7 +62,7 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         yield FieldError("inputs", len(request.inputs), f"allowed are at most {max_inputs} pictures")
     wanted = STARTS[request.task]
     extended = request.extend != NO_SIDES
-    references = family_of(entry.pipeline).references if request.task is Task.EDIT else 0
+    references = references_of(entry) if request.task is Task.EDIT else 0
     named = [item.role for item in request.inputs]
     if extended and request.task is Task.INPAINT and InputRole.MASK not in named:
         wanted = {InputRole.IMAGE: 1}  # what is new is the mask

@@ -39,7 +39,14 @@ def generate(
     num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
     clip_skip: Annotated[int | None, typer.Option(help="Last layers of the CLIP text encoders to leave out.")] = None,
-    start: Annotated[Path | None, typer.Option("--from", help="Picture to start from: PNG, JPEG or WebP.")] = None,
+    start: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Picture to start from: PNG, JPEG or WebP. Several: the first is edited."),
+    ] = None,
+    edit: Annotated[
+        bool,
+        typer.Option("--edit", help="With --from: change it as the prompt says, by a model that edits."),
+    ] = False,
     mask: Annotated[
         Path | None, typer.Option(help="With --from: picture that is white where it is to be made anew.")
     ] = None,
@@ -121,7 +128,7 @@ def generate(
     if out is not None and not overwrite:
         check_free(planned_files(out, num_images))
     with connect(url, key) as client:
-        request |= start_fields(client, start, mask, None if enable_hr else strength, extend)
+        request |= start_fields(client, start or [], mask, None if enable_hr else strength, extend, edit=edit)
         request |= control_fields(client, control or [])
         job = made(client, request, quiet=as_json)
         files = saved_files(client, job) if out is None else write_files(client, job, out)

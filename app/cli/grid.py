@@ -66,7 +66,7 @@ def grid(
                 "width": width,
                 "height": height,
                 "scheduler": scheduler,
-                **start_fields(client, start, mask, strength, None),
+                **start_fields(client, [start] if start else [], mask, strength, None),
             }
             given = {name: value for name, value in values.items() if value is not None}
             asked = {"request": {"prompt": prompt, "seed": seed, **given}}

@@ -1,5 +1,6 @@
 """Pictures on the command line that a new one starts from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,29 @@ SIDES = ("left", "top", "right", "bottom")
 
 
 def start_fields(
-    client: ImageServiceClient, picture: Path | None, mask: Path | None, strength: float | None, extend: str | None
+    client: ImageServiceClient,
+    pictures: Sequence[Path],
+    mask: Path | None,
+    strength: float | None,
+    extend: str | None,
+    *,
+    edit: bool = False,
 ) -> dict[str, Any]:
-    """The fields of a request that starts from `picture`, which is uploaded for it; {} if there is none.
+    """The fields of a request that starts from `pictures`, which are uploaded for it; {} if there is none.
 
-    Raises BadParameter for a mask, a strength or sides without a picture, for sides that are none, and for a file that
-    cannot be read.
+    With `edit`, or with several of them, the first is changed as the prompt says. Raises BadParameter for a mask, a
+    strength, sides or `edit` without a picture, for sides that are none, and for a file that cannot be read.
     """
-    if picture is None:
-        for name, value in (("--mask", mask), ("--strength", strength), ("--extend", extend)):
+    if not pictures:
+        for name, value in (("--mask", mask), ("--strength", strength), ("--extend", extend), ("--edit", edit or None)):
             if value is not None:
                 raise typer.BadParameter("it needs a picture to start from (--from).", param_hint=name)
         return {}
-    files = [("image", "--from", picture)] + ([("mask", "--mask", mask)] if mask else [])
+    files = [("image" if place == 0 else "reference", "--from", file) for place, file in enumerate(pictures)]
+    files += [("mask", "--mask", mask)] if mask else []
     inputs = [{"role": role, "sha256": client.upload(read_picture(file, name)).sha256} for role, name, file in files]
-    fields: dict[str, Any] = {"task": "inpaint" if mask or extend else "image", "inputs": inputs}
+    task = "edit" if edit or len(pictures) > 1 else "inpaint" if mask or extend else "image"
+    fields: dict[str, Any] = {"task": task, "inputs": inputs}
     if extend:
         fields["extend"] = _sides(extend)
     return fields if strength is None else fields | {"strength": strength}

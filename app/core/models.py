@@ -167,6 +167,7 @@ class ModelInfo(ModelFacts):
     ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
     tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
     kinds: tuple[ModelKind, ...] = Field((), description="What it is for.")
+    references: int = Field(0, description="How many more pictures an instruction may speak of (the task edit).")
     verdict: Verdict | None = Field(None, description="How it would run here; null if its size is not known.")
     seconds_a_picture: float | None = Field(
         None, description="Of its own size, steps and guidance, measured here; null if none was made yet."

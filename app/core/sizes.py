@@ -2,13 +2,13 @@
 
 import math
 
-from app.core.models import ModelInfo, Span
+from app.core.models import ModelFacts, Span
 
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 OWN_SIZE = "custom"
 
 
-def size_for(ratio: str, model: ModelInfo) -> tuple[int, int]:
+def size_for(ratio: str, model: ModelFacts) -> tuple[int, int]:
     """Pixels of a picture with `ratio` ("16:9") and about as many pixels as the model's default size.
 
     Both sides keep the model's multiple and stay in its range, so the shape is as near as these allow.
@@ -23,7 +23,7 @@ def size_for(ratio: str, model: ModelInfo) -> tuple[int, int]:
     return _fit(width, span), _fit(height, span)
 
 
-def size_of_picture(width: int, height: int, model: ModelInfo) -> tuple[int, int]:
+def size_of_picture(width: int, height: int, model: ModelFacts) -> tuple[int, int]:
     """Pixels of a picture that is made from one of this size: the same where the model allows it, else the same ratio
     with about as many pixels as the model's default size."""
     if all(model.size_range.allows(side) for side in (width, height)):
@@ -31,7 +31,7 @@ def size_of_picture(width: int, height: int, model: ModelInfo) -> tuple[int, int
     return size_for(f"{width}:{height}", model)
 
 
-def ratio_of(width: int, height: int, model: ModelInfo) -> str:
+def ratio_of(width: int, height: int, model: ModelFacts) -> str:
     """The preset that gives exactly this size, or `custom`."""
     for ratio in RATIOS:
         if size_for(ratio, model) == (width, height):

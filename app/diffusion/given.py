@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,25 +20,50 @@ _ALLOWED = "a PIL picture, or a PNG, JPEG or WebP file as bytes or path, is need
 
 
 def start_fields(
-    image: Given | None, mask_image: Given | None, extend: object, settings: Settings
+    image: Given | None,
+    mask_image: Given | None,
+    extend: object,
+    settings: Settings,
+    reference_images: Sequence[Given] = (),
+    *,
+    edit: bool = False,
 ) -> tuple[dict[str, Any], Held]:
     """The fields of a request that starts from these pictures, and the pictures; nothing of both without one.
 
     Raises InvalidRequest for what is no picture within the limits of `settings`.
     """
     if image is None:
-        if mask_image is not None:
-            raise InvalidRequest([FieldError("mask_image", "…", "it needs an image")])
+        for name, value in (("mask_image", mask_image), ("edit", edit or None), ("reference_images", reference_images)):
+            if value:
+                raise InvalidRequest([FieldError(name, "…", "it needs an image")])
         return {}, Held()
-    inputs, pictures = [], Held()
-    for role, name, given in (("image", "image", image), ("mask", "mask_image", mask_image)):
-        if given is not None:
-            png = _plain(given, name, settings)
-            sha256 = hashlib.sha256(png).hexdigest()
-            pictures[sha256] = png
-            inputs.append({"role": role, "sha256": sha256})
+    given = [("image", "image", image)] + ([("mask", "mask_image", mask_image)] if mask_image is not None else [])
+    given += [("reference", f"reference_images.{place}", each) for place, each in enumerate(reference_images)]
+    pictures = Held()
+    inputs = [{"role": role, "sha256": _held(each, name, settings, pictures)} for role, name, each in given]
     whole = mask_image is None and extend == NO_SIDES
-    return {"task": "image" if whole else "inpaint", "inputs": inputs}, pictures
+    task = "edit" if edit or reference_images else "image" if whole else "inpaint"
+    return {"task": task, "inputs": inputs}, pictures
+
+
+def control_fields(units: Sequence[Mapping[str, Any]], settings: Settings, pictures: Held) -> dict[str, Any]:
+    """The field `control` of a request, by units whose `image` is a picture; those are added to `pictures`.
+
+    Raises InvalidRequest for what is no picture within the limits of `settings`.
+    """
+    made = []
+    for place, unit in enumerate(units):
+        image = _held(unit.get("image"), f"control.{place}.image", settings, pictures)
+        made.append({**unit, "image": image})
+    return {"control": made} if made else {}
+
+
+def _held(given: Any, name: str, settings: Settings, pictures: Held) -> str:
+    """The SHA-256 of a picture, which is added to `pictures`."""
+    png = _plain(given, name, settings)
+    sha256 = hashlib.sha256(png).hexdigest()
+    pictures[sha256] = png
+    return sha256
 
 
 def _plain(given: Given, name: str, settings: Settings) -> bytes:

@@ -4,8 +4,7 @@ import os
 import secrets
 import tempfile
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +22,9 @@ from app.diffusion.cache import ModelCache
 from app.diffusion.compiled.choose import Computing
 from app.diffusion.enlarge import enlarged
 from app.diffusion.generate import generate
-from app.diffusion.given import Given, start_fields
+from app.diffusion.given import Given, control_fields, start_fields
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.throttle import throttle
 from app.diffusion.upscalers import Upscalers
 from app.families import family_of
 from app.picture.png import encode
@@ -140,6 +140,9 @@ class DiffusionService:
         hr_scale: float = 2.0,
         hr_upscaler: str = HR_LANCZOS,
         hr_second_pass_steps: int = 0,
+        edit: bool = False,
+        reference_images: Sequence[Given] = (),
+        control: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -152,6 +155,10 @@ class DiffusionService:
 
         With `enable_hr` what was drawn is enlarged `hr_scale` times (`hr_upscaler` "Lanczos" or "Latent") and drawn
         again as far as `strength` says, in `hr_second_pass_steps` steps (0 = as many as the first time).
+
+        With `edit` the prompt is an instruction: the `image` is changed as it says, and it may speak of the
+        `reference_images`. `control` holds the picture by others: `{"model": key, "image": picture}`, and if wanted
+        `preprocessor`, `weight`, `start` and `end`.
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -172,7 +179,8 @@ class DiffusionService:
         with _ONE_AT_A_TIME:
             try:
                 # 1. What is asked for, as this method's own door reads it.
-                start, pictures = start_fields(image, mask_image, extend, self._settings)
+                start, pictures = start_fields(image, mask_image, extend, self._settings, reference_images, edit=edit)
+                start |= control_fields(control, self._settings, pictures)
                 asked = validated(fields | start)
                 # 2. Load the model, and fill in what it decides.
                 loaded = self._load(self._wanted(model))
@@ -186,7 +194,7 @@ class DiffusionService:
                     request,
                     on_step=on_step,
                     cancelled=cancelled.is_set if cancelled else None,
-                    wants_preview=_throttle(self._settings.previews_per_s) if on_step else None,
+                    wants_preview=throttle(self._settings.previews_per_s) if on_step else None,
                     cache=self._cache,
                     pictures=pictures,
                 )
@@ -329,18 +337,3 @@ def _is(kind: Callable[[Path], bool], name: str) -> bool:
 
 def _sentence(error: AtelierError) -> str:
     return f"{error.message} {error.hint}" if error.hint else error.message
-
-
-def _throttle(per_second: float) -> Callable[[], bool]:
-    """A question that is answered yes at most so often."""
-    last = -1e9
-
-    def due() -> bool:
-        nonlocal last
-        now = time.monotonic()
-        if not per_second or now - last < 1 / per_second:
-            return False
-        last = now
-        return True
-
-    return due

@@ -11,9 +11,11 @@ import structlog
 from flask import g
 
 from app.catalog import ModelEntry
-from app.core.errors import FieldError, InvalidRequest, ShuttingDown
+from app.core.errors import FieldError, InvalidRequest, ShuttingDown, UnknownInput, UnknownModel
 from app.core.grids import Grid, GridRequest, Plan, plan
-from app.core.schema import GenerationRequest, Job
+from app.core.schema import GenerationRequest, InputRole, Job
+from app.core.sizes import size_of_picture
+from app.core.task import Task
 from app.jobs.grids import Cell
 from app.service.http import callers
 from app.service.http.streams import StreamEvent, hang_up_if_the_caller_did
@@ -46,7 +48,7 @@ def submit(
     _refuse_large(request.extra)
     if fingerprint is None:
         fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-    resolved = parts.catalog.resolve_with_entry(request)
+    resolved = parts.catalog.resolve_with_entry(_sized(parts, request))
     job, created = parts.jobs.submit(
         resolved.request,
         entry=resolved.entry,
@@ -108,6 +110,23 @@ def _cell(parts: Parts, planned: Plan, place: int) -> Cell:
     except InvalidRequest as error:
         raise InvalidRequest(error.errors, hint=f"In the picture with {planned.words(place)}.") from error
     return Cell(resolved.request, resolved.entry, resolved.prompt)
+
+
+def _sized(parts: Parts, request: GenerationRequest) -> GenerationRequest:
+    """An instruction that says no size, with that of the picture it changes: the model draws it anew, and cuts nothing.
+
+    As it is where something is wrong with it: the catalog says so.
+    """
+    changed = next((item.sha256 for item in request.inputs if item.role is InputRole.IMAGE), None)
+    if request.task is not Task.EDIT or changed is None or (request.width, request.height) != (None, None):
+        return request
+    try:
+        entry = parts.catalog.get(request.model or parts.catalog.default_key)
+        picture = parts.inputs.ref(changed)
+    except (UnknownModel, UnknownInput):
+        return request
+    width, height = size_of_picture(picture.width, picture.height, entry)
+    return request.model_copy(update={"width": width, "height": height})
 
 
 def _refuse_large(extra: Mapping[str, Any]) -> None:

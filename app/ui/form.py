@@ -159,7 +159,7 @@ class Form:
     def _counts(self, group: Group, task: str | None) -> bool:
         """False for fields that say nothing of such a task. A strength is the second pass', too."""
         twice = task is None and bool(self["enable_hr"])
-        applies = {Group.START: task is not None or twice, Group.MASK: task == "inpaint", Group.HIRES: twice}
+        applies = {Group.START: task not in (None, "edit") or twice, Group.MASK: task == "inpaint", Group.HIRES: twice}
         return applies.get(group, True)
 
     def problems(self, model: ModelInfo | None, words: Words) -> list[str]:

@@ -91,6 +91,7 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     start = {model, fields["num_inference_steps"]}
     tab.stage.click(events.act, memory | start, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
     fields.start.page.click(events.start.act, start, form, **QUIET)
+    fields.references.page.click(events.references.act, {fields.references.names}, form, **QUIET)
     fields.control.page.click(events.control.act, {model, fields.control.model}, form, **QUIET)
     seen = events.control.look, set(fields.control.inputs), [fields.control.page]
     fields.control.preprocessor.input(*seen, **QUIET)
@@ -151,7 +152,8 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     for part in (library.page, library.chain):
         acted = [library.page, library.chain, *form]
         part.click(events.act_in_library, search | {fields["model"], fields["num_inference_steps"]}, acted, **QUIET)
-    page.inspect.page.click(events.act_in_inspect, None, [*form, *page.grid.shown], **QUIET)
+    again = [shell.memory, stage, page.generate.clock]
+    page.inspect.page.click(events.act_in_inspect, {shell.memory}, [*form, *again, *page.grid.shown], **REMEMBERING)
     jobs = [queue.page, queue.place, shell.header, shell.tabs, shell.memory, stage, shell.toast, page.generate.clock]
     queue.page.click(events.act_in_queue, {shell.memory} | line, jobs, **REMEMBERING)
     fetched = [models.page, shell.toast, models.hub_id]

@@ -6,6 +6,7 @@ from functools import partial
 import gradio as gr
 
 from app.core.errors import ServiceError
+from app.core.task import Task
 from app.ui.actions import Action, texts_of
 from app.ui.shell import Shell, Updates
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
@@ -134,8 +135,8 @@ class PageEvents:
             return self._library.act(request, event, values)
         return self._use(request, lambda: self._generate.settings_of_image(action.id, words))
 
-    def act_in_inspect(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """The button that uses what was found, or makes the grid of a sheet again."""
+    def act_in_inspect(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """The button that uses what was found, or makes the grid of a sheet or a larger picture again."""
         action, words = Action.of(event), self._studio.words(request)
         if action.act == "make-grid":
             try:
@@ -145,6 +146,8 @@ class PageEvents:
         found = action.mapping("request")
         if found is None:
             return {}
+        if found.get("task") == Task.UPSCALE.value:  # the form has no fields for it
+            return self._use(request, lambda: self._generate.submit(values, found, words))
         return self._use(request, lambda: self._generate.settings_of_request(found, words))
 
     def act_in_queue(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:

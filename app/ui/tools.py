@@ -8,12 +8,15 @@ import gradio as gr
 
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
+from app.ui.tool_pictures import with_pictures
 
 
 def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
     """Offer `generate_image`, `list_models` and `get_job`. Nothing else of the page is visible to an assistant."""
 
-    def generate_image(prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1) -> str:
+    def generate_image(
+        prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1, pictures: str = "", control: str = ""
+    ) -> str:
         """Queue one picture and return its job at once. Ask get_job with the id until its state is succeeded.
 
         Args:
@@ -21,9 +24,16 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
             model: a key of list_models; empty = the default model
             negative_prompt: what it must not show
             seed: -1 = random
+            pictures: ids of saved pictures, separated by commas: the first is the one to start from, or to change
+                as the prompt says if the model's tasks have edit; such a model looks at the others, too
+            control: model=id pairs, separated by commas: a control model of list_models and the saved picture, as
+                that model reads it (edges, depth or a pose), by which the new one is held
         """
         body: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": int(seed)}
-        return _told(lambda: client.submit(body | ({"model": model} if model else {})).model_dump(mode="json"))
+        body |= {"model": model} if model else {}
+        return _told(
+            lambda: client.submit(body | with_pictures(client, model, pictures, control)).model_dump(mode="json")
+        )
 
     def list_models() -> str:
         """The models there are, with their defaults and whether they are installed."""

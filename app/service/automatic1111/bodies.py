@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_MASK_BLUR, MAX_STYLES, StyleName
+from app.core.schema import HR_LANCZOS, HR_LATENT, MAX_INPUTS, MAX_MASK_BLUR, MAX_STYLES, StyleName
 from app.picture.resize import METHODS
 from app.service.automatic1111.features import (
     HARMLESS_OVERRIDES,
@@ -134,7 +134,11 @@ class A1111Img2Img(A1111Txt2Img):
 
     not_here = IMG2IMG
 
-    init_images: list[Picture] = Field(min_length=1, max_length=1, description="One picture in base64.")
+    init_images: list[Picture] = Field(
+        min_length=1,
+        max_length=MAX_INPUTS,
+        description="One picture in base64; several for a model that follows instructions.",
+    )
     mask: Annotated[Picture | None, _EMPTY_IS_NONE] = Field(None, description="White where it is made anew.")
     resize_mode: int | None = Field(None, ge=0, le=1, description="0 = just resize, 1 = crop and resize.")
     mask_blur: float | None = Field(None, ge=0, le=MAX_MASK_BLUR, strict=False, description="Pixels, both ways.")

@@ -9,6 +9,8 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
+from app.catalog import tasks_of
+from app.core.errors import FieldError, InvalidRequest
 from app.core.schema import InputRef, InputRole, JobInput
 from app.core.task import Task
 from app.inputs import InputStore
@@ -29,6 +31,8 @@ CROP = 1  # A1111's resize_mode "crop and resize"; 0 is "just resize"
 MASK_BLUR = 4.0  # pixels
 FILL = 0  # the colours around the mask
 PADDING = 0  # pixels
+ONE_PICTURE = "one picture is needed: only a model that follows instructions looks at several"
+NO_STRENGTH = "denoising_strength was not used: this model changes the picture as the prompt says"
 
 
 def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model: ChosenModel) -> None:
@@ -43,12 +47,13 @@ def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model:
         check_installed(parts, entry)  # before its pictures are kept
         size = wanted.width or entry.width, wanted.height or entry.height
         with seat(parts):  # see native/inputs.py
-            start = start_of(body, size, parts.inputs)
+            told = Task.EDIT in tasks_of(entry) and body.mask is None
+            start = _instruction(body, parts.inputs) if told else start_of(body, size, parts.inputs)
             control, comments = control_of(body, parts.inputs, _first(start))
         started = wanted.model_copy(update=start | control)
         if not body.include_init_images:
             sent = {**sent, "init_images": None, "mask": None}
-        return made_answer(parts, callers, body, sent, started, comments)
+        return made_answer(parts, callers, body, sent, started, [*comments, *([NO_STRENGTH] if told else [])])
 
     made = answers({200: A1111Made}, 404, 409, 413, 422, 429, 499, 500, 507)
     api.post("/sdapi/v1/img2img", responses=made, openapi_extensions=documented_body(api, A1111Img2Img))(img2img)
@@ -56,6 +61,8 @@ def add_image_to_image(api: APIBlueprint, parts: Parts, callers: Callers, model:
 
 def start_of(body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> dict[str, object]:
     """The fields of a request that starts from the body's pictures, for a picture of `size` pixels."""
+    if len(body.init_images) != 1:
+        raise InvalidRequest([FieldError("init_images", f"{len(body.init_images)} pictures", ONE_PICTURE)])
     start = _fitted(store.put(body.init_images[0], "init_images"), body, size, store)
     inputs = [JobInput(role=InputRole.IMAGE, sha256=start.sha256)]
     if body.mask is None:
@@ -79,6 +86,14 @@ def start_of(body: A1111Img2Img, size: tuple[int, int], store: InputStore) -> di
         padding = body.inpaint_full_res_padding
         fields["inpaint_full_res_padding"] = PADDING if padding is None else padding
     return fields
+
+
+def _instruction(body: A1111Img2Img, store: InputStore) -> dict[str, object]:
+    """The fields of a request that changes the first of the body's pictures as the prompt says."""
+    roles = [InputRole.IMAGE] + [InputRole.REFERENCE] * (len(body.init_images) - 1)
+    inputs = tuple(JobInput(role=role, sha256=store.put(data, "init_images").sha256)
+                   for role, data in zip(roles, body.init_images, strict=True))  # fmt: skip
+    return {"task": Task.EDIT, "strength": None, "inputs": inputs}
 
 
 def _first(start: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from app.catalog import ModelEntry, allowed_schedulers, hub_entry, kinds_of, tasks_of
+from app.catalog import ModelEntry, allowed_schedulers, hub_entry, kinds_of, references_of, tasks_of
 from app.core.errors import ModelRefused
 from app.core.models import Download, EmbeddingInfo, LoraInfo, ModelInfo, ModelProgress, Presence
 from app.core.names import shown_name
@@ -196,6 +196,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
         ranges=parts.catalog.ranges(entry),
         tasks=tasks_of(entry),
         kinds=kinds_of(entry),
+        references=references_of(entry),
         verdict=parts.verdicts.of(entry),
         seconds_a_picture=seconds_a_picture(parts.jobs, entry),
     )

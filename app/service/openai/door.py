@@ -12,6 +12,7 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel, Field
 
+from app.catalog import ModelEntry
 from app.core.errors import FieldError, InvalidRequest, UnknownModel
 from app.service import work
 from app.service.foreign.aliases import entry_for
@@ -73,7 +74,7 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
 
         With `stream` the answer is an event stream: partial images, then the completed one.
         """
-        return _answer(parts, read(OpenAIGeneration), lambda: {})
+        return _answer(parts, read(OpenAIGeneration), lambda _: {})
 
     def picture(path: OpenAIFile, query: Compression) -> Response:
         """A saved picture as JPEG or WebP"""
@@ -84,14 +85,15 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
         """Make a picture from a picture, or a part of it anew
 
         A form: `image` is the file to start from; where `mask`, or the picture itself, is transparent it is made anew.
+        A model that follows instructions changes the first of several files and looks at the others.
         """
         body = read_form(OpenAIEdit)
-        return _answer(parts, body, lambda: edit_start(body, parts.inputs))
+        return _answer(parts, body, lambda entry: edit_start(body, entry, parts.inputs))
 
     def variations() -> Response:
         """Make pictures like a picture"""
         body = read_form(OpenAIVariation)
-        return _answer(parts, body, lambda: variation_start(body, parts.inputs))
+        return _answer(parts, body, lambda _: variation_start(body, parts.inputs))
 
     def models() -> Response:
         """The models that are installed"""
@@ -116,14 +118,14 @@ def create_blueprint(parts: Parts) -> APIBlueprint:
     return api
 
 
-def _answer(parts: Parts, body: OpenAIGeneration, start: Callable[[], dict[str, Any]]) -> Response:
-    """Make the pictures of a body and tell them; `start()` keeps what they start from, and says it in our fields."""
+def _answer(parts: Parts, body: OpenAIGeneration, start: Callable[[ModelEntry], dict[str, Any]]) -> Response:
+    """Make the pictures of a body and tell them; `start` keeps what they start from, and says it in our fields."""
     wanted = to_wanted(body)
     entry = entry_for(parts.catalog, parts.settings, body.model or None)  # an unknown model is 404 in this dialect
     check_installed(parts, entry)
     key = _idempotency_key()
     with callers.seat(parts) as seat:  # before the job is accepted: without one it must not be made
-        generation = to_request(body, entry, start())
+        generation = to_request(body, entry, start(entry))
         with foreign_names(NAMES):
             job, _ = work.submit(parts, generation, origin=ORIGIN, idempotency_key=key)
         notes = said(job.request, entry)

@@ -9,8 +9,9 @@ from typing import Any
 from flask import request
 from werkzeug.datastructures import FileStorage
 
+from app.catalog import ModelEntry, tasks_of
 from app.core.errors import FieldError, InvalidRequest
-from app.core.schema import InputRef, InputRole, JobInput
+from app.core.schema import MAX_INPUTS, InputRef, InputRole, JobInput
 from app.core.task import Task
 from app.inputs import InputStore
 from app.picture.mask import from_transparency
@@ -23,7 +24,7 @@ TRUTH = {"true": True, "false": False}
 ANEW = 1.0  # under a mask nothing is to be kept
 CHANGED = 0.75  # without one the picture is to be seen in the new one
 NEAR = 0.5  # a variation
-ONE_PICTURE = "one picture is needed: no model here reads several at once"
+ONE_PICTURE = "one picture is needed: only a model that follows instructions looks at several"
 NEEDS_FILE = "a picture is needed, as a file of a form (multipart/form-data)"
 
 
@@ -32,9 +33,15 @@ def read_form(kind: type[Body]) -> Body:
     return fitted(kind, checked({name: _value(name, text) for name, text in request.form.items()}))
 
 
-def edit_start(body: OpenAIEdit, store: InputStore) -> dict[str, Any]:
-    """The fields of a request that say what an edit starts from. Raises InvalidRequest."""
-    picture = _kept(request.files.getlist("image") + request.files.getlist("image[]"), "image", store)
+def edit_start(body: OpenAIEdit, entry: ModelEntry, store: InputStore) -> dict[str, Any]:
+    """The fields of a request that say what an edit starts from. Raises InvalidRequest.
+
+    A model that follows instructions changes the first picture, and looks at the others; a mask is for one picture.
+    """
+    files = request.files.getlist("image") + request.files.getlist("image[]")
+    if Task.EDIT in tasks_of(entry) and not request.files.getlist("mask"):
+        return _instruction(files, body, store)
+    picture = _kept(files, "image", store)
     mask = None
     if sent := request.files.getlist("mask"):
         mask = _mask(_kept(sent, "mask", store), store)
@@ -50,6 +57,16 @@ def edit_start(body: OpenAIEdit, store: InputStore) -> dict[str, Any]:
     inputs.append(JobInput(role=InputRole.MASK, sha256=mask.sha256))
     strength = ANEW if body.strength is None else body.strength
     return {"task": Task.INPAINT, "inputs": tuple(inputs), "strength": strength}
+
+
+def _instruction(files: Sequence[FileStorage], body: OpenAIEdit, store: InputStore) -> dict[str, Any]:
+    if not 0 < len(files) <= MAX_INPUTS:
+        allowed = NEEDS_FILE if not files else f"allowed are at most {MAX_INPUTS} pictures"
+        raise InvalidRequest([FieldError("image", f"{len(files)} pictures" if files else None, allowed)])
+    refs = [store.put(file.stream.read(), "image") for file in files]
+    roles = [InputRole.IMAGE] + [InputRole.REFERENCE] * (len(refs) - 1)
+    inputs = tuple(JobInput(role=role, sha256=ref.sha256) for role, ref in zip(roles, refs, strict=True))
+    return {"task": Task.EDIT, "inputs": inputs, "strength": body.strength}
 
 
 def variation_start(body: OpenAIVariation, store: InputStore) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from app.service.foreign.names import request_of
 from app.service.openai.answers import WantedAnswer
 from app.service.openai.bodies import OpenAIGeneration
 
-NAMES = {"num_images": "n", "width": "size", "height": "size"}
+NAMES = {"num_images": "n", "width": "size", "height": "size", "inputs": "image"}
 # How many of the model's usual steps a quality takes. A `num_inference_steps` of the caller's own wins.
 QUALITY: Mapping[str, float] = {
     "auto": 1, "standard": 1, "medium": 1, "low": 0.5, "high": 2, "hd": 2, "xhigh": 3, "max": 4,

@@ -14,8 +14,11 @@ from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind
 from app.ui.shell import Updates
 from app.ui.tabs.control_panel import ControlPanel
+from app.ui.tabs.reference_panel import ReferencePanel
 from app.ui.tabs.start_panel import StartPanel, frame_of
 
+DRAWING = frozenset({Task.TEXT, Task.EDIT})  # a model that does neither is chosen elsewhere
+WITH_STRENGTH = frozenset({Task.IMAGE, Task.INPAINT})
 WIDEST = 1000  # a slider's end where a request has no bound of its own
 Components = dict[str, gr.components.Component]
 
@@ -34,12 +37,13 @@ def create_ratio(texts: gr.I18n) -> gr.Radio:
 @dataclass(frozen=True)
 class FormFields:
     """The form on the page: its components by name, the size presets, which no request knows, the picture to start
-    from and the one that holds the new one."""
+    from, the one that holds the new one, and those that it may speak of."""
 
     by_name: Mapping[str, gr.components.Component]
     ratio: gr.Radio
     start: StartPanel
     control: ControlPanel
+    references: ReferencePanel
 
     def __getitem__(self, name: str) -> gr.components.Component:
         return self.by_name[name]
@@ -47,7 +51,7 @@ class FormFields:
     @property
     def inputs(self) -> set[gr.components.Component]:
         """All that `read` looks at, and the size preset."""
-        return {*self.by_name.values(), self.ratio, *self.control.inputs}
+        return {*self.by_name.values(), self.ratio, *self.control.inputs, self.references.names}
 
     @property
     def numbers(self) -> list[gr.components.Component]:
@@ -57,7 +61,8 @@ class FormFields:
     @property
     def outputs(self) -> list[gr.components.Component]:
         """All that `filled` changes."""
-        return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page, *self.control.outputs]
+        return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page, *self.control.outputs,
+                *self.references.outputs]  # fmt: skip
 
     def read(self, values: Mapping[Any, Any]) -> Form:
         """The form in what a browser sent."""
@@ -69,7 +74,7 @@ class FormFields:
         updates: Updates = {self.ratio: ratio, self.start.frame: frame_of(model)}
         for field in FIELDS:
             updates[self[field.name]] = gr.update(value=form[field.name], **_limits(field, model, models))
-        return updates | self.control.of_model(model, models)
+        return updates | self.control.of_model(model, models) | self.references.of_model(model)
 
 
 def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.components.Component:
@@ -106,6 +111,8 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
 
 def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict[str, Any]:
     span = model.ranges.get(field.name)
+    if field.name == "strength":  # what only follows instructions knows none
+        return {"visible": "hidden" if model.tasks and WITH_STRENGTH.isdisjoint(model.tasks) else True}
     if span and field.kind is Kind.SLIDER:
         return {"minimum": span.low, "maximum": span.high}
     if span and field.kind is Kind.NUMBER:
@@ -115,7 +122,7 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
 
 def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo]) -> list[Any]:
     if field.name == "model":
-        return [(_title(each), each.key) for each in models if Task.TEXT in each.tasks or not each.tasks]
+        return [(_title(each), each.key) for each in models if not each.tasks or not DRAWING.isdisjoint(each.tasks)]
     listed = model.schedulers if model else ()
     return [field.default, *(name for name in listed if name != field.default)]
 

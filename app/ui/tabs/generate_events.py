@@ -21,6 +21,7 @@ from app.ui.tabs.control_events import ControlEvents
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.tabs.lora_events import LoraEvents
 from app.ui.tabs.models_tab import ModelsEvents
+from app.ui.tabs.reference_events import ReferenceEvents
 from app.ui.tabs.start_events import StartEvents
 from app.ui.tabs.style_events import StyleEvents
 from app.ui.views.generate import advice, examples
@@ -44,6 +45,7 @@ class GenerateEvents:
         self._models = ModelsEvents(studio)
         self.control = ControlEvents(studio, shell, tab.fields)
         self.start = StartEvents(studio, shell, tab.fields)
+        self.references = ReferenceEvents(studio, shell, tab.fields)
         self.loras = LoraEvents(studio, tab)
         self.styles = StyleEvents(studio, tab)
 
@@ -54,7 +56,7 @@ class GenerateEvents:
         words = self._studio.words(request)
         try:
             body = self.body(request, values, words)
-            return self._say(toast(body, words, "bad")) if isinstance(body, str) else self._submit(values, body, words)
+            return self._say(toast(body, words, "bad")) if isinstance(body, str) else self.submit(values, body, words)
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words, values.get(self._fields["model"])))
 
@@ -66,8 +68,9 @@ class GenerateEvents:
         if model is None or problems:
             return " ".join(problems)
         start = self.start.fields_of(request, self._memory(values).start, model)
+        started = self.references.beside(start, values, model, words)
         held = self.control.fields_of(values, model)
-        return words("start_mask_lost") if start is None else form.request(start | held)
+        return started if isinstance(started, str) else form.request(started | held)
 
     def tick(self, request: gr.Request, values: Values) -> Updates:
         """Look at the jobs again; the history only when the last job has ended, and then the clock stops."""
@@ -84,9 +87,9 @@ class GenerateEvents:
             if action.act == "start":
                 return self.start.use_image(action.id, values, words)
             if action.act == "variations":
-                return self._submit(values, self.start.variations_of(action.id, action.data.get("far")), words)
+                return self.submit(values, self.start.variations_of(action.id, action.data.get("far")), words)
             if action.act == "upscale":
-                return self._submit(values, self.start.upscaled(action.id), words)
+                return self.submit(values, self.start.upscaled(action.id), words)
             if action.act == "reuse":
                 return self._settings_of_job(action.id, words)
             if action.act == "again":
@@ -208,6 +211,7 @@ class GenerateEvents:
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
         start = self.start.remembered(memory.start, words) | self.control.of_units((), words)
+        start |= self.references.of_names((), words)
         return shown | self._history(words) | self._first_form(given, words) | start
 
     def clock_if_busy(self, values: Values) -> Updates:
@@ -265,12 +269,12 @@ class GenerateEvents:
         model = find_model(models, form["model"]) if form else None
         filled = {} if form is None or model is None else self._fields.filled(form, model, models)
         start = self.start.of_request(made, words) | self.control.of_request(made, words, filled)
-        return filled | start | self._say(toast(text, words))
+        return filled | start | self.references.of_request(made, words) | self._say(toast(text, words))
 
     def submit_again(self, values: Values, job_id: str, words: Words) -> Updates:
         """The same request once more."""
         body = self._link.job(job_id).request.model_dump(exclude_none=True)
-        return self._submit(values, body, words)
+        return self.submit(values, body, words)
 
     def show_job(self, values: Values, job_id: str, words: Words) -> Updates:
         """Look at any job."""
@@ -296,7 +300,8 @@ class GenerateEvents:
     def _settings_of_job(self, job_id: str, words: Words) -> Updates:
         return self.settings_of_request(self._link.job(job_id).request.model_dump(), words)
 
-    def _submit(self, values: Values, body: Mapping[str, Any], words: Words) -> Updates:
+    def submit(self, values: Values, body: Mapping[str, Any], words: Words) -> Updates:
+        """Send a request to the service, and look at its job. Raises ServiceError."""
         key = str(uuid.uuid4())
         job = self._link.ask(lambda: self._link.client.submit(body, idempotency_key=key, origin="ui"))
         seen = look(self._link, self._memory(values).with_job(job.id), words, known=[job])

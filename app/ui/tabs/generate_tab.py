@@ -10,6 +10,7 @@ from app.ui.form import Group
 from app.ui.studio import Studio
 from app.ui.tabs.control_panel import create_control_panel
 from app.ui.tabs.fields import FormFields, create_fields, create_ratio
+from app.ui.tabs.reference_panel import create_reference_panel
 from app.ui.tabs.start_panel import StartPanel, create_start_frame, create_start_page
 
 # The example prompts of the documents that this page replaces, and one that the shipped model draws well.
@@ -56,6 +57,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                 styles_look = html_part("at-styles-look")
                 with create_start_frame() as frame:
                     start = StartPanel(frame, create_start_page())
+                    beside = create_reference_panel()
                     by_name |= create_fields(Group.START, texts, models)
                     with gr.Column(elem_id="at-of-mask"), gr.Row(elem_classes="at-tight"):
                         by_name |= create_fields(Group.MASK, texts, models)
@@ -85,7 +87,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
                 history = html_part()
     clock = gr.Timer(ACTIVE_S, active=False)
-    fields = FormFields(by_name, ratio, start, control)
+    fields = FormFields(by_name, ratio, start, control, beside)
     return GenerateTab(
         fields,
         model_line,

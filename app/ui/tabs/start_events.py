@@ -96,7 +96,8 @@ class StartEvents:
         inputs = [{"role": "image", "sha256": start.sha256}]
         extend = {"extend": list(start.extend)} if any(start.extend) else {}
         if start.mask is None:
-            return {"task": "inpaint" if extend else "image", "inputs": inputs, **extend}
+            whole = Task.EDIT if Task.EDIT in model.tasks else Task.IMAGE
+            return {"task": "inpaint" if extend else whole.value, "inputs": inputs, **extend}
         data = self._studio.uploads.take(visitor_of(request.request), start.mask)
         if data is None:
             return None
@@ -115,7 +116,7 @@ class StartEvents:
         models, share = self._studio.models(), _share(far)
         model = default_model(models) if made.get("task") == "upscale" else find_model(models, made.get("model"))
         from_noise = made.get("task") != "upscale" and not made.get("subseed_strength")
-        if model is None or not (from_noise or can_start(model)):
+        if model is None or not (from_noise or Task.IMAGE in model.tasks):
             raise ServiceError(NO_VARIATIONS, code="no_variations", http_status=409)
         count = {"num_images": min(VARIATIONS, int(model.ranges["num_images"].high))}
         if from_noise:

@@ -36,8 +36,8 @@ def create_start_page() -> gr.HTML:
 
 
 def can_start(model: ModelInfo) -> bool:
-    """True if the model makes pictures from pictures."""
-    return Task.IMAGE in model.tasks
+    """True if the model makes pictures from pictures, or changes them as it is told."""
+    return not {Task.IMAGE, Task.EDIT}.isdisjoint(model.tasks)
 
 
 def frame_of(model: ModelInfo) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.answers import Inspection
 from app.core.fitting import Difference, Fit
+from app.core.task import Task
 from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
 from app.ui.form import named
 from app.ui.markup import Markup, action, icon, join, notice
@@ -81,7 +82,8 @@ def _use(request: Mapping[str, Any] | None, words: Words, *, first: bool) -> Mar
     if not request:
         return Markup("")
     kind = "primary" if first else "plain"
-    return action("apply", words("use_as_settings"), picture="reuse", kind=kind, data=_request_of(request))
+    text = words("inspect_again" if request.get("task") == Task.UPSCALE.value else "use_as_settings")
+    return action("apply", text, picture="reuse", kind=kind, data=_request_of(request))
 
 
 def _request_of(request: Mapping[str, Any]) -> dict[str, object]:
