@@ -80,7 +80,7 @@ def lemon(story: Story, apple: str) -> None:
     area.scroll_into_view_if_needed()
     box = area.bounding_box()
     assert box is not None
-    for down in (0.4, 0.5, 0.6, 0.7):
+    for down in (0.3, 0.4, 0.5, 0.6):  # the brush is 40 % wide: the apple with its leaf
         page.mouse.move(box["x"] + 0.35 * box["width"], box["y"] + down * box["height"])
         page.mouse.down()
         page.mouse.move(box["x"] + 0.65 * box["width"], box["y"] + down * box["height"], steps=6)
@@ -105,6 +105,7 @@ def outpaint(story: Story, apple: str) -> None:
     for side in ("left", "right"):
         page.get_by_label(f"Extend to the {side}").fill(str(WIDE[0]))
     set_number(page, "Strength", 1)
+    page.get_by_label("16:9").check()
     job = generate(page, FIRST)
     story.done("outpaint", job)
     made, before = story.picture(job), story.picture(apple)
@@ -118,7 +119,9 @@ def more(story: Story) -> None:
     """Four variations, and twice as large."""
     page = story.page
     set_number(page, "Seed", SEED)
+    page.get_by_label("1:1").check()
     story.done("again", generate(page, FIRST))
+    page.locator("#at-stage [data-far]").first.fill("0.8")  # near ones look alike to who passes by
     job = story.pressed(lambda: page.locator("#at-stage [data-act=variations]").first.click())
     story.done("variations", job)
     story.seen["four variations, all of them others"] = (
@@ -142,6 +145,7 @@ def grid(story: Story) -> None:
     card = page.locator("#at-grid-page .at-card[data-state=succeeded]")
     expect(card).to_be_visible(timeout=PATIENCE_S * 1000)
     expect(card.locator("td .at-picture")).to_have_count(9)
+    card.locator("table").scroll_into_view_if_needed()
     story.film("grid")
     found = story.client.grid(str(card.get_attribute("data-grid")))
     cells = [story.client.job(cell.job_id).images[0] for cell in found.cells]
@@ -153,14 +157,15 @@ def again(story: Story, name: str, data: bytes) -> None:
     """A PNG alone: dropped into Inspect, used, and the same pixels come of it."""
     page = story.page
     open_tab(page, "Inspect")
-    file = {"name": f"{name}.png", "mimeType": "image/png", "buffer": data}
-    page.locator("#at-inspect-file input[type=file]").set_input_files(file)
+    page.locator("#at-inspect-file input[type=file]").set_input_files(
+        {"name": f"{name}.png", "mimeType": "image/png", "buffer": data}
+    )
     before = page.locator("#at-stage .at-job").first.get_attribute("data-job")
     button = page.locator("#at-inspect [data-act=apply]").first
     expect(button).to_be_visible()
     story.film(f"inspect-{name}")
     button.click()
-    expect(page.get_by_role("tab", name="Generate")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Image generation")).to_have_attribute("aria-selected", "true")
     if name != "twice":
         expect(page.locator("#at-toast")).to_contain_text("settings")
         page.wait_for_timeout(1500)  # a mask is drawn by the browser after its picture has come
