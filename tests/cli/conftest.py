@@ -20,9 +20,13 @@ SAVED = IMAGE | {
     "model": "pocket", "origin": "cli", "favourite": True, "created_at": "2026-11-20T12:00:00Z", "recipe": {},
 }  # fmt: skip
 DONE = JOB | {"state": "succeeded", "images": [IMAGE], "seconds": 1.5}
+DEVICE = {
+    "device": "ray:0", "name": "gpu-box: H200", "pid": 1, "alive": True, "busy": True, "loaded_models": ["pocket"],
+    "memory_used_bytes": None, "memory_total_bytes": None, "restarts": 0, "last_end": None,
+}  # fmt: skip
 STATUS = {
     "version": "0", "uptime_s": 1, "stopping": False, "queue": {"paused": False, "queued": 0, "running": 0},
-    "running": [], "devices": [], "loaded_models": [], "waiting_calls": 0, "problems": [], "trash_days": 7,
+    "running": [], "devices": [DEVICE], "loaded_models": [], "waiting_calls": 0, "problems": [], "trash_days": 7,
 }  # fmt: skip
 STREAM = (
     'id: 1\nevent: queued\ndata: {"position": 1}\n\n'

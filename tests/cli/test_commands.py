@@ -155,6 +155,7 @@ def test_doctor_tells_machine_service_ports_and_models(
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
     assert f"up at {service.url}" in printed
+    assert "gpu-box: H200, draws, holds pocket" in printed
     assert "pid " in printed  # the port of the service is taken by this very process
     assert "everything stays in memory" in printed
     assert "Computed by (ATELIER_COMPUTE=auto):" in printed

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.answers import DeviceStatus, Queue, Status
 from app.core.errors import ServiceUnreachable
 from app.core.models import ModelInfo, Span
 from app.core.schema import GenerationRequest, Job
@@ -25,6 +26,7 @@ from app.ui.strings import LOCALES_FOLDER, Strings, language_of
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.views.header import SCRIPT_TEXTS, header
 from app.ui.views.job import JobNow, job_card
+from app.ui.views.models import memory
 from app.ui.views.pictures import parameters_text
 
 UI = Path(__file__).resolve().parents[2] / "app" / "ui"
@@ -72,6 +74,22 @@ def test_every_text_the_page_asks_for_exists() -> None:
     asked |= set(SCRIPT_TEXTS.values())
     assert len(asked) > 100
     assert asked <= english.keys()
+
+
+def test_each_device_says_where_it_is_whether_it_draws_and_what_it_holds() -> None:
+    facts = {"pid": 1, "alive": True, "memory_used_bytes": None, "memory_total_bytes": None}
+    facts |= {"restarts": 0, "last_end": None}
+    busy = DeviceStatus(device="ray:0", name="one: H200", busy=True, loaded_models=("pocket",), **facts)
+    free = DeviceStatus(device="ray:1", name="two: <H200>", busy=False, loaded_models=(), **facts)
+    status = Status(
+        version="0", uptime_s=1, stopping=False, queue=Queue(paused=False, queued=0, running=1), running=(),
+        devices=(busy, free), loaded_models=("pocket",), waiting_calls=0, problems=(),
+    )  # fmt: skip
+    cards = re.findall(r'<div class="at-card">.*?</div>', memory(status, Strings().words("en")))
+    assert [re.sub(r"<[^>]*>", "|", card).replace("||", "|").strip("|") for card in cards] == [
+        "one: H200| |draws| |holds pocket",
+        "two: &lt;H200&gt;| |free| |holds no model",
+    ]
 
 
 def test_no_text_is_written_into_the_page_by_hand() -> None:
