@@ -10,6 +10,7 @@ wrong and a missing token; then ten jobs of the shipped model with 3 kills. Ends
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -136,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", default="kills,speed,tokens,model", help="which of these, by commas")
     parser.add_argument("--loopback", action="store_true", help="no network namespaces")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the machines are ended too
     os.environ.update(with_token())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rk", dir="/tmp")))
