@@ -85,7 +85,7 @@ class RelayLauncher:
 
 
 class Roster:
-    """Of all engines of a service one at a time asks the cluster for a device, so that not many wait for the same."""
+    """Of the engines that ask for a device when it is wanted one at a time does, so that not many wait for the same."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -164,7 +164,7 @@ class Relays(Children):
 
     def _ask(self, wanted: Callable[[], bool]) -> bool:
         self._bury()
-        if time.monotonic() < self._retry_at or not (self._lasting or wanted()) or not self._roster.take(self):
+        if time.monotonic() < self._retry_at or not (self._lasting or (wanted() and self._roster.take(self))):
             return False
         self._starts += 1
         self._asked_at = time.monotonic()
