@@ -129,11 +129,15 @@ class EngineWorker:
         """Whether its engine can work; if not, one is asked for when it is wanted. Raises EngineUnavailable."""
         if not self.present and self.hold.left_s() > 0:
             return False
-        was, self.present = self.present, False
-        self.present = self.engine.ready(self._is_wanted)
-        if self.present and not was:
+        try:
+            here = self.engine.ready(self._is_wanted)
+        except EngineUnavailable:
+            self.present = False
+            raise
+        if here and not self.present:
             self._idle_since = time.monotonic()
-        return self.present
+        self.present = here
+        return here
 
     def _is_wanted(self) -> bool:
         """True if something waits for this engine, and no other one that is free will take it."""
