@@ -37,14 +37,20 @@ def lists_in(values: Mapping[Any, Any]) -> dict[str, Any]:
     return {name: values[name] for name in LISTS if isinstance(values.get(name), list)}
 
 
-def texts_of(text: object) -> list[str]:
-    """The list of texts that a JSON text is; an empty one for anything else."""
+def list_of(text: object) -> list[object]:
+    """The list that a JSON text is; an empty one for anything else."""
     try:
         value = json.loads(str(text or "[]"))
     except (ValueError, RecursionError):
         return []
-    valid = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return value[:MAX_PAGES_BACK] if valid else []
+    return value if isinstance(value, list) else []
+
+
+def texts_of(text: object) -> list[str]:
+    """The list of texts that a JSON text is; an empty one for anything else."""
+    listed = list_of(text)
+    texts = [item for item in listed if isinstance(item, str)]
+    return texts[:MAX_PAGES_BACK] if len(texts) == len(listed) else []
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ the right shape.
 import json
 import re
 import secrets
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.core.schema import MAX_EXTENSION, NO_SIDES
@@ -49,12 +50,32 @@ class StartNow:
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """A request that is to be drawn as soon as its model is on this machine. `key` makes one job of it, however often
+    and from how many tabs it is sent."""
+
+    model: str
+    body: dict[str, Any]
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @classmethod
+    def read(cls, value: object) -> "Awaited | None":
+        """What a browser sent; None for anything that is no such request."""
+        if not isinstance(value, Mapping):
+            return None
+        model, body, key = value.get("model"), value.get("body"), value.get("key")
+        if not isinstance(model, str) or not isinstance(body, Mapping) or not _is_id(key):
+            return None
+        return cls(model, plain_values(body) | lists_in(body), str(key))
+
+
+@dataclass(frozen=True)
 class Memory:
     """`jobs` newest first, of all tabs; `focus` is the job in this tab's big card; `draft` the fields of its form.
 
     `shown` are the marks of the pictures that the page shows now (`mark_of`), by the name of its part; `place` is where
     in the library it is: the cursors of the pages before and of this one. `start` is the picture that the form starts
-    from.
+    from. `awaited` is what is drawn when its model has come.
     """
 
     jobs: tuple[str, ...] = ()
@@ -63,6 +84,7 @@ class Memory:
     shown: Mapping[str, str] = field(default_factory=dict)
     place: tuple[str, ...] = ()
     start: StartNow | None = None
+    awaited: Awaited | None = None
 
     @classmethod
     def read(cls, text: object) -> "Memory":
@@ -82,16 +104,18 @@ class Memory:
         # A tab that looks at no job yet looks at the newest.
         looked_at = focus if _is_id(focus) else next(iter(jobs), None)
         place, start = tuple(texts_of(value.get("place"))), StartNow.read(value.get("start"))
-        return cls(jobs, looked_at, kept, marks, place, start)
+        return cls(jobs, looked_at, kept, marks, place, start, Awaited.read(value.get("awaited")))
 
     def told(self, before: "Memory") -> Markup:
         """The difference to the memory that the browser sent, for the browser: other tabs may have changed it since."""
-        changes = {
+        changes: dict[str, object] = {
             "added": [id for id in self.jobs if id not in before.jobs],
             "gone": [id for id in before.jobs if id not in self.jobs],
             "focus": self.focus,
             "turn": secrets.token_hex(3),  # the same change twice is told twice
         }
+        if self.awaited != before.awaited:
+            changes["awaited"] = asdict(self.awaited) if self.awaited else None
         return Markup("<span hidden>{}</span>").format(json.dumps(changes))
 
     def with_job(self, id: str) -> "Memory":

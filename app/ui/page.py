@@ -12,6 +12,7 @@ from app.ui.page_events import PageEvents
 from app.ui.shell import Shell
 from app.ui.strings import ENGLISH
 from app.ui.studio import GENERATE, GRID, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, Studio
+from app.ui.tabs.form_events import FormEvents
 from app.ui.tabs.generate_events import GenerateEvents
 from app.ui.tabs.generate_tab import GenerateTab, create_generate_tab
 from app.ui.tabs.grid_tab import GridEvents, GridTab, create_grid_tab
@@ -73,6 +74,7 @@ def create_page(studio: Studio) -> gr.Blocks:
         grids = GridEvents(studio, shell, events, grid)
         shared = PageEvents(studio, shell, events, library, queue, models, inspect, grids)
         _wire_generate(page, events)
+        _wire_form(page, events.form)
         _wire_grid(page, grids, shared)
         _wire_tabs(page, shared)
         _wire_life(blocks, page, shared)
@@ -81,20 +83,27 @@ def create_page(studio: Studio) -> gr.Blocks:
 
 def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab, fields, shell = page.generate, page.generate.fields, page.shell
-    model, memory = fields["model"], {shell.memory}
-    size = {fields["width"], fields["height"], fields.ratio, model}
+    memory, start = {shell.memory}, {fields["model"], fields["num_inference_steps"]}
     jobs = [shell.memory, shell.toast, tab.stage, tab.clock]
+    form = [shell.toast, shell.tabs, *fields.outputs]
     pressed = {**QUIET, "js": MASKED}
     tab.generate.click(events.generate, memory | fields.inputs, jobs, trigger_mode="multiple", **pressed)
     tab.clock.tick(events.tick, memory, [tab.stage, tab.clock, tab.history], **REMEMBERING)
-    form = [shell.toast, shell.tabs, *fields.outputs]
-    start = {model, fields["num_inference_steps"]}
     tab.stage.click(events.act, memory | start, [*jobs, shell.tabs, *fields.outputs], **REMEMBERING)
-    fields.start.page.click(events.start.act, start, form, **QUIET)
-    fields.references.page.click(events.references.act, {fields.references.names}, form, **QUIET)
-    fields.control.page.click(events.control.act, {model, fields.control.model}, form, **QUIET)
-    seen = events.control.look, set(fields.control.inputs), [fields.control.page]
-    fields.control.preprocessor.input(*seen, **QUIET)
+    tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
+    tab.history.click(events.restore, start, form, **QUIET)
+    tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
+    fields.start.page.click(events.form.start.act, start, form, **QUIET)
+
+
+def _wire_form(page: Page, events: FormEvents) -> None:
+    tab, fields, shell = page.generate, page.generate.fields, page.shell
+    model, control = fields["model"], fields.control
+    size = {fields["width"], fields["height"], fields.ratio, model}
+    refers = fields.references
+    refers.page.click(events.references.act, {refers.names}, [shell.toast, *fields.outputs], **QUIET)
+    control.page.click(events.control.act, {model, control.model}, [shell.toast, *fields.outputs], **QUIET)
+    control.preprocessor.input(events.control.look, set(control.inputs), [control.page], **QUIET)
     model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line, tab.loras], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):
@@ -104,13 +113,11 @@ def _wire_generate(page: Page, events: GenerateEvents) -> None:
     tab.advice.click(events.use_good, fields.inputs, [*fields.outputs, tab.advice], **QUIET)
     tab.defaults.click(events.use_defaults, fields.inputs, fields.outputs, **QUIET)
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
-    tab.reuse_seed.click(events.last_seed, memory, [fields["seed"], shell.toast], **REMEMBERING)
-    tab.model_line.click(events.act_on_model, {model}, [tab.model_line, shell.toast], **QUIET)
+    told = [tab.model_line, shell.toast, shell.memory]
+    tab.model_line.click(events.act_on_model, {shell.memory, model}, told, **REMEMBERING)
     both = [fields["prompt"], fields["negative_prompt"]]
     tab.loras.click(events.loras.act, set(both), both, **QUIET)
     fields["styles"].change(events.styles.look, {fields["styles"]}, [tab.styles_look], **QUIET)
-    tab.history.click(events.restore, start, form, **QUIET)
-    tab.refresh_history.click(events.refresh_history, None, [tab.history], **QUIET)
 
 
 def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
@@ -173,8 +180,8 @@ def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     changes = [component.change for component in fields.by_name.values()]
     gr.on(changes, None, list(fields.by_name.values()), js=draft, trigger_mode="always_last", **QUIET)
     asked = {fields["model"], fields["negative_prompt"], shell.memory}
-    seen = [tab.stage, tab.history]
-    pulse = shell.pulse.tick(events.pulse, asked, [shell.header, tab.clock, *seen, *form], **{**QUIET, "js": PULSE})
+    seen = [shell.header, shell.memory, shell.toast, tab.clock, tab.stage, tab.history]
+    pulse = shell.pulse.tick(events.pulse, asked, [*seen, *form], **{**QUIET, "js": PULSE})
     pulse.success(None, js="() => window.atelierAnswered()", **QUIET)
-    shell.toast.click(events.act_in_toast, None, [shell.toast], **QUIET)
+    shell.toast.click(events.act_in_toast, {shell.memory}, [shell.toast, shell.memory], **REMEMBERING)
     shell.header.click(events.act_in_header, None, [shell.header, shell.toast], **QUIET)

@@ -8,9 +8,9 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.task import Task
 from app.ui.actions import Action, texts_of
-from app.ui.shell import Shell, Updates
+from app.ui.shell import Shell, Updates, Values
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
-from app.ui.tabs.generate_events import GenerateEvents, Values
+from app.ui.tabs.generate_events import GenerateEvents
 from app.ui.tabs.grid_tab import GridEvents
 from app.ui.tabs.inspect_tab import InspectTab
 from app.ui.tabs.library_tab import LibraryEvents, LibraryTab
@@ -57,8 +57,9 @@ class PageEvents:
     def pulse(self, request: gr.Request, values: Values) -> Updates:
         """How the service is: header, the jobs' clock, the model's line, and the form's fields if they were empty."""
         words = self._studio.words(request)
-        came = self._generate.fill_if_empty(values, words) | self._generate.others_did(values, words)
-        return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | came
+        came = self._generate.form.fill_if_empty(values, words) | self._generate.others_did(values, words)
+        began = self._generate.draw_awaited(values, words)
+        return {self._shell.header: self._header(request)} | self._generate.clock_if_busy(values) | came | began
 
     def act_in_header(self, request: gr.Request, event: gr.EventData) -> Updates:
         """The button that lets a paused queue go on."""
@@ -71,17 +72,16 @@ class PageEvents:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return {self._shell.header: self._header(request), self._shell.toast: toast(words("queue_goes_on"), words)}
 
-    def act_in_toast(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """The buttons that have deleted pictures back, or download the model that was missing.
+    def act_in_toast(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
+        """The buttons that have deleted pictures back, or download the model that was missing and then draw.
 
         The parts that show those see to themselves.
         """
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
         ids = texts_of(action.data.get("ids"))
         try:
-            if action.act == "download":
-                self._models.act("download", action.id)
-                return {self._shell.toast: toast(words("download_begun", model=action.id), words)}
+            if action.act == "download-draw":
+                return self._generate.form.awaited.begin(action, values, words)
             if action.act != "undo":
                 return {}
             for id in ids:
@@ -130,7 +130,7 @@ class PageEvents:
         """A button in the library."""
         action, words = Action.of(event), self._studio.words(request)
         if action.act == "start":
-            return self._generate.start.use_image(action.id, values, words)
+            return self._generate.form.start.use_image(action.id, values, words)
         if action.act != "restore":
             return self._library.act(request, event, values)
         return self._use(request, lambda: self._generate.settings_of_image(action.id, words))
@@ -148,7 +148,7 @@ class PageEvents:
             return {}
         if found.get("task") == Task.UPSCALE.value:  # the form has no fields for it
             return self._use(request, lambda: self._generate.submit(values, found, words))
-        return self._use(request, lambda: self._generate.settings_of_request(found, words))
+        return self._use(request, lambda: self._generate.form.of_request(found, words))
 
     def act_in_queue(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A button in the queue."""
@@ -174,7 +174,7 @@ class PageEvents:
         words, action = self._studio.words(request), Action.of(event)
         if action.act == "use":
             chosen: Updates = {self._shell.tabs: gr.Tabs(selected=GENERATE)}
-            return chosen | self._generate.use_model(action.id, values, words)
+            return chosen | self._generate.form.use_model(action.id, values, words)
         said: Updates = {}
         try:
             self._models.act(action.act, action.id)

@@ -1,10 +1,13 @@
 """The parts of the page that stand above its tabs; events of every tab may change them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+# What a visitor's page sends with an event: component → its value.
+Values = Mapping[Any, Any]
 # What an event answers: component → its new value, or `gr.update(...)`. What is not named stays as it is.
 Updates = dict[Any, Any]
 

@@ -13,7 +13,7 @@ from app.ui.form import Form, form_of
 from app.ui.link import ServiceLink
 from app.ui.strings import Strings, Words
 from app.ui.uploads import Uploads
-from app.ui.views.downloads import download_buttons
+from app.ui.views.downloads import draw_when_here
 from app.ui.views.header import error_text, hint_text
 from app.ui.views.toast import toast, undoable
 
@@ -54,12 +54,13 @@ class Studio:
         text, status = words.count("pictures_deleted", len(ids)), self.link.state().status
         return undoable(text, words, ids) if status is not None and status.trash_days else toast(text, words)
 
-    def refusal(self, error: ServiceError, words: Words, model: str | None = None) -> str:
-        """A failed call as a passing message. If what is missing is the `model`, a button downloads it."""
+    def refusal(self, error: ServiceError, words: Words, asked: Mapping[str, Any] | None = None) -> str:
+        """A failed call as a passing message. If what is missing is the model of what was `asked` for, a button
+        downloads it, and then that is drawn."""
         hint = hint_text(error.code, error.hint, words)
         away = isinstance(error, ServiceUnreachable)
-        absent = self.model(model) if error.code == ModelNotInstalled.code else None
-        more = download_buttons(absent, words) if absent is not None else None
+        absent = self.model(asked.get("model")) if asked and error.code == ModelNotInstalled.code else None
+        more = draw_when_here(absent, asked, words) if absent and asked else None
         return toast(error_text(error, words), words, "bad", None if more else hint, passing=away, more=more)
 
 

@@ -18,11 +18,14 @@ from app.core.settings import Settings
 from app.ui.gradio_blocks import FilelessBlocks
 from app.ui.server import build_app
 
+FOREIGN = ("torch", "flask", "diffusers", "app.service", "app.jobs", "app.library")
+
 
 def main() -> None:
-    """Print the GET paths, and whether Gradio by itself refuses a path that it did not make."""
+    """Print the GET paths, what of other rooms is loaded, and whether Gradio by itself refuses a path of others."""
     app = build_app(Settings(data_folder=Path(sys.argv[1]), service_url="http://127.0.0.1:9"))
-    print(json.dumps({"gets": sorted(set(paths(app.routes))), "refuses": refuses_a_path()}))
+    gets = sorted(set(paths(app.routes)))
+    print(json.dumps({"gets": gets, "refuses": refuses_a_path(), "foreign": [x for x in FOREIGN if x in sys.modules]}))
 
 
 def paths(routes: list[BaseRoute]) -> Iterator[str]:

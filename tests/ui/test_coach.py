@@ -48,6 +48,10 @@ def test_words_are_completed_and_strange_ones_explained(page: Page) -> None:
     expect(status).to_contain_text("“astronaut” is read as “man”")
     expect(status).to_contain_text("“blurgl” is not known")
     expect(status).to_contain_text("“gardn” is not known; near it: “garden”")
+    underlined = page.locator(".at-underlined u")
+    expect(underlined).to_have_text(["astronaut", "blurgl", "gardn"])
+    page.locator(".at-examples .at-example").first.click()
+    expect(underlined).to_have_count(0)
 
 
 @pytest.mark.browser
@@ -60,3 +64,4 @@ def test_chinese_words_are_completed_and_strange_ones_named(browser: Browser, pa
         expect(field).to_have_value("红色的苹果")
         field.fill("苹果和麒麟")
         expect(coach.get_by_role("status")).to_have_text("不认识“麒麟”")
+        expect(page.locator(".at-underlined u")).to_have_text("麒麟")

@@ -75,12 +75,18 @@ def test_a_browser_can_install_the_page_and_asks_no_other_machine(browser: Brows
     assert [url for url in asked if not url.startswith(own)] == []
 
 
-def test_the_schedules_stand_beneath_their_samplers(page: Page) -> None:
+def test_the_schedules_stand_beneath_their_samplers_and_all_are_searched(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^More")).click()
-    page.get_by_label("Scheduler").click()
+    field = page.get_by_label("Scheduler")
+    field.click()
     options = page.get_by_role("option")
     assert options.count() > 60
     first = [text.strip().lstrip("✓").strip() for text in options.all_inner_texts()[:4]]
     assert first == ["default", "Euler a", "Euler a Uniform", "Euler a SGM Uniform"]
     inset = "(option) => parseFloat(getComputedStyle(option).paddingLeft)"
     assert options.nth(2).evaluate(inset) > options.nth(1).evaluate(inset)
+    field.press("Control+a")
+    field.press_sequentially("2m kar")
+    expect(options).to_have_text([re.compile("DPM\\+\\+ 2M Karras")])
+    field.press("Enter")
+    expect(field).to_have_value("DPM++ 2M Karras")

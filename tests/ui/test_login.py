@@ -1,8 +1,6 @@
-"""Who gets in: passwords, pauses, sessions, roles."""
+"""Who gets in: passwords, pauses, sessions."""
 
 import asyncio
-import hashlib
-import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +11,8 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from PIL import Image
 from starlette.requests import HTTPConnection
 
-from app.client import ImageServiceClient
-from app.core.errors import ServiceError
 from app.ui.accounts import (
     FREE_TRIES,
     FREE_TRIES_OF_AN_ADDRESS,
@@ -28,15 +23,13 @@ from app.ui.accounts import (
     add_user,
     read_auth_file,
 )
-from app.ui.addresses import EVENTS_PATH, MANIFEST_PATH
 from app.ui.login import CHECKS_AT_ONCE, MOST_WAITING, login_routes
-from app.ui.roles import CURRENT_ROLE, Role, RoleClient
+from app.ui.roles import Role
 from app.ui.security import MAX_SESSIONS, SESSION_COOKIE, SESSION_S, Sessions
 from app.ui.strings import Strings
 from app.ui.visitors import address_of
 from tests.loops import run_apart
 from tests.running import RunningPage, RunningService
-from tests.ui.calls import call_of
 
 # As real as the others, and checked in no time.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -282,97 +275,6 @@ def test_who_logs_out_is_led_to_the_login_without_a_cookie_and_the_session_is_ov
 def test_an_address_is_counted_by_what_one_household_has(host: str | None, counted: str) -> None:
     scope: dict[str, Any] = {"type": "http", "client": (host, 1) if host else None, "headers": []}
     assert address_of(HTTPConnection(scope)) == counted
-
-
-def test_a_role_may_do_on_the_page_what_a_key_of_its_scope_may_do_at_the_service(tmp_path: Path) -> None:
-    keys = {role: f"key-of-{role}" for role in Role}
-    file = tmp_path / "keys"
-    file.write_text("".join(f"{role}:{hashlib.sha256(key.encode()).hexdigest()}\n" for role, key in keys.items()))
-    file.chmod(0o600)
-    calls: dict[str, Callable[[ImageServiceClient], object]] = {
-        "status": lambda client: client.status(),
-        "models": lambda client: client.models(),
-        "model": lambda client: client.model("pocket"),
-        "job": lambda client: client.job("none"),
-        "jobs": lambda client: client.jobs(),
-        "images": lambda client: client.images(width=64),
-        "image_count": lambda client: client.image_count(),
-        "groups": lambda client: client.groups(),
-        "image": lambda client: client.image("none"),
-        "image_bytes": lambda client: client.image_bytes("none"),
-        "thumbnail": lambda client: client.thumbnail("none"),
-        "inspect": lambda client: client.inspect(b"no picture"),
-        "submit": lambda client: client.submit({"prompt": "a cat", "model": "none"}),
-        "cancel": lambda client: client.cancel("none"),
-        "grids": lambda client: client.grids(),
-        "submit_grid": lambda client: client.submit_grid({"request": {"prompt": ""}, "x": {"name": "", "values": ""}}),
-        "cancel_grid": lambda client: client.cancel_grid("none"),
-        "set_paused": lambda client: client.set_paused(False),
-        "set_favourite": lambda client: client.set_favourite("none", True),
-        "load_model": lambda client: client.load_model("none"),
-        "unload_model": lambda client: client.unload_model("none"),
-        "download_model": lambda client: client.download_model("none"),
-        "cancel_download": lambda client: client.cancel_download("none"),
-        "clean_model": lambda client: client.clean_model("none"),
-        "delete_image": lambda client: client.delete_image("none"),
-        "trash": lambda client: client.trash(),
-        "trash_thumbnail": lambda client: client.trash_thumbnail("none"),
-        "restore_image": lambda client: client.restore_image("none"),
-    }
-    seen: dict[str, set[str]] = {}
-    with RunningService(tmp_path / "service", API_KEYS_FILE=str(file)) as service:
-        page = RoleClient(service.url, keys[Role.ADMIN])
-        for role, key in keys.items():
-            direct = ImageServiceClient(service.url, key)
-            token = CURRENT_ROLE.set(role)
-            for name, call in calls.items():
-                by_page, by_service = refused(call, page), refused(call, direct)
-                assert (by_page == "role_not_allowed") == (by_service == "not_allowed"), (
-                    role,
-                    name,
-                    by_page,
-                    by_service,
-                )
-                if by_page == "role_not_allowed":
-                    seen.setdefault(role, set()).add(name)
-            CURRENT_ROLE.reset(token)
-        assert refused(calls["submit"], page) == "role_not_allowed"  # whom no login let pass may only look
-    assert len(seen[Role.READ]) == 15
-    assert len(seen[Role.GENERATE]) == 10
-    assert Role.ADMIN not in seen
-
-
-def refused(call: Callable[[ImageServiceClient], object], client: ImageServiceClient) -> str | None:
-    """The code of the refusal."""
-    try:
-        call(client)
-    except ServiceError as error:
-        return error.code
-    return None
-
-
-def test_a_person_who_may_only_look_makes_nothing_on_the_page(tmp_path: Path, service: RunningService) -> None:
-    people = tmp_path / "people"
-    add_user(people, "eve", "x", Role.READ)
-    add_user(people, "ada", "x", Role.GENERATE)
-    with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
-        assert "may not do this" in generated(page, "eve")
-        assert "may not do this" not in generated(page, "ada")
-        with requests.Session() as stranger:  # a browser asks for an app's parts without saying who it is for
-            stranger.trust_env = False
-            for icon in stranger.get(page.url + MANIFEST_PATH).json()["icons"]:
-                with Image.open(io.BytesIO(stranger.get(page.url + icon["src"]).content)) as drawn:
-                    assert f"{drawn.width}x{drawn.height}" == icon["sizes"]
-
-
-def generated(page: RunningPage, name: str) -> str:
-    """What the page answers when this person presses Generate."""
-    with requests.Session() as http:
-        http.trust_env = False
-        http.post(page.url + "/login", data={"name": name, "password": "x"})
-        sizes = {"at-width": 128, "at-height": 128, "at-num_inference_steps": 2, "at-guidance_scale": 1.5}
-        values = {"at-memory": {}, "at-model": "pocket", "at-prompt": "a cat"} | sizes
-        return http.post(page.url + EVENTS_PATH, json=call_of(http, page.url, "generate", values)).text
 
 
 def test_a_proxy_is_believed_only_if_the_owner_named_it(tmp_path: Path, service: RunningService) -> None:

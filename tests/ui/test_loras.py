@@ -1,6 +1,8 @@
 """LoRAs on the page: which are offered, what is said for them, and where they stand in the prompt."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ from app.ui.strings import ENGLISH, Strings
 from app.ui.views.embeddings import embedding_list, with_word
 from app.ui.views.loras import WEIGHT, lora_list, weight_of, with_lora, without_lora
 from app.weights.loras import LoraFile
+
+WORDS = Strings().words(ENGLISH)
+MODEL = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline")
 
 
 def test_several_are_put_into_a_prompt_and_taken_out_again() -> None:
@@ -29,27 +34,31 @@ def test_an_embedding_is_put_into_a_prompt_as_a_word_and_once() -> None:
     assert with_word("", "bad-hands") == "bad-hands"
     assert with_word("badly", "bad") == "badly, bad"
     assert with_word("a cat, (BAD:1.2)", "bad") == "a cat, (BAD:1.2)"
-    words = Strings().words(ENGLISH)
-    model = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline")
-    shown = embedding_list([EmbeddingInfo(name="<b>x</b>", models=("pocket",)), EmbeddingInfo(name="xl")], model, words)
-    assert "(1)" in shown
-    assert "<b>x" not in shown
-    assert "xl" not in shown
 
 
 def test_a_weight_from_a_browser_is_believed_only_if_it_is_one() -> None:
     assert [weight_of(text) for text in ("0.5", "-2", "3", "x", None, "nan")] == [0.5, -2, *[WEIGHT] * 4]
 
 
-def test_only_what_fits_the_model_is_listed_and_nothing_breaks_out_of_it() -> None:
-    words = Strings().words(ENGLISH)
-    model = ModelInfo(key="pocket", title="Pocket", pipeline="StableDiffusionPipeline")
-    hostile = LoraInfo(name="<b>x</b>", words=("<script>",), models=("pocket",))
-    shown = lora_list([hostile, LoraInfo(name="other", models=("flux",))], model, words)
-    assert "<b>x</b>" not in shown
-    assert "<script>" not in shown
-    assert "other" not in shown
-    assert lora_list([LoraInfo(name="other", models=("flux",))], model, words) == ""
+def loras_shown(name: str, models: tuple[str, ...]) -> str:
+    """The list with one LoRA."""
+    return lora_list([LoraInfo(name=name, words=("<script>",), models=models)], MODEL, WORDS)
+
+
+def embeddings_shown(name: str, models: tuple[str, ...]) -> str:
+    """The list with one embedding."""
+    return embedding_list([EmbeddingInfo(name=name, models=models)], MODEL, WORDS)
+
+
+@pytest.mark.parametrize("shown", [loras_shown, embeddings_shown])
+def test_only_what_fits_the_model_is_listed_and_nothing_breaks_out_of_it(
+    shown: Callable[[str, tuple[str, ...]], str],
+) -> None:
+    listed = shown("<b>x</b>", ("flux", "pocket"))
+    assert "(1)" in listed
+    assert "&lt;b&gt;x" in listed
+    assert not re.search("<b>x|<script>", listed)
+    assert shown("other", ("flux",)) == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_a_browser_that_was_offline_in_mid_job_shows_the_picture_by_itself(page:
     job = generate(page, f"offline for a while {SLOW}", steps=30)
     until_step(page, 2)
     page.context.set_offline(True)
-    page.wait_for_timeout(4000)  # the page goes on asking into the void
+    page.wait_for_timeout(2000)  # the page goes on asking into the void
     page.context.set_offline(False)
     until(page, "succeeded", timeout_s=PATIENCE_S)
     assert page.locator("#at-stage .at-job").get_attribute("data-job") == job
@@ -31,7 +31,7 @@ def test_a_line_cut_again_and_again_between_page_and_service_costs_no_picture(
 ) -> None:
     with line_to(service.port) as line, RunningPage(tmp_path, line.url) as running, visit(browser, running.url) as page:
         page.evaluate("window.sameDocument = true")
-        job = generate(page, f"cut the line {SLOW}", steps=100)
+        job = generate(page, f"cut the line {SLOW}", steps=70)
         until_step(page, 2)
         for _ in range(2):
             line.cut()

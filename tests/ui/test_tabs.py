@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.hub_server import Hub
 from tests.running import RunningPage
 from tests.ui.browser import DESKTOP, PHONE, visit
 from tests.ui.conftest import EVIL
+from tests.ui.screenshots import TABS as SHOWN
 from tests.ui.screenshots import views, violations
 from tests.ui.steps import generate, open_tab, picture_is_there, until, write
 
@@ -136,18 +138,25 @@ def test_a_model_of_the_hub_is_downloaded_stopped_gone_on_with_and_cleaned(
     assert "somebody/half" not in {model.key for model in client.models()}
 
 
-def test_the_form_offers_the_download_of_a_model_that_is_not_here(page: Page) -> None:
+def test_one_click_downloads_a_model_that_is_not_here_and_draws(page: Page, hub: Hub) -> None:
     page.locator("#at-model input").click()
-    page.get_by_role("option", name="SDXL-Turbo").click()
+    page.get_by_role("option", name="Z-Image-Turbo").click()
     line = page.locator("#at-model-line")
     expect(line).to_contain_text("Not downloaded")
     expect(line).to_contain_text("licence:")
-    write(page, "what is not here")
+    write(page, "what is not here yet")
     page.locator("#at-generate").click()
     message = page.locator("#at-toast")
     expect(message).to_contain_text("The model's files are not on this machine.")
-    message.get_by_role("button", name="Download 6.9 GB").click()  # the stand-in does not have it
-    expect(line).to_contain_text("The hub has no model 'stabilityai/sdxl-turbo'")
+    hub.repository = "somebody/else"
+    message.get_by_role("button", name=re.compile(r"^Download \d+(\.\d)? GB, then draw$")).click()
+    expect(line).to_contain_text("The hub has no model 'Tongyi-MAI/Z-Image-Turbo'")
+    expect(line).to_contain_text("Drawn as soon as z-image-turbo is here: “what is not here yet”")
+    page.reload()  # it is the browser that waits, not this page
+    hub.repository, hub.budget = "Tongyi-MAI/Z-Image-Turbo", None
+    line.get_by_role("button", name="Download").click()
+    expect(until(page, "succeeded")).to_contain_text("what is not here yet")
+    expect(line).not_to_contain_text("Drawn as soon as")
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])
@@ -186,17 +195,26 @@ def test_a_dark_desktop_gets_a_dark_page(browser: Browser, page_process: Running
         assert all(int(value) < 60 for value in re.findall(r"\d+", ground)[:3]), ground
 
 
-@pytest.mark.parametrize(("language", "scheme", "size"), [("en-US", "light", DESKTOP), ("zh-CN", "dark", PHONE)])
+@pytest.mark.parametrize(
+    ("language", "scheme", "size", "tabs"),
+    [("en-US", "light", DESKTOP, SHOWN), ("zh-CN", "dark", PHONE, ("generate", "library"))],
+)
 def test_axe_finds_nothing_in_any_tab(
-    browser: Browser, page_process: RunningPage, client: ImageServiceClient, language: str, scheme: str, size: Any
+    browser: Browser,
+    page_process: RunningPage,
+    client: ImageServiceClient,
+    language: str,
+    scheme: str,
+    size: Any,
+    tabs: Sequence[str],
 ) -> None:
-    """`python -m tests.ui.screenshots` asks it about every other combination, too."""
+    """`python -m benchmarks.screens` asks it about every other combination, too."""
     job = client.generate({"prompt": "for everybody", "num_images": 2})
     client.delete_image(job.images[0].id)
     options = {"locale": language, "color_scheme": scheme, "viewport": size, "path": f"/?job={job.id}"}
     with visit(browser, page_process.url, **options) as page:
         until(page, "succeeded")
-        found = {view: violations(page) for view in views(page)}
+        found = {view: violations(page) for view in views(page, tabs=tabs)}
     assert {view: wrong for view, wrong in found.items() if wrong} == {}
 
 

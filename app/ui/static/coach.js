@@ -60,32 +60,62 @@
   }
 
   // Chinese has no gaps between words: the longest known word is taken at each place, what is left over is unknown.
-  function unknownSigns(known, text) {
-    return text.match(/[\u4e00-\u9fff]+/g)?.flatMap((run) => {
+  function strangeSigns(known, text) {
+    return [...text.matchAll(/[\u4e00-\u9fff]+/g)].flatMap(({ 0: run, index }) => {
       const left = [];
       for (let at = 0, alone = false; at < run.length;) {
         const size = [6, 5, 4, 3, 2, 1].find((many) => at + many <= run.length && known.chinese.has(run.slice(at, at + many)));
-        if (!size) left.push((alone ? left.pop() : "") + run[at]);
+        if (!size && alone) left.at(-1).word += run[at];
+        if (!size && !alone) left.push({ at: index + at, word: run[at] });
         alone = !size;
         at += size ?? 1;
       }
       return left;
-    }) ?? [];
+    });
   }
 
-  function told(known, text, caret) {
+  // Each word that is not known, with its place.
+  function strange(known, text, caret) {
     const typing = /[a-z]*$/i.exec(text.slice(0, caret))[0].toLowerCase(); // not yet a whole word
-    const latin = [...text.toLowerCase().matchAll(/[a-z]{3,}/g)].filter((found) => found.index + found[0].length !== caret || found[0] !== typing).map((found) => found[0]);
-    const strange = [...new Set(latin)].filter((word) => !known.english.has(word));
+    const latin = [...text.toLowerCase().matchAll(/[a-z]{3,}/g)].map(({ 0: word, index }) => ({ at: index, word }))
+      .filter(({ at, word }) => !known.english.has(word) && (at + word.length !== caret || word !== typing));
+    return [...latin, ...strangeSigns(known, text)].sort((one, other) => one.at - other.at);
+  }
+
+  function told(known, found) {
     const says = part().dataset;
-    const lines = strange.map((word) => {
+    return [...new Set(found.map(({ word }) => word))].slice(0, MOST_TOLD).map((word) => {
       const like = known.read_as[word] ?? known.read_as[word.replace(/s$/, "")];
       if (like) return says.readAs.replace("{word}", word).replace("{thing}", like);
-      const near = nearest(known, word);
+      const near = /[a-z]/.test(word) ? nearest(known, word) : null;
       return near ? says.nearest.replace("{word}", word).replace("{thing}", near) : says.unknown.replace("{word}", word);
     });
-    lines.push(...[...new Set(unknownSigns(known, text))].map((word) => says.unknown.replace("{word}", word)));
-    return lines.slice(0, MOST_TOLD);
+  }
+
+  // A field cannot underline a part of its text: the same text, unseen but for its lines, lies over it.
+  function underline(from, found) {
+    let layer = from.parentElement.querySelector(".at-underlined");
+    if (!layer && !found.length) return;
+    if (!layer) {
+      layer = document.createElement("div");
+      layer.className = "at-underlined";
+      layer.ariaHidden = "true";
+      from.parentElement.append(layer);
+      from.addEventListener("scroll", () => { layer.scrollTop = from.scrollTop; });
+    }
+    const look = getComputedStyle(from);
+    for (const name of ["font", "letterSpacing", "padding", "borderWidth"]) layer.style[name] = look[name];
+    Object.assign(layer.style, { left: `${from.offsetLeft}px`, top: `${from.offsetTop}px`, width: `${from.clientWidth}px`, height: `${from.clientHeight}px` });
+    const pieces = [];
+    let end = 0;
+    for (const { at, word } of found) {
+      const marked = document.createElement("u");
+      marked.textContent = from.value.slice(at, at + word.length);
+      pieces.push(from.value.slice(end, at), marked);
+      end = at + word.length;
+    }
+    layer.replaceChildren(...pieces, from.value.slice(end));
+    layer.scrollTop = from.scrollTop;
   }
 
   async function look() {
@@ -100,7 +130,9 @@
       made.textContent = word;
       return made;
     });
-    const lines = known ? told(known, from.value, caret) : [];
+    const found = known ? strange(known, from.value, caret) : [];
+    underline(from, found);
+    const lines = known ? told(known, found) : [];
     const said = document.createElement("span");
     said.setAttribute("role", "status");
     said.textContent = lines.join(" · ");
@@ -115,6 +147,7 @@
     document.execCommand("insertText", false, taken.word); // as if it were typed: undo takes it back
   }
 
+  window.atelierCoach = look;
   document.addEventListener("input", (event) => { if (event.target === field()) look(); });
   document.addEventListener("mousedown", (event) => {
     if (event.target instanceof Element && event.target.closest(".at-offered")) event.preventDefault(); // the field keeps the focus

@@ -1,6 +1,6 @@
 // What this browser remembers: its jobs (all tabs share them), and for each tab the job looked at and the draft.
 (() => {
-  const JOBS = "atelier-jobs", FOCUS = "atelier-focus", DRAFT = "atelier-draft", MOST_JOBS = 12;
+  const JOBS = "atelier-jobs", FOCUS = "atelier-focus", DRAFT = "atelier-draft", AWAITED = "atelier-awaited", MOST_JOBS = 12;
   const TEXTS = ["prompt", "negative_prompt"];
   const MOST_TRIES = 5;
   let open = false; // before the page is filled, its empty fields are no draft
@@ -36,6 +36,7 @@
     shown: Object.fromEntries([...document.querySelectorAll("[data-shows]")].map((part) => [part.dataset.shows, part.dataset.mark])),
     start: window.atelierStart(),
     place,
+    awaited: read(localStorage, AWAITED, null),
   });
 
   window.atelierWent = (stack) => { place = stack; tries = 0; };
@@ -54,6 +55,7 @@
     const others = (Array.isArray(listed) ? listed : []).filter((id) => !told.added.includes(id) && !told.gone.includes(id));
     write(localStorage, JOBS, [...told.added, ...others].slice(0, MOST_JOBS));
     write(sessionStorage, FOCUS, told.focus);
+    if ("awaited" in told) write(localStorage, AWAITED, told.awaited);
   };
 
   window.atelierOpened = () => {
@@ -69,6 +71,7 @@
     setTimeout(() => {
       for (const name of TEXTS) said[name] = document.querySelector(`#at-${name} textarea`)?.value ?? said[name];
       keep(said);
+      window.atelierCoach(); // the text may come from elsewhere than the keys
     });
   };
 

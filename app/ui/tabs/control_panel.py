@@ -1,7 +1,7 @@
 """Where the generate tab holds a picture whose edges, depth or pose hold the new one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from app.core.control import MAX_WEIGHT, ControlUnit, Preprocessor
 from app.core.models import ModelInfo
 from app.core.task import Task
-from app.ui.actions import html_part
-from app.ui.shell import Updates
+from app.ui.actions import html_part, list_of
+from app.ui.shell import Updates, Values
 
 NONE = "[]"
 
@@ -40,7 +40,7 @@ class ControlPanel:
         """All of it."""
         return [self.frame, self.page, *self.inputs]
 
-    def read(self, values: Mapping[Any, Any]) -> list[ControlUnit]:
+    def read(self, values: Values) -> list[ControlUnit]:
         """The units in what a browser sent; of the first, as the form has it. None of what is no unit."""
         kept = units_in(values.get(self.units))
         if not kept:
@@ -104,11 +104,8 @@ def fitting(model: ModelInfo, models: Sequence[ModelInfo]) -> list[ModelInfo]:
 
 def units_in(said: object) -> list[ControlUnit]:
     """The units in a JSON text or a list; none for anything else."""
-    try:
-        listed = list(said) if isinstance(said, list | tuple) else json.loads(str(said or NONE))
-    except (ValueError, RecursionError):
-        return []
-    found = [_unit(each) for each in listed] if isinstance(listed, list) else []
+    listed = said if isinstance(said, list | tuple) else list_of(said)
+    found = [_unit(each) for each in listed]
     return [unit for unit in found if unit is not None]
 
 

@@ -12,7 +12,7 @@ from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
 from app.core.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind
-from app.ui.shell import Updates
+from app.ui.shell import Updates, Values
 from app.ui.tabs.control_panel import ControlPanel
 from app.ui.tabs.reference_panel import ReferencePanel
 from app.ui.tabs.start_panel import StartPanel, frame_of
@@ -64,7 +64,7 @@ class FormFields:
         return [*self.by_name.values(), self.ratio, self.start.frame, self.start.page, *self.control.outputs,
                 *self.references.outputs]  # fmt: skip
 
-    def read(self, values: Mapping[Any, Any]) -> Form:
+    def read(self, values: Values) -> Form:
         """The form in what a browser sent."""
         return Form({name: values.get(component) for name, component in self.by_name.items()})
 

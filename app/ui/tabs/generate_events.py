@@ -2,35 +2,25 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from app.core.errors import ServiceError
-from app.core.models import ModelInfo
-from app.core.schema import RANDOM_SEED, alone
-from app.core.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
+from app.core.errors import ServiceError, ServiceUnreachable
+from app.core.schema import alone
 from app.ui.actions import Action
-from app.ui.form import Form, beyond_good, changed_model, form_of, fresh
 from app.ui.looks import Look, look
 from app.ui.memory import Memory
-from app.ui.shell import Shell, Updates
+from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import Words
-from app.ui.studio import Studio, default_model, find_model, settings_of
-from app.ui.tabs.control_events import ControlEvents
+from app.ui.studio import Studio, find_model
+from app.ui.tabs.form_events import FormEvents
 from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
-from app.ui.tabs.lora_events import LoraEvents
-from app.ui.tabs.models_tab import ModelsEvents
-from app.ui.tabs.reference_events import ReferenceEvents
-from app.ui.tabs.start_events import StartEvents
-from app.ui.tabs.style_events import StyleEvents
-from app.ui.views.generate import advice, examples
+from app.ui.views.generate import examples
 from app.ui.views.job import mark_of_job
 from app.ui.views.library import history, mark_of
-from app.ui.views.models import model_line
 from app.ui.views.toast import NO_TOAST, toast
-
-Values = Mapping[Any, Any]
 
 
 class GenerateEvents:
@@ -42,23 +32,18 @@ class GenerateEvents:
         self._shell = shell
         self._tab = tab
         self._fields = tab.fields
-        self._models = ModelsEvents(studio)
-        self.control = ControlEvents(studio, shell, tab.fields)
-        self.start = StartEvents(studio, shell, tab.fields)
-        self.references = ReferenceEvents(studio, shell, tab.fields)
-        self.loras = LoraEvents(studio, tab)
-        self.styles = StyleEvents(studio, tab)
+        self.form = FormEvents(studio, shell, tab)
 
     # Jobs
 
     def generate(self, request: gr.Request, values: Values) -> Updates:
         """Send the form to the service. The job belongs to the service from then on."""
-        words = self._studio.words(request)
+        words, body = self._studio.words(request), None
         try:
             body = self.body(request, values, words)
             return self._say(toast(body, words, "bad")) if isinstance(body, str) else self.submit(values, body, words)
         except ServiceError as error:
-            return self._say(self._studio.refusal(error, words, values.get(self._fields["model"])))
+            return self._say(self._studio.refusal(error, words, body if isinstance(body, dict) else None))
 
     def body(self, request: gr.Request, values: Values, words: Words) -> dict[str, Any] | str:
         """The form as the service takes it, or what is wrong with it, in words. Raises ServiceError."""
@@ -67,9 +52,9 @@ class GenerateEvents:
         problems = form.problems(model, words)
         if model is None or problems:
             return " ".join(problems)
-        start = self.start.fields_of(request, self._memory(values).start, model)
-        started = self.references.beside(start, values, model, words)
-        held = self.control.fields_of(values, model)
+        start = self.form.start.fields_of(request, self._memory(values).start, model)
+        started = self.form.references.beside(start, values, model, words)
+        held = self.form.control.fields_of(values, model)
         return started if isinstance(started, str) else form.request(started | held)
 
     def tick(self, request: gr.Request, values: Values) -> Updates:
@@ -85,11 +70,11 @@ class GenerateEvents:
         words, memory, action = self._studio.words(request), self._memory(values), Action.of(event)
         try:
             if action.act == "start":
-                return self.start.use_image(action.id, values, words)
+                return self.form.start.use_image(action.id, values, words)
             if action.act == "variations":
-                return self.submit(values, self.start.variations_of(action.id, action.data.get("far")), words)
+                return self.submit(values, self.form.start.variations_of(action.id, action.data.get("far")), words)
             if action.act == "upscale":
-                return self.submit(values, self.start.upscaled(action.id), words)
+                return self.submit(values, self.form.start.upscaled(action.id), words)
             if action.act == "reuse":
                 return self._settings_of_job(action.id, words)
             if action.act == "again":
@@ -98,61 +83,6 @@ class GenerateEvents:
         except ServiceError as error:
             return self._say(self._studio.refusal(error, words))
         return self._look_now(values, look(self._link, memory, words, fresh=True)) | message
-
-    # Settings
-
-    def choose_model(self, request: gr.Request, values: Values) -> Updates:
-        """A model was chosen in the form."""
-        return self.use_model(values.get(self._fields["model"]), values, self._studio.words(request))
-
-    def use_model(self, key: str | None, values: Values, words: Words) -> Updates:
-        """A model's ranges and defaults in the form, and its line. What a person means by the rest stays."""
-        models = self._studio.models()
-        model = find_model(models, key)
-        if model is None:
-            return {}
-        form = changed_model(self._fields.read(values), model, values.get(self._fields.ratio))
-        return self._fields.filled(form, model, models) | self._of_model(model, words)
-
-    def choose_ratio(self, values: Values) -> Updates:
-        """Width and height of a preset."""
-        ratio, model = values.get(self._fields.ratio), self._studio.model(values.get(self._fields["model"]))
-        if model is None or ratio not in RATIOS:
-            return {}
-        width, height = size_for(ratio, model)
-        return {self._fields["width"]: width, self._fields["height"]: height}
-
-    def type_size(self, values: Values) -> Updates:
-        """The preset that a typed size is, or "own"."""
-        form = self._fields.read(values)
-        model, width, height = self._studio.model(form["model"]), form["width"], form["height"]
-        known = model is not None and width and height
-        return {self._fields.ratio: ratio_of(int(width), int(height), model) if known and model else OWN_SIZE}
-
-    def use_defaults(self, values: Values) -> Updates:
-        """The model's own numbers; prompts, count and seed stay."""
-        form, models = self._fields.read(values), self._studio.models()
-        model = find_model(models, form["model"])
-        return {} if model is None else self._fields.filled(changed_model(form, model), model, models)
-
-    def advise(self, request: gr.Request, values: Values) -> Updates:
-        """Where the model draws well, if the form is not there."""
-        form = self._fields.read(values)
-        model = self._studio.model(form["model"])
-        text = "" if model is None else advice(form, model, self._studio.words(request))
-        return {self._tab.advice: text}
-
-    def use_good(self, event: gr.EventData, values: Values) -> Updates:
-        """The model's defaults for what is beyond where it draws well."""
-        form = self._fields.read(values)
-        model = self._studio.model(form["model"])
-        if model is None or Action.of(event).act != "good":
-            return {}
-        return {self._fields[name]: getattr(model, name) for name in beyond_good(form, model)} | {self._tab.advice: ""}
-
-    def random_seed(self) -> Updates:
-        """The seed that means: draw one."""
-        return {self._fields["seed"]: RANDOM_SEED}
 
     def last_seed(self, request: gr.Request, values: Values) -> Updates:
         """The seed of the job looked at."""
@@ -164,21 +94,11 @@ class GenerateEvents:
             return self._say(self._studio.refusal(error, words))
         return self._say(toast(words("no_seed_yet"), words, "quiet"))
 
-    def act_on_model(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
-        """The load or download button under the model list."""
-        words, action, key = self._studio.words(request), Action.of(event), values.get(self._fields["model"])
-        try:
-            if key:
-                self._models.act(action.act, key)
-        except ServiceError as error:
-            return self._say(self._studio.refusal(error, words))
-        return {self._tab.model_line: model_line(self._studio.model(key), words)}
-
     def restore(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """All settings of an older picture; or the picture itself, to start from."""
         words, action = self._studio.words(request), Action.of(event)
         if action.act == "start":
-            return self.start.use_image(action.id, values, words)
+            return self.form.start.use_image(action.id, values, words)
         if action.act != "restore":
             return {}
         try:
@@ -191,6 +111,21 @@ class GenerateEvents:
         return self._history(self._studio.words(request))
 
     # Used by the page and the other tabs
+
+    def draw_awaited(self, values: Values, words: Words) -> Updates:
+        """What waited for its model, if that is here by now."""
+        due = self.form.awaited.due(values)
+        if due is None:
+            return {}
+        try:
+            job = self._link.ask(lambda: self._link.client.submit(due.body, idempotency_key=due.key, origin="ui"))
+        except ServiceUnreachable:
+            return {}  # which the header says
+        except ServiceError as error:
+            message = self._studio.refusal(error, words)
+            return {self._shell.memory: self.form.awaited.forgotten(values)} | self._say(message)
+        memory = replace(self._memory(values).with_job(job.id), awaited=None)
+        return self._look_now(values, look(self._link, memory, words, known=[job])) | self._say(NO_TOAST)
 
     def opened(self, request: gr.Request, values: Values) -> Updates:
         """A page was opened: everything of this tab, as this browser left it or as the link asks for."""
@@ -210,9 +145,9 @@ class GenerateEvents:
         given = dict(memory.draft or {})
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
-        start = self.start.remembered(memory.start, words) | self.control.of_units((), words)
-        start |= self.references.of_names((), words)
-        return shown | self._history(words) | self._first_form(given, words) | start
+        start = self.form.start.remembered(memory.start, words) | self.form.control.of_units((), words)
+        start |= self.form.references.of_names((), words)
+        return shown | self._history(words) | self.form.first(given, words) | start
 
     def clock_if_busy(self, values: Values) -> Updates:
         """The clock, running, if a job of this browser is open: an answer that was late may have stopped it."""
@@ -239,20 +174,6 @@ class GenerateEvents:
             return past
         return past | {self._tab.stage: look(self._link, memory, words, fresh=True).stage}
 
-    def fill_if_empty(self, values: Values, words: Words) -> Updates:
-        """The model's line; and all defaults, when the page was opened without a service."""
-        models, key = self._studio.models(), values.get(self._fields["model"])
-        model = find_model(models, key)
-        if model is not None:
-            return {self._tab.model_line: model_line(model, words)}  # an open list of LoRAs stays as it is
-        if key or not models:
-            return {}
-        form = self._first_form({}, words)
-        typed = self._fields["negative_prompt"]
-        return {
-            component: value for component, value in form.items() if component is not typed or not values.get(typed)
-        }
-
     def settings_of_image(self, image_id: str, words: Words) -> Updates:
         """The fields that made a saved picture, from its job, or from its own recipe if the job is gone."""
         image = self._link.ask(lambda: self._link.client.image(image_id))
@@ -260,16 +181,7 @@ class GenerateEvents:
             return self._settings_of_job(image.job_id, words)
         except ServiceError:
             made = alone(dict(image.recipe.get("request") or {}), image.seed, image.index)
-            return self.settings_of_request(made, words)
-
-    def settings_of_request(self, made: Mapping[str, Any], words: Words) -> Updates:
-        """The fields for any request, with a sentence about it. Raises ValueError for one that is none."""
-        models = self._link.models()
-        form, text = settings_of(made, models, words)
-        model = find_model(models, form["model"]) if form else None
-        filled = {} if form is None or model is None else self._fields.filled(form, model, models)
-        start = self.start.of_request(made, words) | self.control.of_request(made, words, filled)
-        return filled | start | self.references.of_request(made, words) | self._say(toast(text, words))
+            return self.form.of_request(made, words)
 
     def submit_again(self, values: Values, job_id: str, words: Words) -> Updates:
         """The same request once more."""
@@ -279,10 +191,6 @@ class GenerateEvents:
     def show_job(self, values: Values, job_id: str, words: Words) -> Updates:
         """Look at any job."""
         return self._look_now(values, look(self._link, self._memory(values).with_job(job_id), words, fresh=True))
-
-    def _of_model(self, model: ModelInfo, words: Words) -> Updates:
-        """What is shown of a model beside its numbers."""
-        return {self._tab.model_line: model_line(model, words)} | self.loras.shown(model, words)
 
     def _memory(self, values: Values) -> Memory:
         return Memory.read(values.get(self._shell.memory))
@@ -298,7 +206,7 @@ class GenerateEvents:
         return {self._shell.toast: message}
 
     def _settings_of_job(self, job_id: str, words: Words) -> Updates:
-        return self.settings_of_request(self._link.job(job_id).request.model_dump(), words)
+        return self.form.of_request(self._link.job(job_id).request.model_dump(), words)
 
     def submit(self, values: Values, body: Mapping[str, Any], words: Words) -> Updates:
         """Send a request to the service, and look at its job. Raises ServiceError."""
@@ -332,26 +240,3 @@ class GenerateEvents:
             return {self._tab.history: history(self._link.newest(fresh=True), words)}
         except ServiceError:
             return {}
-
-    def _first_form(self, given: Mapping[str, Any], words: Words) -> Updates:
-        """The fields of a fresh page: what stood in the form last, else the default model's. And the model's line.
-
-        An empty prompt is left out: somebody may have typed already.
-        """
-        models = self._studio.models()
-        model = find_model(models, given.get("model")) or default_model(models)
-        if model is None:
-            return {self._fields["prompt"]: given["prompt"]} if "prompt" in given else {}
-        form = _remembered(given, model)
-        updates = self._fields.filled(form, model, models) | self._of_model(model, words)
-        updates[self._fields["styles"]] |= self.styles.choices()
-        if not form["prompt"]:
-            del updates[self._fields["prompt"]]
-        return updates
-
-
-def _remembered(given: Mapping[str, Any], model: ModelInfo) -> Form:
-    try:
-        return form_of(given, model) if set(given) - {"prompt"} else Form({**fresh(model).values, **given})
-    except ValueError:  # the browser's storage held something else
-        return fresh(model)

@@ -12,7 +12,7 @@ from app.core.axes import axis_kinds
 from app.core.errors import ServiceError
 from app.core.grids import MAX_TEXT_CHARS, PLACES, Grid, GridRequest
 from app.ui.actions import Action, html_part
-from app.ui.shell import Shell, Updates
+from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import ENGLISH, Words
 from app.ui.studio import GRID, Studio
 from app.ui.tabs.generate_events import GenerateEvents
@@ -83,7 +83,7 @@ class GridEvents:
         self._generate = generate
         self._tab = tab
 
-    def make(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def make(self, request: gr.Request, values: Values) -> Updates:
         """Send the form with its axes to the service."""
         words = self._studio.words(request)
         try:
@@ -101,11 +101,11 @@ class GridEvents:
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
 
-    def show(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def show(self, request: gr.Request, values: Values) -> Updates:
         """The tab was chosen, or a grid in the list: that one, else the newest."""
         return self._look(values.get(self._tab.chooser), self._studio.words(request))
 
-    def tick(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def tick(self, request: gr.Request, values: Values) -> Updates:
         """The grid that is shown, again, until it is done."""
         words, chosen = self._studio.words(request), values.get(self._tab.chooser)
         try:
@@ -163,7 +163,7 @@ class GridEvents:
             axis = given.get(place)
             axes[self._tab.names[place]] = axis.name if axis else NOTHING
             axes[self._tab.values[place]] = axis_values(axis) if axis else ""
-        return axes | self._generate.settings_of_request(grid.request.model_dump(), words)
+        return axes | self._generate.form.of_request(grid.request.model_dump(), words)
 
     def _say(self, text: str, words: Words) -> Updates:
         return {self._shell.toast: toast(text, words, "bad")}

@@ -1,9 +1,7 @@
 """The library tab: everything that was ever made, found by its prompt."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -12,7 +10,7 @@ from app.ui.actions import Action, html_part, texts_of
 from app.ui.markup import Markup
 from app.ui.memory import Memory
 from app.ui.search import Search, parse
-from app.ui.shell import Shell, Updates
+from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.views.chain import chain_page
@@ -73,21 +71,21 @@ class LibraryEvents:
         self._shell = shell
         self._tab = tab
 
-    def first_page(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def first_page(self, request: gr.Request, values: Values) -> Updates:
         """The newest pictures that fit."""
         return self._page(self._studio.words(request), values, [])
 
-    def returned(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def returned(self, request: gr.Request, values: Values) -> Updates:
         """The page where it was left."""
         place = Memory.read(values.get(self._shell.memory)).place
         return self._page(self._studio.words(request), values, list(place))
 
-    def again(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def again(self, request: gr.Request, values: Values) -> Updates:
         """The page that is shown, if its pictures are others by now: other doors make and delete some too."""
         memory = Memory.read(values.get(self._shell.memory))
         return self._page(self._studio.words(request), values, list(memory.place), unless=memory.shown.get("library"))
 
-    def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+    def act(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A button of a picture or of the pager."""
         words, action, link = self._studio.words(request), Action.of(event), self._studio.link
         said: Updates = {}
@@ -107,7 +105,7 @@ class LibraryEvents:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._page(words, values, action.stack("stack" if action.act == "page" else "here")) | said
 
-    def _page(self, words: Words, values: Mapping[Any, Any], stack: list[str], *, unless: str | None = None) -> Updates:
+    def _page(self, words: Words, values: Values, stack: list[str], *, unless: str | None = None) -> Updates:
         """One page: `stack` are the cursors of the pages before and of this one. Nothing if its mark is `unless`."""
         wanted = parse(values.get(self._tab.search) or "")
         filters = wanted.filters | ({"favourite": True} if values.get(self._tab.favourites) else {})

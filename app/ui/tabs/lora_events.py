@@ -1,15 +1,12 @@
 """What happens with the LoRAs and embeddings of the generate tab: each is a tag or a word in a prompt."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import EmbeddingInfo, LoraInfo, ModelInfo
 from app.ui.actions import Action
 from app.ui.markup import join
-from app.ui.shell import Updates
+from app.ui.shell import Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.tabs.generate_tab import GenerateTab
@@ -24,7 +21,7 @@ class LoraEvents:
         self._link = studio.link
         self._tab = tab
 
-    def act(self, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+    def act(self, event: gr.EventData, values: Values) -> Updates:
         """One is put into the prompt, gets another weight, or is taken out."""
         action, field = Action.of(event), self._tab.fields["prompt"]
         if action.act == "embedding-not":

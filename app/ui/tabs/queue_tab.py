@@ -1,16 +1,15 @@
 """The queue tab: every job of every door, where it is, in what order, cancel it, run it again."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from app.core.errors import ServiceError, ServiceUnreachable
 from app.core.schema import Job, JobState
 from app.ui.actions import Action, html_part, texts_of
-from app.ui.shell import Updates
+from app.ui.shell import Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.views.queue import QueueView, queue_page
@@ -54,11 +53,11 @@ class QueueEvents:
         self._studio = studio
         self._tab = tab
 
-    def first_page(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def first_page(self, request: gr.Request, values: Values) -> Updates:
         """The beginning of what is asked for."""
         return self.show(request, {**values, self._tab.place: FIRST}) | {self._tab.place: FIRST}
 
-    def show(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def show(self, request: gr.Request, values: Values) -> Updates:
         """The page of the list that is looked at, as it is now."""
         words, place = self._studio.words(request), texts_of(values.get(self._tab.place))
         chosen, search = values.get(self._tab.filter), (values.get(self._tab.search) or "").strip()

@@ -5,17 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from app.core.errors import ServiceError
 from app.core.models import ModelInfo
 from app.core.task import Task
-from app.ui.actions import HANDED_IN, Action
-from app.ui.shell import Shell, Updates
+from app.ui.actions import Action
+from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import Studio
 from app.ui.tabs.fields import FormFields
+from app.ui.tabs.handed_in import handed_in, keep
 from app.ui.views.references import references
-from app.ui.views.toast import toast
-from app.ui.visitors import visitor_of
 
 
 class ReferenceEvents:
@@ -26,24 +24,20 @@ class ReferenceEvents:
         self._shell = shell
         self._panel = fields.references
 
-    def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+    def act(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A file was handed in, or one of the pictures is to go."""
         words, action, names = self._studio.words(request), Action.of(event), self._panel.read(values)
         if action.act == "remove-reference":
             return self.of_names([name for name in names if name != action.id], words)
-        if action.act != HANDED_IN:
-            return self._say(words.find(f"upload_{action.act}") or words("upload_failed"), words)
-        data = self._studio.uploads.take(visitor_of(request.request), action.id)
-        if data is None:
-            return self._say(words("upload_failed"), words)
-        try:
-            kept = self._studio.link.ask(lambda: self._studio.link.client.upload(data))
-        except ServiceError as error:
-            return {self._shell.toast: self._studio.refusal(error, words)}
-        return self.of_names([*(name for name in names if name != kept.sha256), kept.sha256], words)
+        data = handed_in(self._studio, request, action, words)
+        picture = data if isinstance(data, str) else keep(self._studio, data, words)
+        if isinstance(picture, str):
+            return {self._shell.toast: picture}
+        others = [name for name in names if name != picture.sha256]
+        return self.of_names([*others, picture.sha256], words)
 
     def beside(
-        self, start: dict[str, Any] | None, values: Mapping[Any, Any], model: ModelInfo, words: Words
+        self, start: dict[str, Any] | None, values: Values, model: ModelInfo, words: Words
     ) -> dict[str, Any] | str:
         """The fields of a request that starts from `start`, with these pictures beside it where it is an instruction
         that may speak of them; or what is wrong, in words: a mask that did not arrive, or no picture to change."""
@@ -65,6 +59,3 @@ class ReferenceEvents:
     def of_names(self, names: Sequence[str], words: Words) -> Updates:
         """The panel with these pictures."""
         return self._panel.shown(names) | {self._panel.page: references(names, words)}
-
-    def _say(self, text: str, words: Words) -> Updates:
-        return {self._shell.toast: toast(text, words, "bad")}

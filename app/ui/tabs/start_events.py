@@ -10,12 +10,13 @@ from app.core.models import ModelInfo
 from app.core.schema import NO_SIDES, VARIATION_OF, InputRef
 from app.core.sizes import ratio_of, size_of_picture
 from app.core.task import Task
-from app.ui.actions import HANDED_IN, Action
+from app.ui.actions import Action
 from app.ui.memory import StartNow
-from app.ui.shell import Shell, Updates
+from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import GENERATE, Studio, default_model, find_model
 from app.ui.tabs.fields import FormFields
+from app.ui.tabs.handed_in import handed_in, keep
 from app.ui.tabs.start_panel import can_start, panel_of
 from app.ui.views.pictures import FAR
 from app.ui.views.start import no_start, start_panel
@@ -39,7 +40,7 @@ class StartEvents:
         self._fields = fields
         self._panel = fields.start
 
-    def act(self, request: gr.Request, event: gr.EventData, values: Mapping[Any, Any]) -> Updates:
+    def act(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """A file was handed in for the panel, or its picture is to go."""
         words, action = self._studio.words(request), Action.of(event)
         if action.act == "remove-start":
@@ -47,14 +48,10 @@ class StartEvents:
             return {self._panel.page: no_start(words, unfolded=True), **self._steps(values, model, started=False)}
         if action.act == "crop":
             return self._crop(action, values, words)
-        if action.act != HANDED_IN:
-            return self._say(words.find(f"upload_{action.act}") or words("upload_failed"), words)
-        data = self._studio.uploads.take(visitor_of(request.request), action.id)
-        if data is None:
-            return self._say(words("upload_failed"), words)
-        return self._use(data, values, words)
+        data = handed_in(self._studio, request, action, words)
+        return {self._shell.toast: data} if isinstance(data, str) else self._use(data, values, words)
 
-    def _crop(self, action: Action, values: Mapping[Any, Any], words: Words) -> Updates:
+    def _crop(self, action: Action, values: Values, words: Words) -> Updates:
         """A part of the picture in its place."""
         sides = [int(side) for name in ("left", "top", "width", "height")
                  if str(side := action.data.get(name, "")).isdecimal()]  # fmt: skip
@@ -66,7 +63,7 @@ class StartEvents:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._shown(kept, self._studio.model(values.get(self._fields["model"])), words)
 
-    def use_image(self, image_id: str, values: Mapping[Any, Any], words: Words) -> Updates:
+    def use_image(self, image_id: str, values: Values, words: Words) -> Updates:
         """A picture of the library as the one to start from. The message says what went wrong."""
         try:
             data = self._link.ask(lambda: self._link.client.image_bytes(image_id))
@@ -149,17 +146,17 @@ class StartEvents:
         by_model = {"model": here[-1].key} if here else {}  # the user's own come after those of the catalog
         return words | by_model | {"task": "upscale", "inputs": inputs, "scale": TWICE}
 
-    def _use(self, data: bytes, values: Mapping[Any, Any], words: Words) -> Updates:
+    def _use(self, data: bytes, values: Values, words: Words) -> Updates:
         model = self._studio.model(values.get(self._fields["model"]))
         if model is not None and not can_start(model):
-            return self._say(words("start_not_with", model=model.title or model.key), words)
-        try:
-            kept = self._link.ask(lambda: self._link.client.upload(data))
-        except ServiceError as error:
-            return {self._shell.toast: self._studio.refusal(error, words)}
-        return self._shown(kept, model, words) | self._steps(values, model, started=True)
+            text = words("start_not_with", model=model.title or model.key)
+            return {self._shell.toast: toast(text, words, "bad")}
+        picture = keep(self._studio, data, words)
+        if isinstance(picture, str):
+            return {self._shell.toast: picture}
+        return self._shown(picture, model, words) | self._steps(values, model, started=True)
 
-    def _steps(self, values: Mapping[Any, Any], model: ModelInfo | None, *, started: bool) -> Updates:
+    def _steps(self, values: Values, model: ModelInfo | None, *, started: bool) -> Updates:
         """The model's own number of steps for a picture from a picture, or back; one that somebody chose stays."""
         field = self._fields["num_inference_steps"]
         if model is None or model.start_steps is None:
@@ -183,9 +180,6 @@ class StartEvents:
         width, height = size_of_picture(kept.width, kept.height, model)
         fields = self._fields
         return {fields["width"]: width, fields["height"]: height, fields.ratio: ratio_of(width, height, model)}
-
-    def _say(self, text: str, words: Words) -> Updates:
-        return {self._shell.toast: toast(text, words, "bad")}
 
 
 def _share(far: object) -> float:

@@ -1,13 +1,12 @@
 """What happens with the styles of the generate tab."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.styles import Style
-from app.ui.shell import Updates
+from app.ui.shell import Updates, Values
 from app.ui.studio import Studio
 from app.ui.tabs.generate_tab import GenerateTab
 from app.ui.views.styles import styles_look
@@ -20,7 +19,7 @@ class StyleEvents:
         self._studio = studio
         self._tab = tab
 
-    def look(self, request: gr.Request, values: Mapping[Any, Any]) -> Updates:
+    def look(self, request: gr.Request, values: Values) -> Updates:
         """Others are chosen: what each of them adds."""
         chosen = [str(name) for name in values.get(self._tab.fields["styles"]) or ()]
         return {self._tab.styles_look: styles_look(chosen, self._styles(), self._studio.words(request))}

@@ -1,10 +1,9 @@
 """The picture that holds the new one, and beside it what its control model sees of it."""
 
 from app.core.control import ControlUnit, Preprocessor
-from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
-from app.ui.markup import Markup, action, icon, join
+from app.ui.markup import Markup, action, join
 from app.ui.strings import Words
-from app.ui.views.start import KINDS, input_url
+from app.ui.views.start import drop_small, input_url
 
 
 def seen_url(unit: ControlUnit) -> str:
@@ -14,10 +13,7 @@ def seen_url(unit: ControlUnit) -> str:
 
 def no_control(words: Words) -> Markup:
     """Where a picture is dropped or chosen."""
-    return Markup(
-        '<label class="at-drop at-drop-small" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
-        '<input type="file" class="at-hidden" accept="{kinds}"></label>'
-    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("control_drop"), kinds=KINDS)
+    return drop_small(words("control_drop"))
 
 
 def control_view(unit: ControlUnit, more: int, words: Words) -> Markup:

@@ -1,7 +1,12 @@
 """How a model's download is, and the buttons that begin, stop and clean it."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from app.core.models import ModelInfo, Presence
 from app.ui.markup import Markup, action, bar, join, notice
+from app.ui.memory import Awaited
 from app.ui.strings import Words
 from app.ui.times import duration, size
 
@@ -52,3 +57,21 @@ def download_buttons(model: ModelInfo, words: Words) -> Markup:
     elif model.download:
         buttons.append(action("stop-download", words("download_dismiss"), picture="close", data=data))
     return join(buttons)
+
+
+def draw_when_here(model: ModelInfo, body: Mapping[str, Any], words: Words) -> Markup:
+    """One button for all of it: the files come, and then this request is drawn. It travels in the button; the service
+    checks it like any other."""
+    taken = size(model.size_bytes) if model.size_bytes else ""
+    text = words("draw_when_here") if model.downloading else words("download_and_draw", size=taken)
+    data: dict[str, object] = {"id": model.key, "request": json.dumps(dict(body), ensure_ascii=False)}
+    return action("download-draw", " ".join(text.split()), picture="download", data=data)
+
+
+def awaited_line(awaited: Awaited | None, words: Words) -> Markup:
+    """What is drawn when its model is here, with a way to let it be."""
+    if awaited is None:
+        return Markup("")
+    text = words("draws_when_here", prompt=str(awaited.body.get("prompt") or "")[:80], model=awaited.model)
+    forget = action("forget-awaited", words("draw_not"), picture="close")
+    return Markup('<div class="at-notice at-notice-wait" role="status"><p>{}</p>{}</div>').format(text, forget)

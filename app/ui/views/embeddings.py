@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from app.core.models import EmbeddingInfo, ModelInfo
 from app.ui.markup import Markup, action, join
 from app.ui.strings import Words
+from app.ui.views.folded import folded_list
 
 
 def embedding_list(embeddings: Sequence[EmbeddingInfo], model: ModelInfo, words: Words) -> Markup:
     """A folded list whose buttons put the word into one of the prompts; nothing if there is none for this model."""
     rows = [_row(each, words) for each in embeddings if model.key in each.models]
-    if not rows:
-        return Markup("")
-    return Markup('<details class="at-loras"><summary>{} ({})</summary><ul>{}</ul></details>').format(
-        words("embeddings"), len(rows), join(rows)
-    )
+    return folded_list(words("embeddings"), rows)
 
 
 def with_word(prompt: str, name: str) -> str:

@@ -172,9 +172,8 @@ def _gallery(now: JobNow, words: Words) -> Markup:
     many = len(job.images) > 1
     figures = []
     for image in job.images:
+        files = [download_link(image, words, bare=many), *([] if many else [other_formats(image, words)])]
         buttons = [
-            download_link(image, words, bare=many),
-            *([] if many else [other_formats(image, words)]),
             start_button(image.id, words),
             variations_button(image.id, words),
             upscale_button(image.id, words),
@@ -186,7 +185,7 @@ def _gallery(now: JobNow, words: Words) -> Markup:
             Markup("<figure>{}<figcaption>{}{}</figcaption></figure>").format(
                 zoomable(image, job.request.prompt, words, source=picture_url(image.id), eager=True),
                 caption,
-                _row(buttons),
+                _row([*files, *buttons] if many else [_row(files), _row(buttons)]),
             )
         )
     return Markup('<div class="at-gallery at-gallery-{}">{}</div>').format("many" if many else "one", join(figures))

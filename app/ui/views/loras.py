@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from app.core.models import LoraInfo, ModelInfo
 from app.ui.markup import Markup, action, join
 from app.ui.strings import Words
+from app.ui.views.folded import folded_list
 
 WEIGHT = 0.8  # as most of them are used
 
@@ -13,11 +14,7 @@ WEIGHT = 0.8  # as most of them are used
 def lora_list(loras: Sequence[LoraInfo], model: ModelInfo, words: Words) -> Markup:
     """A folded list with a weight for each; nothing if there is none for this model."""
     rows = [_row(lora, words) for lora in loras if model.key in lora.models]
-    if not rows:
-        return Markup("")
-    return Markup('<details class="at-loras"><summary>{} ({})</summary><ul>{}</ul></details>').format(
-        words("loras"), len(rows), join(rows)
-    )
+    return folded_list(words("loras"), rows)
 
 
 def with_lora(prompt: str, name: str, weight: float, said: Iterable[str]) -> str:

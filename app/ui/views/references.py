@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
-from app.ui.markup import Markup, action, icon, join
+from app.ui.markup import Markup, action, join
 from app.ui.strings import Words
-from app.ui.views.start import KINDS, input_url
+from app.ui.views.start import drop_small, input_url
 
 
 def references(names: Sequence[str], words: Words) -> Markup:
@@ -19,10 +18,4 @@ def references(names: Sequence[str], words: Words) -> Markup:
         for place, name in enumerate(names)
     ]
     pictures = Markup('<ul class="at-row at-thumbs">{}</ul>').format(join(shown)) if shown else Markup("")
-    zone = Markup(
-        '<label class="at-drop at-drop-small" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
-        '<input type="file" class="at-hidden" accept="{kinds}"></label>'
-    ).format(
-        address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("references_drop"), kinds=KINDS
-    )
-    return Markup("<h4>{}</h4>{}{}").format(words("references"), pictures, zone)
+    return Markup("<h4>{}</h4>{}{}").format(words("references"), pictures, drop_small(words("references_drop")))

@@ -15,14 +15,18 @@ def input_url(sha256: str) -> str:
     return f"atelier/input/{sha256}.png"
 
 
+def drop_small(text: str) -> Markup:
+    """Where a picture for a part of the form is dropped or chosen."""
+    return Markup(
+        '<label class="at-drop at-drop-small" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
+        '<input type="file" class="at-hidden" accept="{kinds}"></label>'
+    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=text, kinds=KINDS)
+
+
 def no_start(words: Words, *, gone: bool = False, unfolded: bool = False) -> Markup:
     """Where a picture is dropped, pasted or chosen. `gone` says that the one from before is no longer there."""
     said = notice(words("start_gone"), "wait") if gone else Markup("")
-    zone = Markup(
-        '<label class="at-drop at-drop-small" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
-        '<input type="file" class="at-hidden" accept="{kinds}"></label>'
-    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("start_drop"), kinds=KINDS)
-    return _folded("", join([said, zone]), words, open_=gone or unfolded)
+    return _folded("", join([said, drop_small(words("start_drop"))]), words, open_=gone or unfolded)
 
 
 def start_panel(sha256: str, words: Words, mask: str | None = None, extend: Sequence[int] = NO_SIDES) -> Markup:
