@@ -4,22 +4,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 
 import pytest
 
 from app.catalog import Catalog
-from app.core.errors import EngineCrashed, ModelNotInstalled, ModelRefused
+from app.core.errors import ModelNotInstalled, ModelRefused
 from app.core.settings import Settings
 from app.engine.base import EngineEvent
 from app.engine.local import LocalEngine
-from tests.controls import save_control
-from tests.diffusion.test_starts import PICTURES, START
-from tests.editors import save_editor
 from tests.engine.conftest import a_job
-from tests.engine.watching import Noting, ignore, made_by, nobody
-from tests.families import build
+from tests.engine.watching import ignore, made_by, nobody
 from tests.pipelines import catalog_toml, make_tiny_sd
 
 pytestmark = pytest.mark.model
@@ -37,8 +31,6 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
         broken={"title": "Broken", "path": "broken"},
     )
     (folder / "broken").mkdir()
-    save_editor("pix2pix", folder / "editor")
-    save_control("sd15", build("sd15", folder / "work"), folder / "edges")
     settings = Settings(models_folder=folder, default_model="tiny", device="cpu", previews_per_s=30)
     engine = LocalEngine("cpu", settings=settings, catalog=Catalog(settings))
     yield engine
@@ -61,35 +53,6 @@ def test_a_real_pipeline_makes_the_same_pixels_alone_in_a_batch_and_after_a_rest
         time.sleep(0.01)
     [again] = made_by(real, [jobs[0]], ignore, nobody)
     assert [picture.rgb for picture in again.pictures] == [picture.rgb for picture in outcomes[0].pictures]
-
-
-def kill(pid: int, event: EngineEvent) -> None:
-    """End the child at its first step, and hear of nothing it had told before."""
-    if event.kind == "step":
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def test_what_is_changed_by_instruction_or_held_by_control_is_the_same_after_a_kill_in_the_middle(
-    real: LocalEngine,
-) -> None:
-    changed = {"task": "edit", "inputs": [{"role": "image", "sha256": START}], "num_inference_steps": 9}
-    held = {"control": [{"model": "edges", "image": START}], "num_inference_steps": 9}
-    edges = real._catalog.get("edges")
-    entries = real._catalog.get("editor"), real._catalog.get("tiny").model_copy(update={"controls": (edges,)})
-    for entry, fields in zip(entries, (changed, held), strict=True):
-        job = a_job(entry=entry, **fields)
-        assert real.can_run(entry, job.request.task)
-        [wanted] = made_by(real, [job], inputs=PICTURES)
-        pid = real.status().pid
-        assert pid is not None
-        noting = Noting(on_step=partial(kill, pid))
-        with pytest.raises(EngineCrashed):
-            real.run([job], PICTURES, noting)
-        assert noting.pictures == {}
-        [again] = made_by(real, [job], inputs=PICTURES)
-        assert len(again.pictures) == 1
-        assert [picture.rgb for picture in again.pictures] == [picture.rgb for picture in wanted.pictures]
 
 
 def test_a_real_run_is_cancelled_within_a_step_and_the_next_one_works(real: LocalEngine) -> None:
