@@ -15,6 +15,8 @@ LORA_SD1, LORA_SD2, LORA_SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "Sta
 LORA_FLUX, LORA_QWEN = "FLUX", "Qwen-Image"
 # Flow-matching models step along another path; these samplers work for every one of them (proven by a test of each).
 FLOW_SAMPLERS = ("Euler", "Euler a")
+# The parameters that only models which draw token by token take, and what leaves every token its chance.
+OF_TOKENS: Mapping[str, int | float] = {"top_k": 0, "top_p": 1.0, "temperature": 1.0}
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Family:
     `alone`: its pipeline makes one picture in a pass.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
     `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
+    `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
+    ours (see `diffusion.tokens`).
     """
 
     title: str
@@ -73,6 +77,7 @@ class Family:
     convolves: bool = False
     video_vae: bool = False
     openvino: bool = False
+    architecture: str | None = None
 
     @property
     def pipeline(self) -> str:
@@ -91,8 +96,13 @@ class Family:
 
     @property
     def denoises(self) -> bool:
-        """True if it makes pictures by words, of nothing or of pictures: its models are several parts that do it."""
+        """True if it makes pictures by words, of nothing or of pictures."""
         return self.draws or Task.EDIT in self.tasks
+
+    @property
+    def tokens(self) -> bool:
+        """True if it draws token by token: `num_inference_steps` has no effect there, and `OF_TOKENS` have."""
+        return self.architecture is not None
 
     @property
     def only_enlarges(self) -> bool:
@@ -134,6 +144,7 @@ class Family:
             "guidance_scale": self.guidance_scale,
             "width": self.side,
             "height": self.side,
+            **(OF_TOKENS if self.tokens else {}),
         }
 
 
@@ -372,6 +383,23 @@ FAMILIES = (
     Family("Ovis-Image", _tasks("OvisImagePipeline"), samplers=FLOW_SAMPLERS),
     Family("PRX", _tasks("PRXPipeline"), samplers=FLOW_SAMPLERS),
 )
+# What draws token by token; the numbers of parameters are those of Janus-Pro.
+TOKEN_MODELS = (
+    Family(
+        "Janus",
+        {Task.TEXT: "JanusPipeline"},
+        num_inference_steps=576,
+        guidance_scale=5.0,
+        side=384,
+        samplers=(),
+        guidance=Guidance("condition_scale", negative=False),
+        vae_parameters=42_000_000,
+        # With others beside it the last bits of what a GPU computes differ, sooner or later another token is chosen, and
+        # all that follows it is another picture.
+        alone=True,
+        architecture="JanusForConditionalGeneration",
+    ),
+)
 # What makes pictures larger by a model; their classes are those of transformers.
 UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
 # What holds the pictures of other models.
@@ -381,7 +409,9 @@ CONTROL_MODELS = (
     Family("ControlNet for FLUX.1", {Task.CONTROL: "FluxControlNetModel"}),
     Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
 )
-_BY_PIPELINE: Mapping[str, Family] = {family.pipeline: family for family in (*FAMILIES, *UPSCALERS, *CONTROL_MODELS)}
+_BY_PIPELINE: Mapping[str, Family] = {
+    family.pipeline: family for family in (*FAMILIES, *TOKEN_MODELS, *UPSCALERS, *CONTROL_MODELS)
+}
 
 
 def is_known(pipeline: str) -> bool:

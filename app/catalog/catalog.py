@@ -21,6 +21,7 @@ from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
+from app.families import OF_TOKENS
 from app.weights.embeddings import EmbeddingFile, embedding_files, look_at_embedding
 from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
 
@@ -163,7 +164,7 @@ def _missing_lora(entry: ModelEntry) -> str:
 def _filled(request: GenerationRequest, entry: ModelEntry) -> list[tuple[str, Any]]:
     steps = entry.start_steps if request.task in WITH_STRENGTH else None
     own = {"num_inference_steps": steps or entry.num_inference_steps}
-    names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler")
+    names = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler", *OF_TOKENS)
     values = [(name, own.get(name, getattr(entry, name))) for name in names if getattr(request, name) is None]
     # The default negative prompt of a model is offered by the doors' forms; it is never added silently.
     seeds = ["seed", *(["subseed"] if request.subseed_strength else [])]
@@ -187,7 +188,7 @@ def _range_errors(
     choice = parse_scheduler(request.scheduler or DEFAULT)
     if choice is None or choice.value not in (DEFAULT, *allowed):
         names = entry.schedulers or tuple(item.name for item in SAMPLERS if item.name in allowed)
-        yield FieldError("scheduler", request.scheduler, "allowed is one of: default, " + ", ".join(names))
+        yield FieldError("scheduler", request.scheduler, "allowed is one of: " + ", ".join(("default", *names)))
     elif choice.sampler and request.num_inference_steps < choice.sampler.min_steps:  # type: ignore[operator]
         least = f"allowed is at least {choice.sampler.min_steps} with the sampler {choice.sampler.name}"
         yield FieldError("num_inference_steps", request.num_inference_steps, least)

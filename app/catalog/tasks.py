@@ -77,6 +77,9 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         if item.weight != 1 or item.model is not None:
             field, value = ("weight", item.weight) if item.weight != 1 else ("model", item.model)
             yield FieldError(f"inputs.{place}.{field}", value, f"it has no meaning for the task {request.task}")
+    if request.subseed_strength and family_of(entry.pipeline).tokens:
+        allowed = f"allowed is 0 for model {entry.key}: it draws token by token, from no noise"
+        yield FieldError("subseed_strength", request.subseed_strength, allowed)
     yield from _strength_errors(request)
     yield from _scale_errors(request)
     yield from _hires_errors(request, entry)

@@ -63,10 +63,16 @@ class ModelFacts(Value):
     guidance_scale: float = 7.5
     width: int = 512
     height: int = 512
+    top_k: int | None = Field(None, description="Only of a model that draws token by token; so the next two.")
+    top_p: float | None = None
+    temperature: float | None = None
     negative_prompt: str = ""
     scheduler: str = "default"
     steps_range: Span = Span(low=1, high=150)
     guidance_range: Span = Span(low=0, high=30)
+    top_k_range: Span = Span(low=0, high=16384)
+    top_p_range: Span = Span(low=0, high=1)
+    temperature_range: Span = Span(low=0, high=2)
     size_range: Span = Span(low=64, high=2048, multiple=8)
     good: Mapping[str, Span] = Field(
         {}, description="Field of a request → where in its range the model draws well; nothing is refused beyond it."

@@ -85,7 +85,8 @@ class Written(Value):
 class GenerationRequest(Value):
     """What to draw. `None` means "as the model's catalog entry says".
 
-    A stored job's request has no `None`, but for `strength` where there is no picture to start from.
+    A stored job's request has no `None`, but for `strength` where there is no picture to start from, and for what only
+    models that draw token by token take (`top_k`, `top_p`, `temperature`) with all others.
     """
 
     prompt: Annotated[Text, Parameter(per_row=True)] = Field(
@@ -198,6 +199,19 @@ class GenerationRequest(Value):
     )
     scale: Annotated[int, Parameter(infotext="Upscale by")] = Field(
         1, ge=1, le=4, strict=True, description="How many times as wide and as high the task upscale makes a picture."
+    )
+    top_k: Annotated[int | None, Parameter(argument=True, infotext="Top K")] = Field(
+        None,
+        ge=0,
+        le=100_000,
+        strict=True,
+        description="Token by token: one of so many likeliest is taken; 0 = of all.",
+    )
+    top_p: Annotated[float | None, Parameter(argument=True, infotext="Top P")] = Field(
+        None, ge=0, le=1, allow_inf_nan=False, description="Likewise: of the likeliest that have this share together."
+    )
+    temperature: Annotated[float | None, Parameter(argument=True, infotext="Temperature")] = Field(
+        None, ge=0, le=10, allow_inf_nan=False, description="Likewise: how freely; 0 = always the likeliest."
     )
     written: Annotated[Written, Parameter(per_row=True)] = Field(
         Written(),

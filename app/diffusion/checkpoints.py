@@ -104,10 +104,9 @@ def check_alone(folder: Path, cls: str, variant: str | None = None) -> int:
     Raises ModelRefused, as `check_folder` does.
     """
     config = _read_json(folder / "config.json", "has no config.json")
-    if config.get("_class_name") != cls:
-        raise ModelRefused(
-            f"{folder.name} is no {cls}: its config.json names {str(config.get('_class_name'))[:100]!r}."
-        )
+    named = config.get("_class_name") or config.get("architectures")  # as diffusers says it, and transformers
+    if named not in (cls, [cls]):
+        raise ModelRefused(f"{folder.name} is no {cls}: its config.json names {str(named)[:100]!r}.")
     _refuse_code(folder)
     files = weight_files(folder, variant)
     if not files:

@@ -32,6 +32,8 @@ from app.diffusion.quantized import TRANSFORMER, read_transformer, with_transfor
 from app.diffusion.released import ReadAgain
 from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
+from app.diffusion.tokens.reading import check_tokens, read_tokens, token_components
+from app.families import family_of
 from app.hub.disk import on_disk
 from app.hub.fetch import fetch
 from app.tiers.model_parts import ModelParts, guessed_parts, parts_of, role_of
@@ -91,6 +93,8 @@ def check_model(
         return check_file(path, models_folder / entry.config if entry.config else None)
     if not path.is_dir():
         raise ModelRefused(f"{entry.title} should be in {path}, but there is nothing.")
+    if family_of(entry.pipeline).tokens:
+        return check_tokens(path, entry.pipeline)
     checked = check_folder(path, variant=entry.variant)
     if entry.transformer:
         return with_transformer(checked, models_folder / entry.transformer, entry.variant)
@@ -116,6 +120,8 @@ def parts_of_checked(checked: Checked) -> ModelParts:
     """What a model's parts hold, by the headers of its files."""
     if isinstance(checked, CheckedFile):
         return guessed_parts(checked.parameters, checked.pipeline)
+    if family_of(checked.pipeline).tokens:
+        return parts_of(token_components(checked), checked.pipeline)
     components = {
         part: sum(read_header(file).parameters for file in weight_files(checked.folder / part, None))
         for part in checked.components
@@ -155,13 +161,15 @@ def load_pipeline(
     dtype = format_for(checked, device, plan)
     parts = common_parts(entry, checked, device, plan, shared)
     pipe = _read(checked, dtype, entry.variant, parts, plan)
-    fit = fit_previews(getattr(pipe, "vae", None))
+    fit = getattr(pipe, "preview_fit", None) or fit_previews(getattr(pipe, "vae", None))
     weights = module_bytes(pipe)
     encoding = _place(pipe, plan, device, checked, entry.variant, dtype)
     if shared is not None and isinstance(checked, CheckedFolder) and _is_common(plan):
         shared.keep(checked, entry.variant, dtype, pipe)
     reason = computing.take_over(pipe, entry, plan, device, files, tell) if computing else ""
     tell("loaded", checked.weight_bytes, checked.weight_bytes)
+    if side := getattr(pipe, "side", None):  # it draws no other
+        entry = entry.model_copy(update={"shapes": (f"{side}x{side}",)})
     loaded = LoadedModel(
         entry, pipe, device, dtype, plan, weights, _revision(entry, checked), fit, planned=plan
     )  # fmt: skip
@@ -198,6 +206,8 @@ def _read(
         if isinstance(checked, CheckedFile):
             _refuse_to_quantize(checked, plan)
             pipe = read_file(checked, dtype)
+        elif family_of(checked.pipeline).tokens:
+            pipe = read_tokens(checked, dtype, plan)
         else:
             pipe = _read_folder(checked, dtype, variant, {**parts, **_quantized(checked, dtype, variant, plan)})
     except LOAD_ERRORS as error:

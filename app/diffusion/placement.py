@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+import diffusers
 import psutil
 import torch
-from diffusers import BitsAndBytesConfig, TorchAoConfig
 from diffusers.hooks import apply_group_offloading
 
 from app.core.errors import ModelRefused
@@ -37,8 +37,9 @@ def packages() -> frozenset[str]:
     return frozenset(name for name in PACKAGES.values() if find_spec(name) is not None)
 
 
-def quantization(plan: Plan) -> Any | None:
-    """How a plan has the denoiser's weights quantized while they are read: a diffusers config, or None for not at all.
+def quantization(plan: Plan, library: Any = diffusers) -> Any | None:
+    """How a plan has the denoiser's weights quantized while they are read: a config of the library that reads them
+    (diffusers or transformers), or None for not at all.
 
     Raises ModelRefused if the package for it is not installed.
     """
@@ -51,11 +52,12 @@ def quantization(plan: Plan) -> Any | None:
             hint=f"pip install -r {REQUIREMENTS_FILE}",
         )
     if plan.tier is Tier.INT4:
-        return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+        kind = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+        return library.BitsAndBytesConfig(load_in_4bit=True, **kind)
     # An optional package, imported only where it was asked for: it takes seconds.
     from torchao.quantization import Int8WeightOnlyConfig
 
-    return TorchAoConfig(Int8WeightOnlyConfig())
+    return library.TorchAoConfig(Int8WeightOnlyConfig())
 
 
 def place(pipe: Pipeline, plan: Plan, device: torch.device, read_again: ReadAgain | None) -> ReleasedEncoders | None:

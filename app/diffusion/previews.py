@@ -45,7 +45,7 @@ class PreviewFit:
         picture = picture.resize(
             (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BICUBIC
         )
-        return _jpeg(picture)
+        return jpeg_of(picture)
 
     def _plain(self, values: torch.Tensor, width: int, height: int) -> torch.Tensor | None:
         """[C, h, w], or None."""
@@ -144,7 +144,8 @@ def _colour_chart(side: int) -> torch.Tensor:
     return chart[None]
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def jpeg_of(picture: Image.Image) -> bytes:
+    """A JPEG of at most 64 KiB."""
     for quality in (85, 60, 30):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)

@@ -79,7 +79,7 @@ class RunWatch:
         self.beside = 0, 0  # steps of these rows before this pass, and after it
         self.steps = 0  # of the newest pass
 
-    def attach(self, rows: list[Row], loaded: LoadedModel, tap: PredictionTap, blend: Blend | None) -> None:
+    def attach(self, rows: list[Row], loaded: LoadedModel, tap: PredictionTap | None, blend: Blend | None) -> None:
         """Say which rows and model run, where its predictions can be read, and what keeps it inside a mask."""
         self._rows, self._loaded, self._tap, self._blend = rows, loaded, tap, blend
 
@@ -154,9 +154,10 @@ def latents_of(loaded: LoadedModel, rows: list[Row], watch: RunWatch) -> torch.T
 
 
 def _begun(loaded: LoadedModel, row: Row) -> tuple[Pipeline, Scheduler]:
-    request = row.request
-    base = with_config(loaded.pipe.scheduler, loaded.entry.scheduler_config)
-    scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
+    request, scheduler = row.request, loaded.pipe.scheduler
+    if scheduler is not None:  # token by token nothing steps
+        base = with_config(scheduler, loaded.entry.scheduler_config)
+        scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
     control = row.control.models(loaded.controls) if row.control else ()
     return pipeline_of(loaded.pipe, request.task, control), scheduler
 
@@ -178,7 +179,7 @@ def _drawn(
     fill = rows[0].request.inpainting_fill
     if masks and fill in LATENT_FILLS:
         begin_anew(scheduler, masks, noise=LATENT_FILLS[fill])
-    watch.attach(rows, loaded, PredictionTap(scheduler, noise), blend)
+    watch.attach(rows, loaded, PredictionTap(scheduler, noise) if scheduler else None, blend)
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
@@ -286,8 +287,8 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "repository": loaded.entry.repository,
         "revision": loaded.revision,
         "pipeline": type(pipe).__name__,
-        "scheduler": type(scheduler).__name__,
-        "sampler": sampler_label(scheduler),
+        **({"scheduler": type(scheduler).__name__, "sampler": sampler_label(scheduler)} if scheduler else {}),
+        **getattr(pipe, "how", {}),
         "device": str(loaded.device),
         "dtype": dtype_name(loaded.dtype),
         **loras,
@@ -301,5 +302,5 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "safety_checker": False,
         "seconds": round(seconds, 3),
         "versions": loaded.versions,
-        "notes": [*loaded.notes, *notes, *_not_taken(pipe, request)],
+        "notes": [*loaded.notes, *getattr(pipe, "notes", ()), *notes, *_not_taken(pipe, request)],
     }

@@ -9,7 +9,6 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -33,11 +32,10 @@ from app.service.parts import Parts
 
 ORIGIN = "playground"
 TAG = Tag(name="playground", description="The playground's API: a queue and a library.")
-NAMES = {"prompt": "text", "guidance_scale": "condition_scale"}
+NAMES = {"prompt": "text", "guidance_scale": "condition_scale", "top_k": "gen_top_k", "top_p": "gen_top_p"}
 LARGEST_SEED = 2**32
-MAX_STORED_CHARS = 40
-# The advanced page's settings that mean nothing to a diffusion model.
-STORED_ONLY = ("gen_top_k", "gen_top_p", "temperature")
+MAX_NUMBER_CHARS = 40
+OF_TOKENS = "A picture of another kind of model says that it has no effect."
 # The example of the original document lacks a comma between two lines; programs were written from it.
 _MISSING_COMMA = re.compile(r'(["\d])([ \t]*\r?\n\s*")')
 
@@ -59,18 +57,13 @@ def _whole(value: Any) -> int:
     return int(number)
 
 
-def _short(value: Any) -> Any:
-    if not isinstance(value, str | int | float | None) or len(str(value)) > MAX_STORED_CHARS:
-        raise ValueError(f"a number or a text of at most {MAX_STORED_CHARS} characters is needed")
-    return value
-
-
 def _or_text(*, null: bool = False, **schema: Any) -> WithJsonSchema:
     nothing = [{"type": "null"}] if null else []
-    return WithJsonSchema({"anyOf": [schema, {"type": "string", "maxLength": MAX_STORED_CHARS}, *nothing]})
+    return WithJsonSchema({"anyOf": [schema, {"type": "string", "maxLength": MAX_NUMBER_CHARS}, *nothing]})
 
 
-Stored = Annotated[Any, AfterValidator(_short), _or_text(null=True, type="number")]
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else _number(value)
 
 
 class PlaygroundPrompt(ForeignBody):
@@ -85,18 +78,25 @@ class PlaygroundPrompt(ForeignBody):
     )
     condition_scale: Annotated[
         float | None,
-        BeforeValidator(lambda value: None if value is None else _number(value)),
+        BeforeValidator(_number_or_none),
         _or_text(null=True, type="number", minimum=0, maximum=100),
     ] = Field(None, ge=0, le=100, description="The guidance scale; the model's own if absent.")
-    gen_top_k: Stored = Field(None, description="Kept with the job, without effect.")
-    gen_top_p: Stored = Field(None, description="Kept with the job, without effect.")
-    temperature: Stored = Field(None, description="Kept with the job, without effect.")
+    gen_top_k: Annotated[
+        int | None,
+        BeforeValidator(lambda value: None if value is None else _whole(value)),
+        _or_text(null=True, type="integer", minimum=0, maximum=100_000),
+    ] = Field(None, ge=0, le=100_000, description=f"Of so many likeliest tokens one is taken; 0 = of all. {OF_TOKENS}")
+    gen_top_p: Annotated[
+        float | None, BeforeValidator(_number_or_none), _or_text(null=True, type="number", minimum=0, maximum=1)
+    ] = Field(None, ge=0, le=1, description=f"Of the likeliest tokens that have this share together. {OF_TOKENS}")
+    temperature: Annotated[
+        float | None, BeforeValidator(_number_or_none), _or_text(null=True, type="number", minimum=0, maximum=10)
+    ] = Field(None, ge=0, le=10, description=f"How freely tokens are chosen. {OF_TOKENS}")
 
     @model_validator(mode="before")
     @classmethod
     def _leave_alone_what_is_empty(cls, values: Any) -> Any:
-        numbers = ("num_images", "seed", "condition_scale")
-        return {name: value for name, value in values.items() if not (name in numbers and value == "")}
+        return {name: value for name, value in values.items() if name == "text" or value != ""}
 
     @field_validator("text")
     @classmethod
@@ -155,14 +155,15 @@ class PlaygroundPicture(BaseModel):
 
 def to_request(body: PlaygroundPrompt) -> GenerationRequest:
     """The request of a `/prompt` body; seed 0 means random."""
-    stored = {name: getattr(body, name) for name in STORED_ONLY}
     return request_of(
         {
             "prompt": body.text,
             "num_images": body.num_images,
             "seed": body.seed or RANDOM_SEED,
             "guidance_scale": body.condition_scale,
-            "extra": {name: value for name, value in stored.items() if value not in (None, "")},
+            "top_k": body.gen_top_k,
+            "top_p": body.gen_top_p,
+            "temperature": body.temperature,
         }
     )
 

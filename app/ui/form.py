@@ -51,8 +51,9 @@ class Field:
     `name` is the request's, which gives its words (`field_NAME`) and its range (`ranges` of the model). `label` is the
     key of its label where that says more, `info` of a line below it, `placeholder` of what an empty one shows.
     `default` stands there where neither request nor model say a value. `kept`: another model leaves it as it is.
-    `optional`: left out of a request while it is its default. `whole`: fractions are refused. `choices`: what can be
-    chosen where the model lists nothing, with the words `field_NAME_CHOICE`.
+    `some`: only models that give it a range have it. `optional`: left out of a request while it is its default.
+    `whole`: fractions are refused. `choices`: what can be chosen where the model lists nothing, with the words
+    `field_NAME_CHOICE`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Field:
     placeholder: str | None = None
     default: Any = None
     kept: bool = False
+    some: bool = False
     optional: bool = False
     whole: bool = True
     step: float = 1
@@ -103,8 +105,12 @@ FIELDS = (
     Field("width", Kind.NUMBER, Group.SIZE, width=110),
     Field("height", Kind.NUMBER, Group.SIZE, width=110),
     Field("num_images", Kind.SLIDER, Group.SIZE, default=1, kept=True),
-    Field("num_inference_steps", Kind.SLIDER, Group.EFFORT, info="form_steps_info", width=200),
+    Field("num_inference_steps", Kind.SLIDER, Group.EFFORT, info="form_steps_info", some=True, width=200),
     Field("guidance_scale", Kind.SLIDER, Group.EFFORT, info="form_guidance_info", whole=False, step=0.1, width=200),
+    Field("top_k", Kind.NUMBER, Group.EFFORT, info="form_top_k_info", some=True, optional=True),
+    Field("top_p", Kind.NUMBER, Group.EFFORT, info="form_top_p_info", some=True, optional=True, whole=False, step=0.05),
+    Field("temperature", Kind.NUMBER, Group.EFFORT, info="form_temperature_info", some=True, optional=True,
+          whole=False, step=0.05),
     Field("strength", Kind.SLIDER, Group.START, info="form_strength_info", default=STRENGTH, kept=True, optional=True,
           whole=False, step=0.05),
     Field("inpaint_full_res", Kind.CHECK, Group.MASK, info="form_full_res_info", default=False, kept=True,
@@ -200,11 +206,17 @@ def form_of(request: Mapping[str, Any], model: ModelInfo) -> Form:
     numbers = [field.name for field in FIELDS if field.is_number and field.name in ModelInfo.model_fields]
     values |= {name: getattr(model, name) for name in numbers}
     given = {name: value for name, value in request.items() if name in _BY_NAME and value is not None}
+    given = {name: value for name, value in given.items() if is_there(_BY_NAME[name], model)}
     given["styles"] = _names(given.get("styles", ()))
     for name, value in given.items():
         if not isinstance(value, _BY_NAME[name].type):
             raise ValueError(f"{name} is {value!r}")
     return Form({**values, **given, "model": model.key})
+
+
+def is_there(field: Field, model: ModelInfo) -> bool:
+    """True if the model has this field at all."""
+    return not field.some or field.name in model.ranges
 
 
 def _names(styles: Any) -> list[str]:

@@ -16,12 +16,14 @@ from app.core.parameters import bounds
 from app.core.schema import MAX_SEED, GenerationRequest, JobInput
 from app.core.settings import PROJECT_FOLDER, Settings
 from app.core.task import KIND_OF, ModelKind, Task
+from app.families import OF_TOKENS, family_of
 
 SHIPPED_KEYS = [
     "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
     "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
     "flux-2-klein-4b", "flux-2-dev", "flux-1-kontext-dev", "qwen-image-edit-2509", "instruct-pix2pix",
+    "janus-pro-1b", "janus-pro-7b",
 ]  # fmt: skip
 CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
@@ -56,7 +58,7 @@ def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(t
 
 @pytest.mark.parametrize(
     ("key", "kinds"),
-    [("pocket", "draws edits"), ("sana-1600m", "draws"), ("pocket-upscaler", "upscales"),
+    [("pocket", "draws edits"), ("janus-pro-7b", "draws"), ("pocket-upscaler", "upscales"),
      ("control-sd15-canny", "controls")],
 )  # fmt: skip
 def test_a_model_says_what_it_is_for(shipped: Catalog, key: str, kinds: str) -> None:
@@ -103,7 +105,8 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
         asked = asked.model_copy(update={"task": Task.EDIT, "inputs": (JobInput(sha256="0" * 64),)})
     resolved = shipped.resolve_for(asked, entry).request
     # There is no picture to start from, so nothing says how far to go from it.
-    assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength"]
+    others = [] if family_of(entry.pipeline).tokens else list(OF_TOKENS)  # what only models of another kind take
+    assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength", *others]
     assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)
     assert entry.size_bytes > 0
     assert entry.licence != "unknown"
@@ -239,7 +242,7 @@ REAL = (float, float | None)
 def test_what_is_allowed_is_told_for_every_number_and_is_what_is_refused_beyond(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path / "models", '[a]\ntitle = "A"\npath = "a"\n', max_images=7)
     ranges = catalog.ranges(catalog.get("a"))
-    assert set(ranges) == set(bounds(GenerationRequest))
+    assert set(ranges) == set(bounds(GenerationRequest)) - set(OF_TOKENS)
     assert ranges["num_images"] == Span(low=1, high=7)
     picture, mask = {"sha256": "0" * 64}, {"role": "mask", "sha256": "1" * 64}
     needed: dict[str, dict[str, Any]] = {"strength": {"task": "image", "inputs": (picture,)}}

@@ -17,6 +17,7 @@ from app.diffusion import DiffusionService
 from app.picture.png import inspect
 from tests.controls import save_control
 from tests.families import save
+from tests.janus import TOKENS, make_tiny_janus
 from tests.loras import TEXT_LAYERS, save_lora
 from tests.pipelines import catalog_toml, make_tiny_sd, make_tiny_upscaler
 from tests.running import RunningService
@@ -219,3 +220,45 @@ def test_a_sampler_that_a_model_cannot_use_is_refused_before_it_waits(
     answer = http.post(f"{real.url}/api/jobs", json={"prompt": "x", "model": "flux", "scheduler": "DDIM"})
     assert answer.status_code == 422
     assert "allowed is one of: default, Euler a, Euler, DPM++ 2M, UniPC" in answer.text
+
+
+# The example of the original document, with its missing comma, and what its advanced page adds.
+AS_DOCUMENTED = """{
+    "text":"the red squirrel dances in the moonlight, feet off the ground, backlit, photograph, golden hour",
+    "num_images":"2"
+    "seed":12345
+}"""
+ADVANCED = {"text": "a red squirrel", "num_images": "1", "seed": 12345, "condition_scale": "10.0", "gen_top_k": "9",
+            "gen_top_p": "0.5", "temperature": "1.5"}  # fmt: skip
+
+
+def test_a_model_that_draws_token_by_token_answers_the_playground_and_the_api(
+    tmp_path: Path, http: requests.Session
+) -> None:
+    make_tiny_janus(tmp_path / "models" / "janus")
+    size = {"width": 64, "height": 64, "num_inference_steps": TOKENS, "guidance_scale": 5.0}
+    catalog_toml(tmp_path / "models", janus={"title": "J", "path": "janus", "pipeline": "JanusPipeline", **size})
+    settings = {"ENGINE": "local", "DEVICE": "cpu", "MODELS_FOLDER": str(tmp_path / "models"), "DEFAULT_MODEL": "janus"}
+    with RunningService(tmp_path / "service", **settings) as service:
+        [model] = http.get(f"{service.url}/api/models").json()["items"]
+        assert (model["kinds"], model["ranges"]["temperature"]) == (["draws"], {"low": 0, "high": 2, "multiple": 1})
+        asked = [http.post(f"{service.url}/prompt", data=body) for body in (AS_DOCUMENTED, json.dumps(ADVANCED))]
+        assert [answer.status_code for answer in asked] == [200, 200]
+        wrong = http.post(f"{service.url}/prompt", json={"text": "x", "gen_top_k": 20_000})
+        assert (wrong.status_code, "gen_top_k: 20000 is not allowed" in wrong.json()["error"]) == (422, True)
+        refused = http.post(f"{service.url}/api/jobs", json={"prompt": "x", "temperature": 3.0, "top_p": 1.5}).json()
+        assert "top_p" in json.dumps(refused)
+        last = native(
+            service, http, prompt="a red squirrel", seed=12345, guidance_scale=10, top_k=9, top_p=0.5, temperature=1.5
+        )
+        first, second = reversed(http.get(f"{service.url}/getlibrary").json()[1:])
+        assert (len(first["generated_images"]), first["seed"], len(second["generated_images"])) == (2, 12345, 1)
+        same = http.get(f"{service.url}/{second['generated_images'][0]}").content
+        assert pixels(same, tmp_path) == pixels(last["png"], tmp_path)
+        (tmp_path / "made.png").write_bytes(same)
+        found = inspect(same)
+        assert found.recipe is not None
+        assert found.recipe["how"]["sampled"] == {
+            "top_k": 9, "top_p": 0.5, "temperature": 1.5, "condition_scale": 10.0
+        }  # fmt: skip
+        assert {"top_k": 9, "top_p": 0.5, "temperature": 1.5}.items() <= found.recipe["request"].items()

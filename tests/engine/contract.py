@@ -21,7 +21,9 @@ STEPS = 4
 
 
 class EngineContract:
-    """Tests for one engine."""
+    """Tests for one engine. `steps`: of a picture that is asked for in four, where the engine decides that."""
+
+    steps = STEPS
 
     def kill(self, engine: Engine) -> None:
         """`kill -9` of the process behind it."""
@@ -53,7 +55,7 @@ class EngineContract:
         noting, begun = Noting(), list[int]()
 
         def count(event: EngineEvent) -> None:
-            if event.kind == "step" and (event.step - 1) % STEPS == 0:
+            if event.kind == "step" and (event.step - 1) % self.steps == 0:
                 begun.append(len(noting.pictures.get(work.job_id, ())))
 
         noting.on_step = count

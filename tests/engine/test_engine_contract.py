@@ -9,6 +9,7 @@ from app.catalog import Catalog, ModelEntry
 from app.core.settings import Settings
 from app.engine.local import LocalEngine
 from tests.engine.contract import EngineContract
+from tests.janus import TOKENS, make_tiny_janus
 from tests.pipelines import catalog_toml, make_tiny_sd
 
 
@@ -41,6 +42,17 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     engine.close()
 
 
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    """A model that draws token by token, with random weights, in a confined child."""
+    folder = tmp_path_factory.mktemp("tokens")
+    make_tiny_janus(folder / "models" / "tiny")
+    catalog_toml(folder / "models", tiny={"title": "Tiny", "path": "tiny", "pipeline": "JanusPipeline"})
+    engine = an_engine(folder)
+    yield engine
+    engine.close()
+
+
 class TestTheTestEngine(EngineContract):
     """`app.engine.makers.testing` in a child of its own."""
 
@@ -64,3 +76,18 @@ class TestTheLocalEngine(EngineContract):
     @pytest.fixture
     def entry(self) -> ModelEntry:
         return ModelEntry(key="tiny", title="Tiny", path="tiny", width=64, height=64)
+
+
+@pytest.mark.model
+class TestTheLocalEngineTokenByToken(EngineContract):
+    """`app.engine.makers.pipelines` with a model that draws token by token."""
+
+    steps = TOKENS
+
+    @pytest.fixture
+    def engine(self, tokens: LocalEngine) -> LocalEngine:
+        return tokens
+
+    @pytest.fixture
+    def entry(self) -> ModelEntry:
+        return ModelEntry(key="tiny", title="Tiny", path="tiny", pipeline="JanusPipeline", width=64, height=64)

@@ -23,6 +23,7 @@ from app.ui.link import ServiceState
 from app.ui.markup import Markup, action, notice
 from app.ui.memory import MAX_JOBS, Memory
 from app.ui.strings import LOCALES_FOLDER, Strings, language_of
+from app.ui.tabs.fields import _limits
 from app.ui.thumbnails import ThumbnailCache
 from app.ui.views.header import SCRIPT_TEXTS, header
 from app.ui.views.job import JobNow, job_card
@@ -314,3 +315,27 @@ def test_who_is_logged_in_sees_the_way_out_and_nobody_else(language: str, text: 
     assert text in shown
     assert '<form method="post" action="logout">' in shown
     assert "logout" not in header(away, "http://x", words)
+
+
+def test_fields_that_only_some_models_have_are_sent_for_those_alone() -> None:
+    spans = {"top_k": Span(low=0, high=99), "top_p": Span(low=0, high=1), "temperature": Span(low=0, high=2)}
+    ranges = {name: span for name, span in MODEL.ranges.items() if name != "num_inference_steps"}
+    tokens = like(key="janus", top_k=0, top_p=1.0, temperature=1.0, ranges=ranges | spans)
+    form = changed_model(form_of({"prompt": "a cat"}, MODEL), tokens)
+    assert {name: form[name] for name in spans} == {"top_k": 0, "top_p": 1.0, "temperature": 1.0}
+    chosen = Form({**form.values, "top_k": 9, "temperature": 0.5})
+    assert chosen.problems(tokens, Strings().words("en")) == []
+    body = chosen.request()
+    assert (body["top_k"], body["top_p"], body["temperature"]) == (9, 1.0, 0.5)
+    assert not spans.keys() & form_of(body, MODEL).request().keys()
+    assert "num_inference_steps" in form_of(body, MODEL).request()
+    [wrong] = Form({**form.values, "temperature": 2.5}).problems(tokens, Strings().words("en"))
+    assert "Temperature" in wrong
+    shown = {field.name: _limits(field, tokens, [tokens]).get("visible") for field in FIELDS if field.some}
+    assert shown == {"num_inference_steps": "hidden", "top_k": True, "top_p": True, "temperature": True}
+    hidden = {name for name in shown if _limits(field_named(name), MODEL, [MODEL])["visible"] == "hidden"}
+    assert hidden == set(spans)
+
+
+def field_named(name: str) -> Any:
+    return next(field for field in FIELDS if field.name == name)

@@ -11,7 +11,7 @@ from app.core.parameters import bounds
 from app.core.schema import MAX_PROMPT_CHARS, GenerationRequest
 from app.core.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.core.task import Task
-from app.ui.form import FIELDS, Field, Form, Group, Kind
+from app.ui.form import FIELDS, Field, Form, Group, Kind, is_there
 from app.ui.shell import Updates, Values
 from app.ui.tabs.control_panel import ControlPanel
 from app.ui.tabs.reference_panel import ReferencePanel
@@ -87,6 +87,7 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
             placeholder=texts(field.placeholder), autofocus=field.group is Group.PROMPT, **said,
         )  # fmt: skip
     if field.kind is Kind.NUMBER:
+        said["visible"] = "hidden" if field.some else True  # until a model is chosen that has it
         return gr.Number(value=field.default, precision=0 if field.whole else None, min_width=field.width, **said)
     if field.kind is Kind.SLIDER:
         # The widest range there is; each model narrows it when it is chosen. No reset: it would give the least.
@@ -113,10 +114,13 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
     span = model.ranges.get(field.name)
     if field.name == "strength":  # what only follows instructions knows none
         return {"visible": "hidden" if model.tasks and WITH_STRENGTH.isdisjoint(model.tasks) else True}
+    if field.some and not is_there(field, model):
+        return {"visible": "hidden"}
+    shown = {"visible": True} if field.some else {}
     if span and field.kind is Kind.SLIDER:
-        return {"minimum": span.low, "maximum": span.high}
+        return {"minimum": span.low, "maximum": span.high, **shown}
     if span and field.kind is Kind.NUMBER:
-        return {"step": span.multiple}
+        return {"step": span.multiple if field.whole else field.step, **shown}
     return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE and not field.choices else {}
 
 
