@@ -394,8 +394,8 @@ TOKEN_MODELS = (
         samplers=(),
         guidance=Guidance("condition_scale", negative=False),
         vae_parameters=42_000_000,
-        # With others beside it the last bits of what a GPU computes differ, sooner or later another token is chosen, and
-        # all that follows it is another picture.
+        # With others beside it the last bits of what a GPU computes differ: sooner or later another token is chosen,
+        # and all that follows it is another picture.
         alone=True,
         architecture="JanusForConditionalGeneration",
     ),
