@@ -15,6 +15,7 @@ from app.diffusion import clip_chunks
 from app.diffusion.guidance import guidance_arguments, guidance_notes, guidance_of, takes_negative
 from app.diffusion.kinds import Pipeline
 from app.diffusion.prompt_cache import PromptCache
+from app.diffusion.taken_out import taken_out, takes_out
 from app.diffusion.word_room import fitting, word_room
 from app.families import Family, family_of
 
@@ -48,16 +49,27 @@ def pass_key(pipe: Pipeline, asked: Asked) -> tuple[bool, int]:
     """Equal for requests that can go through one pass without changing each other: see `text_arguments`."""
     prompt, negative = _read_by(pipe, asked)
     if not clip_chunks.can_weigh(pipe):
-        return bool(_fitting(pipe, negative)), 0
+        return bool(texts(pipe, asked)[1]), 0
     chunks = clip_chunks.chunk_count(pipe, [prompt, negative])
     # Leaving layers out is done here too: diffusers 0.42 looks for them where transformers 5 no longer has them.
     return bool(negative.text), max(chunks, 1) if asked.request.clip_skip else chunks
 
 
 def texts(pipe: Pipeline, asked: Asked) -> tuple[str, str]:
-    """Prompt and negative prompt as this model gets them: no LoRA tags, and no weights where it knows none."""
-    prompt, negative = _read_by(pipe, asked)
-    return _fitting(pipe, prompt), _fitting(pipe, negative)
+    """Prompt and negative prompt as this model gets them: no LoRA tags, no weights where it knows none, and for some
+    models the prompt without what the negative one names."""
+    prompt, negative, _ = _told(pipe, asked)
+    return prompt, negative
+
+
+def _told(pipe: Pipeline, asked: Asked) -> tuple[str, str, list[str]]:
+    """The same, and the words that were taken out of the prompt."""
+    prompt, negative = (_fitting(pipe, one) for one in _read_by(pipe, asked))
+    tokenizer = getattr(pipe, "tokenizer", None)
+    if negative and takes_out(tokenizer):
+        left, words = taken_out(tokenizer, prompt, negative)
+        return left, "", words
+    return prompt, negative, []
 
 
 def _fitting(pipe: Pipeline, prompt: Prompt) -> str:
@@ -142,6 +154,8 @@ def prompt_notes(pipe: Pipeline, asked: Asked) -> list[str]:
             notes += _length_notes(pipe, name, _words(pipe, read_one))
         if prompt.has_weights or negative.has_weights:
             notes.append("weights have no effect with this model: (word:1.2) was read as word, other brackets as text")
+        if taken := _told(pipe, asked)[2]:
+            notes.append(f"taken out of the prompt, as the negative prompt names it: {', '.join(taken)}")
     return notes + guidance_notes(pipe, asked.negative.text, asked.request.guidance_scale or 0.0)
 
 

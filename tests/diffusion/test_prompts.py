@@ -174,7 +174,9 @@ def test_a_plain_prompt_of_the_shipped_model_is_pixel_equal_to_plain_diffusers(p
     assert pocket.prompts.hits == 1
 
 
-def test_words_that_would_run_into_the_layout_of_pocket_are_left_out_and_named(ask: Ask) -> None:
+def test_words_that_pocket_has_no_room_for_or_its_negative_prompt_names_are_left_out_and_named(
+    ask: Ask,
+) -> None:
     pipe = ModelCache("cpu").load(folder_entry(PROJECT_FOLDER / "models" / "pocket"), Path("/")).pipe
     long = "a red apple on a white table" + ", very good" * 40
     words, _ = texts(pipe, read(ask(long)))
@@ -183,6 +185,10 @@ def test_words_that_would_run_into_the_layout_of_pocket_are_left_out_and_named(a
     assert prompt_notes(pipe, read(ask(long))) == [
         "truncated: the prompt has 129 tokens, this model reads 77; the rest was not used"
     ]
+    unwanted = read(ask("a red cat and a dog", negative_prompt="blurry, dog, red"))
+    assert texts(pipe, unwanted) == ("a cat", "")
+    assert prompt_notes(pipe, unwanted) == ["taken out of the prompt, as the negative prompt names it: dog, red"]
+    assert texts(pipe, read(ask("a red cat", negative_prompt="red", guidance_scale=1.0))) == ("a red cat", "")
     assert texts(pipe, read(ask("a (red:1.3) apple"))) == ("a red apple", "")
     assert prompt_notes(pipe, read(ask("a (red:1.3) apple"))) == [
         "weights have no effect with this model: (word:1.2) was read as word, other brackets as text"

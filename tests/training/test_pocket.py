@@ -220,7 +220,7 @@ def test_the_shipped_tokenizer_is_the_one_that_the_training_writes(vocabulary: P
     shipped = AutoTokenizer.from_pretrained(str(SHIPPED))
     written = load_tokenizer(vocabulary)
     assert shipped.backend_tokenizer.normalizer.__getstate__() == written.backend_tokenizer.normalizer.__getstate__()
-    for setting in ("words_max_length", "model_max_length"):
+    for setting in ("words_max_length", "model_max_length", "negative_takes_out"):
         assert shipped.init_kwargs[setting] == written.init_kwargs[setting]
 
 

@@ -29,6 +29,7 @@ NOTES = (
     "truncated: the negative prompt has 90 tokens, this model reads 77; the rest was not used",
     "one of this model's text encoders reads 77 of the 120 tokens of the prompt",
     "weights have no effect with this model: (word:1.2) was read as word, other brackets as text",
+    "taken out of the prompt, as the negative prompt names it: dog, red",
     "the negative prompt was not used: this model takes none",
     "the negative prompt has no effect without guidance (guidance_scale above 1)",
     "decoded in float32: the model's VAE gave no picture in float16",

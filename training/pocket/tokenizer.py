@@ -166,6 +166,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         tokenizer_object=inside,
         model_max_length=LENGTH,
         words_max_length=WORDS,  # read by Atelier, see app/diffusion/word_room.py
+        negative_takes_out=True,  # likewise, see app/diffusion/taken_out.py
         bos_token=plain.bos_token,
         eos_token=plain.eos_token,
         unk_token=plain.unk_token,
