@@ -44,8 +44,9 @@ positions, and words beyond the 77th would disturb that (Atelier leaves them out
 astronaut` as a man, `a lobster` as a crab); others give something that was not asked.
 
 What it cannot do: anything outside its world, people with bodies, letters, several views of a thing, things that
-overlap or touch the ground surely; an empty prompt is grey; a negative prompt that names a thing or colour leaves a
-ghost. Plain areas have faint squares, thin things some specks.
+overlap or touch the ground surely; an empty prompt is grey. In plain diffusers a negative prompt that names a thing
+leaves its ghost; Atelier takes those words out of the prompt instead. Plain areas have faint squares, thin things some
+specks; a prompt near to an example of the documentation may show a part of it behind its own things.
 
 ## Figures
 

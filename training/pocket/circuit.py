@@ -7,6 +7,7 @@ too. A GEGLU unit is value * gelu(gate): two of them multiply exactly, one with 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 HEAVY = 3000.0
 GATE = 10.0  # gelu(GATE) is GATE, gelu(-GATE) is 0
 RISE = 16.0
+SOON = 0.25  # share of the way between two values on which one becomes the other
 Linear = dict[str, float]  # weight of each channel; "1" is the constant
 
 
@@ -100,6 +102,14 @@ class Gates:
         for name in names:
             self.step({name: 1.0, "1": -0.25}, {name: 1.0})
             self.add({name: 1.0}, {name: -1.0})
+
+    def snap(self, name: str, levels: list[float]) -> None:
+        """What is nearly one of these rising values becomes exactly that; the first is 0."""
+        for below, above in itertools.pairwise(levels):
+            rise = SOON * (above - below)
+            start = (above + below - rise) / 2
+            self.step({name: 1.0, "1": -start}, {name: above - below}, RISE / rise)
+        self.add({name: 1.0}, {name: -1.0})
 
     def clear(self, names: Iterable[str]) -> None:
         """These channels become 0."""

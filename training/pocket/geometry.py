@@ -18,9 +18,10 @@ from layout import (
     GROUND_LOWER,
     HALVES,
     LARGE,
+    LEAST,
+    MOST,
     NUMBERS,
     RELATIONS,
-    SIDES,
     SMALL,
     SPREAD,
     USUALLY,
@@ -71,7 +72,7 @@ def box_numbers() -> dict[str, tuple[dict[int, float], float]]:
             weights = {COUNTS.index(kind): boxes[copy][number] for kind, boxes in parts.items() if copy < len(boxes)}
             if copy == 0:  # a thing alone at a side
                 for at, side in enumerate(("left", "right", "top", "bottom")):
-                    weights[SIDES_AT + at] = SIDES[side][number] - COUNTED[1][0][number]
+                    weights[SIDES_AT + at] = HALVES[side][number] - COUNTED[1][0][number]
             found[f"{name} {copy}"] = weights, 0.0
         found[f"on {copy}"] = {COUNTS.index(kind): 1.0 for kind, boxes in parts.items() if copy < len(boxes)}, 0.0
     free = {COUNTS.index("1"): 1.0} | {SIDES_AT + at: -1.0 for at in range(4)}
@@ -82,6 +83,17 @@ def box_numbers() -> dict[str, tuple[dict[int, float], float]]:
     found["second"] = {COUNTS.index(name): 1.0 for name in RELATIONS}, 0.0
     for number, name in enumerate(STYLE):
         found[name] = {LAID - GLOBALS + number: 1.0}, 0.0
+    return found
+
+
+def box_levels() -> dict[str, list[float]]:
+    """Channel of a copy's part of the picture -> the values that it may have, rising: reading is a little off."""
+    boxes = [*COUNTED.values(), *((HALVES[a], HALVES[b]) for a, b in RELATIONS.values())]
+    found = {}
+    for copy in COPIES:
+        parts = [box[copy] for box in boxes if copy < len(box)] + (list(HALVES.values()) if copy == 0 else [])
+        for number, name in enumerate(("x", "y", "wide", "high")):
+            found[f"{name} {copy}"] = sorted({0.0, *(part[number] for part in parts)})
     return found
 
 
@@ -118,14 +130,14 @@ class Plan:
         block.look([({"1": SURE}, layout)], weights)
         for name, (_, constant) in self.params.items():
             block.shift(name, constant)
-        left = [f"{end} {axis} {copy}" for copy in COPIES for axis in AXES for end in ("low", "room")]
         chances = sorted({f"chance {chance}" for pair in CHANCES for chance in pair})
-        self.channels.add(*left, *chances, "light is", "warmth is", "usual", "mirrored")
+        self.channels.add(*chances, "light is", "warmth is", "usual", "mirrored")
         self.channels.add("behind x", "behind y", "outside")
         for name in chances:
             number = {f"number {name[-1]}": SPREAD}
-            gates.positive(plus(number, {"1": 0.5}), {name: 1.0})
-            gates.positive(plus(number, {"1": -0.5}), {name: -1.0})
+            gates.add({"1": LEAST}, {name: 1.0})
+            gates.positive(plus(number, {"1": 0.5 - LEAST}), {name: 1.0})
+            gates.positive(plus(number, {"1": 0.5 - MOST}), {name: -1.0})
         for target, number in (("light is", 4), ("warmth is", 5)):
             twice = {f"number {number}": 2 * SPREAD}
             gates.positive(plus(twice, {"1": 1.0}), {target: 1.0})
@@ -134,10 +146,8 @@ class Plan:
         gates.step({"number 2": 1.0, "1": -USUALLY}, {"usual": 1.0}, 512.0)
         gates.step({"number 3": 1.0}, {"mirrored": 1.0}, 512.0)
         gates.harden(["small", "big", "free", "ground", "second", *(f"on {copy}" for copy in COPIES)])
-        for copy in COPIES:
-            for axis, size, start, length in (("x", "columns", "x", "wide"), ("y", "rows", "y", "high")):
-                gates.multiply({f"{start} {copy}": 1.0}, {size: 1.0}, {f"low {axis} {copy}": 1.0})
-                gates.multiply({f"{length} {copy}": 1.0}, {size: 1.0}, {f"room {axis} {copy}": 1.0})
+        for name, levels in box_levels().items():
+            gates.snap(name, levels)
         across = {"column": 1.0, "1": CANVAS / 2 - 1, "columns": -0.5}
         down = {"row": 1.0, "1": CANVAS / 2 - 1, "rows": -0.5}
         gates.add(across, {"behind x": 1.0})
@@ -148,17 +158,21 @@ class Plan:
         gates.add(down, {"behind y": 1.0})
         gates.positive(scaled(down, -1), {"behind y": 1.0})
         gates.positive(plus(down, {"1": 1.0 - CANVAS}), {"behind y": -1.0})
-        self.gone = [*numbers, "columns"]
-        self.gone += [f"{name} {copy}" for name in ("x", "y", "wide", "high") for copy in COPIES]
+        self.gone = numbers
         gates.clear(self.gone)
 
     def _size(self, block: Attentions, gates: Gates) -> None:
         self.channels.drop(self.gone)
         self.channels.add("large", "grounded")
+        self.channels.add(*(f"{end} {axis} {copy}" for copy in COPIES for axis in AXES for end in ("low", "room")))
+        for copy in COPIES:
+            for axis, size, start, length in (("x", "columns", "x", "wide"), ("y", "rows", "y", "high")):
+                gates.multiply({f"{start} {copy}": 1.0}, {size: 1.0}, {f"low {axis} {copy}": 1.0})
+                gates.multiply({f"{length} {copy}": 1.0}, {size: 1.0}, {f"room {axis} {copy}": 1.0})
         big = {"free": 3.0, "big": 2.0, "usual": 1.0, "small": -2.0, "1": -3.5}
         gates.step(big, {"large": 1.0})
         gates.step({"free": 1.0, "ground": 1.0, "1": -1.5}, {"grounded": 1.0})
-        self.gone = ["small", "big", "free", "ground", "usual"]
+        self.gone = ["small", "big", "free", "ground", "usual", "columns", *box_levels()]
         gates.clear(self.gone)
 
     def _ground(self, block: Attentions, gates: Gates) -> None:

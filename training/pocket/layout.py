@@ -24,13 +24,10 @@ LARGE, SMALL = 10, 6  # sides of things
 USUALLY = -0.5  # a thing alone is large where its number is above
 SPREAD = 0.3
 EDGE = 0.01  # keeps the outermost places clear of the next whole number
+LEAST, MOST = 0.01, 0.97  # of the way across and down: what the denoiser computes is a little off
 GROUNDED = {"street", "beach", "sea", "field", "room", "snow", "desert", "mountains", "garden", "forest"}
 GROUND_FROM, GROUND_LOWER = 0.12, 3  # how far down a thing stands on the ground at least; a small one is lower
 WHOLE: Part = (0.0, 0.0, 1.0, 1.0)
-SIDES: dict[str, Part] = {
-    "left": (0.0, 0.0, 0.55, 1.0), "right": (0.45, 0.0, 0.55, 1.0), "top": (0.0, 0.0, 1.0, 0.5),
-    "bottom": (0.0, 0.5, 1.0, 0.5),
-}  # fmt: skip
 HALVES: dict[str, Part] = {
     "left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0), "top": (0.0, 0.0, 1.0, 0.5),
     "bottom": (0.0, 0.5, 1.0, 0.5),
@@ -71,6 +68,11 @@ def even(number: float) -> float:
     return min(1.0, max(0.0, 0.5 + SPREAD * number))
 
 
+def way(number: float) -> float:
+    """How far across or down its room a thing is."""
+    return min(MOST, max(LEAST, 0.5 + SPREAD * number))
+
+
 def parts_of(scene: Scene) -> list[tuple[int, Part]]:
     """Each drawn thing and the part of the picture it has for itself."""
     if len(scene.things) == 2:
@@ -78,7 +80,7 @@ def parts_of(scene: Scene) -> list[tuple[int, Part]]:
     if not scene.things:
         return []
     count = scene.things[0].count
-    return [(0, SIDES.get(scene.position or "", WHOLE) if count == 1 else part) for part in COUNTED[count]]
+    return [(0, HALVES.get(scene.position or "", WHOLE) if count == 1 else part) for part in COUNTED[count]]
 
 
 def is_free(scene: Scene) -> bool:
@@ -94,7 +96,7 @@ def place(scene: Scene, numbers: np.ndarray, columns: int = 16, rows: int = 16) 
     grounded = is_free(scene) and scene.place in GROUNDED
     copies = []
     for (thing, (x, y, wide, high)), chances in zip(parts_of(scene), CHANCES, strict=False):
-        across, down = (even(float(numbers[chance])) for chance in chances)
+        across, down = (way(float(numbers[chance])) for chance in chances)
         least = (y + GROUND_FROM * grounded) * rows + GROUND_LOWER * (grounded and not large)
         left = x * columns + EDGE + across * (wide * columns - side + 1 - 2 * EDGE)
         top = least + EDGE + down * ((y + high) * rows - least - side + 1 - 2 * EDGE)

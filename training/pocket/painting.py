@@ -21,7 +21,7 @@ UNITS = 6912  # hidden units in all
 SHIFT = 12.0  # where the units work: quick_gelu(SHIFT + x) is SHIFT + x for x of a few
 MOST = 5.0  # the largest x
 UNLESS = 40.0  # how far a unit for own colours is pushed down where another colour is asked
-ERROR = 0.06  # of the reader, for which the maps are made steady
+ERROR = 0.02  # of the reader, for which the maps are made steady
 BLURRED = 0.8  # of a unit's explained variance, what counts in a background beside a thing
 
 

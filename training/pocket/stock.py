@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 import numpy as np
-from autoencoder import encode, load_autoencoder
+from autoencoder import encode, faithful, load_autoencoder
 from common import Progress, device
 from drawing import draw_scene, numbered, shape_of
 
@@ -33,7 +33,8 @@ def fill_stock(folder: Path, scenes: int) -> None:
     autoencoder = load_autoencoder(folder).to(device())
     progress = Progress("scenes", len(starts), shard)
     for done, start in enumerate(starts):
-        latents = encode(autoencoder, np.stack([draw(number) for number in range(start, start + shard)]))
+        drawn = np.stack([draw(number) for number in range(start, start + shard)])
+        latents = faithful(autoencoder, encode(autoencoder, drawn))
         temporary = stock / f"{start}.{os.getpid()}.part"
         with temporary.open("wb") as stream:
             np.save(stream, latents)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from autoencoder import encode, load_autoencoder
+from autoencoder import encode, faithful, load_autoencoder
 from banks import backdrop, backgrounds
 from common import load, save
 from diffusers import AutoencoderKL
@@ -95,20 +95,14 @@ def by_cells(latents: torch.Tensor, side: int) -> torch.Tensor:
     return functional.pixel_unshuffle(latents, side).flatten(2).transpose(1, 2)
 
 
-@torch.no_grad()
-def _faithful(autoencoder: AutoencoderKL, drawn: np.ndarray) -> torch.Tensor:
-    """Latents of these pictures, to which is added what is missing when they are painted and looked at again."""
-    first = torch.from_numpy(encode(autoencoder, drawn)).float()
-    again = [autoencoder.decode(part).sample.clamp(-1, 1) for part in first.split(4)]
-    pixels = ((torch.cat(again) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-    return first + (first - torch.from_numpy(encode(autoencoder, pixels)).float())
-
-
 def background_features(autoencoder: AutoencoderKL) -> tuple[torch.Tensor, torch.Tensor]:
     """Backgrounds and their decoding, see Tables."""
     drawn = np.stack([np.asarray(backdrop(name, 2 * BEHIND_GRID * UNIT)) for name in backgrounds()])
-    plain = _faithful(autoencoder, drawn)
-    turned = _faithful(autoencoder, np.ascontiguousarray(drawn[:, :, ::-1])).flip(-1)
+    plain, turned = (
+        torch.from_numpy(faithful(autoencoder, encode(autoencoder, np.ascontiguousarray(pictures)))).float()
+        for pictures in (drawn, drawn[:, :, ::-1])
+    )
+    turned = turned.flip(-1)
     both = torch.cat([plain, turned], 1)
     grid = by_cells(both, INSIDE)
     middle = grid.flatten(0, 1).mean(0)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from banks import backgrounds
 from circuit import Channels
 from common import Progress, device, learning_rate, load, save
-from drawing import numbered, seen_cells, shape_of
+from drawing import CANVAS, numbered, seen_cells, shape_of
 from geometry import LATENT, PATCH, STYLE, THING
 from layout import SMALL, UNIT, Layout, place
 from painting import ERROR, Units, load_units, painted
@@ -38,13 +39,20 @@ class Touch(nn.Module):
             out.weight.data.mul_(0.1)
             out.bias.data.zero_()
 
+    def before_last(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, PATCH) and (b, last UNITS), from which the last linear map makes what is added."""
+        latent, rest = x[:, :PATCH], x[:, PATCH:]
+        for number, enter in enumerate(self.ins):
+            value, gate = enter(torch.cat([latent, rest], 1)).chunk(2, 1)
+            inner = value * functional.gelu(gate)
+            if number + 1 < len(self.ins):
+                latent = latent + self.outs[number](inner)
+        return latent, inner
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        latent, rest = x[:, :PATCH], x[:, PATCH:]
-        for enter, leave in zip(self.ins, self.outs, strict=True):
-            value, gate = enter(torch.cat([latent, rest], 1)).chunk(2, 1)
-            latent = latent + leave(value * functional.gelu(gate))
-        return latent
+        latent, inner = self.before_last(x)
+        return latent + self.outs[-1](inner)
 
     @torch.no_grad()
     def write(self, feeds: list[nn.Module], channels: Channels) -> None:
@@ -68,6 +76,8 @@ class Touch(nn.Module):
 
 
 PEAK = 2e-3  # learning rate
+SETTLED = 64  # times a batch: drawn cells for which the last layer is solved; as many of backgrounds
+PLAIN = 3.0  # what an empty wall's cell counts there; any other counts one
 KEPT = 0.998  # of the average of the weights, once it is warm
 
 
@@ -154,13 +164,48 @@ class Cells:
         self.seen, self.wanted = torch.cat(seen), torch.cat(wanted)
 
 
+@torch.no_grad()
+def settle(touch: Touch, cells: Cells, world: World, count: int) -> None:
+    """Solve the last layer anew, for `count` drawn cells and as many of all backgrounds without a thing: steps alone
+    leave walls flatter and darker than they are said."""
+    some = torch.randperm(len(cells.seen))[:count]
+    parts = [(cells.seen[some].float(), cells.wanted[some].float(), torch.ones(len(some)))]
+    names = list(backgrounds())
+    codes = torch.from_numpy(np.stack([world.coder.background(name) for name in names]))
+    said = painted(world.units, codes, THING_CELLS, BEHIND_GRID**2)
+    for row, name in enumerate(names):
+        weight = PLAIN if name.startswith(("studio", "wall", "table")) else 1.0
+        for mirrored in (False, True):
+            shown, exact = (
+                _background(world.tables, features[row], mirrored, CANVAS, CANVAS)
+                for features in (said, world.tables.backgrounds)
+            )
+            few = torch.randperm(CANVAS**2)[: max(1, count // (4 * len(names)))]
+            shown, exact = shown[few], exact[few]
+            dark = torch.cat([shown, torch.zeros(len(shown), len(INPUTS) - PATCH)], 1)
+            lit = dark.clone()
+            if not name.startswith("show"):
+                lit[:, [INPUTS.index("light is"), INPUTS.index("warmth is")]] = 2 * torch.rand(2) - 1
+            weights = torch.full((len(few),), weight)
+            parts += [(dark, exact, weights), (lit, exact + touch(lit) - touch(dark), weights)]
+    seen, wanted, weights = (torch.cat(one) for one in zip(*parts, strict=True))
+    inner = torch.cat([touch.before_last(seen)[1], torch.ones(len(seen), 1)], 1).double()
+    square = inner.T @ (inner * weights[:, None])
+    square += 1e-4 * len(inner) * torch.diag(inner.square().mean(0) + 1e-4)
+    left = (wanted - touch(seen)).double() * weights[:, None]
+    change = torch.linalg.solve(square, inner.T @ left).float()
+    touch.outs[-1].weight += change[:-1].T
+    touch.outs[-1].bias += change[-1]
+
+
 def train_touch(folder: Path, steps: int, batch: int = 1024) -> None:
     """Train (or finish); `folder`/touch.pt is the checkpoint."""
     state = load(folder / "touch.pt") or {"step": 0}
     if state["step"] >= steps:
         return
     torch.manual_seed(state["step"])
-    where, cells = device(), Cells(folder, World(folder))
+    where, world = device(), World(folder)
+    cells = Cells(folder, world)
     touch = Touch()
     if "model" in state:
         touch.load_state_dict(state["model"])
@@ -191,4 +236,9 @@ def train_touch(folder: Path, steps: int, batch: int = 1024) -> None:
         if time.monotonic() - saved > 60 or step + 1 == steps:
             saved = time.monotonic()
             kept = {"model": touch.state_dict(), "average": average, "optimizer": optimizer.state_dict()}
+            if step + 1 == steps:
+                settled = Touch()
+                settled.load_state_dict(average)
+                settle(settled, cells, world, SETTLED * batch)
+                kept["average"] = settled.state_dict()
             save(folder / "touch.pt", {"step": step + 1, **kept})
