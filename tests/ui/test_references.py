@@ -52,5 +52,3 @@ def test_a_picture_is_changed_as_it_is_told_with_others_beside_it(
     expect(beside.locator("li")).to_have_count(2)
     page.get_by_role("button", name="Remove", exact=True).first.click()
     expect(page.locator("#at-start .at-drop")).to_be_visible()
-    page.locator("#at-generate").click()
-    expect(page.locator("#at-toast")).to_contain_text("choose one to start from first")
