@@ -39,6 +39,28 @@ EMBEDDED = Guidance(negative=False)
 
 
 @dataclass(frozen=True)
+class SmallDecoder:
+    """A small decoder for the latents of some families: its folder in models/decoders, and where it comes from."""
+
+    name: str
+    repository: str
+    size_bytes: int
+    licence: str = "MIT"
+
+    @property
+    def command(self) -> str:
+        """The command that brings it."""
+        files = "config.json diffusion_pytorch_model.safetensors"
+        return f"hf download {self.repository} {files} --local-dir models/decoders/{self.name}"
+
+
+TAESD = SmallDecoder("taesd", "madebyollin/taesd", 9_790_000)
+TAESDXL = SmallDecoder("taesdxl", "madebyollin/taesdxl", 9_790_000)
+TAESD3 = SmallDecoder("taesd3", "madebyollin/taesd3", 9_850_000)
+TAEF1 = SmallDecoder("taef1", "madebyollin/taef1", 9_850_000)
+
+
+@dataclass(frozen=True)
 class Family:
     """One kind of model.
 
@@ -56,6 +78,7 @@ class Family:
     `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
     `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
     ours (see `diffusion.tokens`).
+    `small_decoder`: what a model of it may ask for in the place of its VAE's decoder (`decoder = "tiny"`).
     """
 
     title: str
@@ -78,6 +101,7 @@ class Family:
     video_vae: bool = False
     openvino: bool = False
     architecture: str | None = None
+    small_decoder: SmallDecoder | None = None
 
     @property
     def pipeline(self) -> str:
@@ -172,6 +196,7 @@ STABLE_DIFFUSION = Family(
     encoder_parameters=123_000_000,
     convolves=True,
     openvino=True,
+    small_decoder=TAESD,
 )
 STABLE_DIFFUSION_XL = Family(
     "Stable Diffusion XL",
@@ -195,6 +220,7 @@ STABLE_DIFFUSION_XL = Family(
     encoder_parameters=817_000_000,
     convolves=True,
     openvino=True,
+    small_decoder=TAESDXL,
 )
 LATENT_CONSISTENCY = Family(
     "Latent Consistency",
@@ -244,6 +270,7 @@ FAMILIES = (
         samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
         encoder_parameters=5_580_000_000,
         openvino=True,
+        small_decoder=TAESD3,
     ),
     Family(
         "FLUX.1",
@@ -267,6 +294,7 @@ FAMILIES = (
         loras=(LORA_FLUX,),
         encoder_parameters=4_885_000_000,
         openvino=True,
+        small_decoder=TAEF1,
     ),
     Family(
         "FLUX.1 Kontext",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.catalog.control import control_models
+from app.catalog.decoders import decoder_problem
 from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
@@ -21,6 +22,7 @@ from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
+from app.core.task import Task
 from app.families import OF_TOKENS
 from app.weights.embeddings import EmbeddingFile, embedding_files, look_at_embedding
 from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
@@ -148,6 +150,8 @@ class Catalog:
         errors += check_lora_tags(self.folder, prompt.loras, entry.pipeline)
         if entry.lora and entry.lora not in lora_files(self.folder):
             errors.append(FieldError("model", entry.key, _missing_lora(entry)))
+        if request.task is not Task.UPSCALE and (wrong_decoder := decoder_problem(self.folder, entry)):
+            errors.append(FieldError("model", entry.key, wrong_decoder))
         if errors:
             raise InvalidRequest(errors)
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.

@@ -7,7 +7,7 @@ import typer
 from app.catalog import Catalog, ModelEntry, kinds_of
 from app.cli.common import shown_size
 from app.core.settings import PROJECT_FOLDER, Settings, Tier
-from app.families import family_of
+from app.families import FAMILIES, family_of
 from app.tiers.choose import Room, expected
 from app.tiers.model_parts import ModelParts, parts_of_entry, pixels_of_entry
 from app.tiers.plan import Plan
@@ -21,6 +21,7 @@ HEAD = (
 CONTROL_HEAD = (
     "| control model | reads | holds pictures of | download | licence | get it |\n|---|---|---|---|---|---|\n"
 )
+DECODER_HEAD = "| small decoder | for | download | licence | get it |\n|---|---|---|---|---|\n"
 # Rooms in which nothing is short: what is asked for is what a plan needs, not what fits.
 GPU, CPU = Room(ram=10**12, vram=10**12), Room(ram=10**12)
 
@@ -39,7 +40,7 @@ def page(text: str) -> str:
     entries = _entries()
     holding = [entry for entry in entries if family_of(entry.pipeline).only_controls]
     others = [entry for entry in entries if entry not in holding]
-    return f"{before}{BEGIN}{table(others)}\n{control_table(holding)}{END}{after}"
+    return f"{before}{BEGIN}{table(others)}\n{control_table(holding)}\n{decoder_table()}{END}{after}"
 
 
 def table(entries: Iterable[ModelEntry]) -> str:
@@ -55,6 +56,17 @@ def control_table(entries: Iterable[ModelEntry]) -> str:
         for entry in entries
     )  # fmt: skip
     return CONTROL_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def decoder_table() -> str:
+    """One line for each small decoder."""
+    known = dict.fromkeys(family.small_decoder for family in FAMILIES if family.small_decoder)
+    rows = (
+        (f"`{small.name}`", ", ".join(each.title for each in FAMILIES if each.small_decoder == small),
+         shown_size(small.size_bytes), small.licence, f"`{small.command}`")
+        for small in known
+    )  # fmt: skip
+    return DECODER_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
 def _entries() -> list[ModelEntry]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -83,6 +83,9 @@ class ModelFacts(Value):
     schedulers: tuple[str, ...] = ()
     lora: str | None = Field(None, description="Name of a LoRA that is part of this model.")
     lora_repository: str | None = Field(None, description="Where that LoRA comes from.")
+    decoder: Literal["tiny"] | None = Field(
+        None, description="`tiny`: a small decoder makes its pictures of the latents, quicker and softer than its VAE."
+    )
     scheduler_config: Mapping[str, Any] = Field({}, description="What differs from the base model's scheduler.")
     own: bool = Field(False, description="True for files that the user put there.")
     attaches_to: str | None = Field(

@@ -8,6 +8,7 @@ count. Sources of the pairs: https://huggingface.co/docs/diffusers/api/scheduler
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 DEFAULT = "default"
@@ -158,9 +159,10 @@ def fits_flow(choice: Choice, samplers: Sequence[str]) -> bool:
     return name in samplers and choice.schedule.name in _FLOW_SCHEDULES.get(name, ("automatic",))
 
 
-def all_values(flow_samplers: Sequence[str] | None = None) -> list[str]:
+@cache
+def all_values(flow_samplers: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Every `scheduler` value in its stored spelling, `default` first; of a flow-matching family, those it can use."""
     choices = [Choice(sampler, kind) for sampler in SAMPLERS for kind in SCHEDULE_TYPES if sampler.fits(kind)]
     if flow_samplers is not None:
         choices = [choice for choice in choices if fits_flow(choice, flow_samplers)]
-    return [DEFAULT, *(choice.value for choice in choices)]
+    return (DEFAULT, *(choice.value for choice in choices))

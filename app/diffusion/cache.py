@@ -26,6 +26,7 @@ from app.diffusion.pipelines import (
 from app.diffusion.placement import packages, room_of, tile
 from app.diffusion.shared import SharedParts, bytes_of
 from app.diffusion.single_file import CheckedFile
+from app.diffusion.small_decoder import DecodedPreviews, read_decoder
 from app.diffusion.stamps import Stamp, stamp
 from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
 from app.tiers.model_parts import ModelParts
@@ -184,6 +185,10 @@ class ModelCache:
         found = self._controls.load(wanted, source.folder, loaded.dtype)
         fits_together(found, loaded.pipe)
         loaded.controls = {**found}
+        if source.entry.decoder and loaded.decoder is None:
+            loaded.decoder = read_decoder(source.entry, source.folder, loaded.pipe, self.device, loaded.dtype)
+            if loaded.preview_fit is not None:
+                loaded.previews = DecodedPreviews(loaded.decoder, loaded.preview_fit)
 
     def _plan(self, source: _Source) -> Plan:
         """How the model would be laid out if the others were unloaded for it. Raises OutOfMemory if it cannot run."""

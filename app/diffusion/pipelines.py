@@ -32,6 +32,7 @@ from app.diffusion.quantized import TRANSFORMER, read_transformer, with_transfor
 from app.diffusion.released import ReadAgain
 from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
+from app.diffusion.small_decoder import DecodedPreviews, SmallDecoder
 from app.diffusion.tokens.reading import check_tokens, read_tokens, token_components
 from app.families import family_of
 from app.hub.disk import on_disk
@@ -54,7 +55,8 @@ class LoadedModel:
     """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time.
 
     `plan` is how it is laid out now, `planned` how it would be if memory had not run out; `retried` says so in words.
-    `controls`: the control models that its next pictures may name, by key.
+    `controls`: the control models that its next pictures may name, by key. `decoder` decodes in the place of its VAE,
+    and makes `previews`, if there is one.
     """
 
     entry: ModelEntry
@@ -71,6 +73,8 @@ class LoadedModel:
     loras: Loras = field(default_factory=Loras)
     embeddings: Embeddings = field(default_factory=Embeddings)
     controls: dict[str, Any] = field(default_factory=dict)
+    decoder: SmallDecoder | None = None
+    previews: DecodedPreviews | None = None
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in LIBRARIES})
 
@@ -301,7 +305,7 @@ def _drop(pipe: Pipeline) -> None:
 def release(loaded: LoadedModel) -> None:
     """Free a pipeline's memory. The object must not be used afterwards; what other models share with it stays."""
     _drop(loaded.pipe)
-    loaded.preview_fit = None
+    loaded.preview_fit = loaded.decoder = loaded.previews = None
     loaded.prompts.clear()
     loaded.prompts.encoding = loaded.loras.changing = nullcontext
     free_caches()

@@ -34,21 +34,16 @@ class PreviewFit:
 
         `latent` is one row: [C, h, w], or [C, 1, h, w] as of a video model, or packed in 2x2 patches [hw / 4, 4C].
         """
-        values = self._plain(latent.detach().to("cpu", torch.float32), width, height)
+        values = self.plain(latent, width, height)
         if values is None:
             return None
         flat = values.reshape(values.shape[0], -1).T
         rgb = flat @ self.matrix[:-1] + self.matrix[-1]
-        pixels = rgb.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8).reshape(*values.shape[1:], 3)
-        picture = Image.fromarray(pixels.numpy())
-        scale = min(1.0, MAX_PREVIEW_SIDE / max(width, height))
-        picture = picture.resize(
-            (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BICUBIC
-        )
-        return jpeg_of(picture)
+        return shown_jpeg(rgb.T.reshape(3, *values.shape[1:]), width, height)
 
-    def _plain(self, values: torch.Tensor, width: int, height: int) -> torch.Tensor | None:
-        """[C, h, w], or None."""
+    def plain(self, latent: torch.Tensor, width: int, height: int) -> torch.Tensor | None:
+        """One row of latents as [C, h, w] in float32 on the CPU; None for one of unknown form."""
+        values = latent.detach().to("cpu", torch.float32)
         channels = self.matrix.shape[0] - 1
         if values.ndim == 4 and values.shape[1] == 1:
             values = values[:, 0]
@@ -56,6 +51,15 @@ class PreviewFit:
         if values.shape == (h * w, 4 * channels):  # FLUX and Qwen-Image
             values = values.view(h, w, channels, 2, 2).permute(2, 0, 3, 1, 4).reshape(channels, 2 * h, 2 * w)
         return values if values.ndim == 3 and values.shape[0] == channels else None
+
+
+def shown_jpeg(rgb: torch.Tensor, width: int, height: int) -> bytes:
+    """[3, h, w] in 0 to 1 as a JPEG of at most 64 KiB, in the proportions of `width` x `height` and at most 256 px."""
+    pixels = rgb.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    picture = Image.fromarray(pixels.numpy())
+    scale = min(1.0, MAX_PREVIEW_SIDE / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return jpeg_of(picture.resize(size, Image.Resampling.BICUBIC))
 
 
 def fit_previews(vae: Vae | None) -> PreviewFit | None:

@@ -27,9 +27,12 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
+from app.diffusion.small_decoder import in_place_of_vae
 from app.diffusion.starts import Latents, Start, pipeline_of, start_arguments
 from app.diffusion.word_room import word_room
+from app.families import family_of
 
+SOFT = "decoded by a small decoder: small things are softer than the model's own VAE draws them"
 LATENT_FILLS = {2: True, 3: False}  # `inpainting_fill` → whether there is noise under the mask, or nothing
 
 
@@ -104,7 +107,8 @@ class RunWatch:
         self(None, step, timestep, {"latents": latents})
 
     def _preview(self, index: int, latents: torch.Tensor | None) -> bytes | None:
-        fit = self._loaded.preview_fit if self._loaded else None
+        loaded = self._loaded
+        fit = (loaded.previews or loaded.preview_fit) if loaded else None
         if fit is None or latents is None or not self._watch.wants_preview(index):
             return None
         predicted = self._tap.predicted() if self._tap else None
@@ -185,6 +189,7 @@ def _drawn(
         pipe.scheduler = scheduler
         with (
             loaded.prompts.around(pipe, state),
+            in_place_of_vae(pipe, loaded.decoder, tiled=loaded.plan.vae_tiling),
             decoding.watched(pipe),
             varied(pipe, [row.variation for row in rows]),
             settled(pipe.vae) if rows[0].control else nullcontext(),
@@ -278,6 +283,8 @@ def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decodin
 def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
     notes = prompt_notes(loaded.pipe, row.asked)
+    decoder = family_of(loaded.entry.pipeline).small_decoder if loaded.decoder else None
+    notes += [SOFT] if decoder else []
     if row.shown:
         notes += row.shown.notes(_taken(pipe), request.width or 0, request.height or 0)
     loras = {"loras": [lora.as_dict() for lora in loaded.loras.active]} if loaded.loras.active else {}
@@ -298,6 +305,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "batch_size": batch,
         "memory": loaded.plan.words(),
         **computed_by(loaded.pipe),
+        **({"decoder": f"{decoder.name} ({decoder.repository})"} if decoder else {}),
         **({"retried": loaded.retried} if loaded.retried else {}),
         "safety_checker": False,
         "seconds": round(seconds, 3),

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from app.catalog import ModelEntry
+from app.catalog.decoders import decoder_folder
 from app.diffusion.checkpoints import CheckedFolder
 from app.diffusion.single_file import CheckedFile
 from app.hub.disk import on_disk
@@ -15,7 +16,7 @@ Stamp = tuple[object, ...]
 def stamp(entry: ModelEntry, models_folder: Path, checked: CheckedFolder | CheckedFile) -> Stamp:
     """Equal as long as a model of this entry would be loaded from the same files."""
     named: tuple[object, ...] = (entry.path, entry.repository, entry.revision, entry.variant, entry.config)
-    named += (entry.transformer, entry.pipeline, entry.lora, entry.shapes)
+    named += (entry.transformer, entry.pipeline, entry.lora, entry.shapes, entry.decoder)
     changes = repr(sorted(entry.scheduler_config.items()))
     if entry.path:
         places = [models_folder / entry.path]
@@ -23,6 +24,8 @@ def stamp(entry: ModelEntry, models_folder: Path, checked: CheckedFolder | Check
         here = on_disk(entry).folder
         places = [here if here is not None else _place(checked)]
     places += [models_folder / name for name in (entry.config, entry.transformer) if name]
+    decoder = decoder_folder(models_folder, entry)
+    places += [decoder] if decoder else []
     return (named, changes, *(file_stamp(file) for place in places for file in _files(place)))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from app.catalog import ModelEntry
+from app.catalog.decoders import DECODER_FOLDER, decoder_folder
 from app.confine import Walls
 from app.confine.memory import all_memory
 from app.core.environment import handed_on
@@ -75,6 +76,7 @@ class Reach:
     def covers(self, entry: ModelEntry) -> bool:
         """False if the model, LoRAs or embeddings came after the last `walls`; a new child can read them."""
         wanted = [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER]
+        wanted += [place for place in [decoder_folder(self._models, entry)] if place]
         for each in (entry, *entry.controls):
             wanted += [self._models / name for name in (each.path, each.config, each.transformer) if name]
             if each.repository and not each.path:
@@ -87,7 +89,8 @@ class Reach:
 
     def _models_now(self) -> Iterable[Path]:
         """Each thing in the models folder but the pictures, where it really is; and the hub's cache."""
-        for folder in (self._models, self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER, hub_cache()):
+        beside = (LORA_FOLDER, EMBEDDING_FOLDER, DECODER_FOLDER)
+        for folder in (self._models, *(self._models / name for name in beside), hub_cache()):
             entries = folder.iterdir() if folder.is_dir() else ()
             for path in entries:
                 target = path.resolve()

@@ -1,6 +1,7 @@
 """Parameters that several addresses share, and how a body is read."""
 
 import re
+from functools import cache
 from typing import Any, Literal
 
 from flask import Response, current_app, request
@@ -69,6 +70,16 @@ class SubmitHeaders(BaseModel):
         description="The same key again gives the same job, so a lost answer can be asked for again.",
     )
     origin: Origin = Field("api", alias="X-Atelier-Origin", description="Which door the request came through.")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As pydantic has it. The plain one is made once: flask-openapi3 asks for it, to read it, at each request."""
+        return super().model_json_schema(*args, **kwargs) if args or kwargs else _schema_of_headers()
+
+
+@cache
+def _schema_of_headers() -> dict[str, Any]:
+    return BaseModel.model_json_schema.__func__(SubmitHeaders)  # type: ignore[attr-defined, no-any-return]
 
 
 def check_body() -> Response | None:
