@@ -12,6 +12,7 @@ from app.core.settings import EngineKind, Settings
 from app.engine.base import Engine, EngineStatus, Inputs
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelState
+from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore
 from app.jobs.signals import Bell, EmptyLine, Held, Stopping
 from app.jobs.table import JobTable
@@ -24,6 +25,7 @@ CANCEL_CHECK_S = 0.25  # for a cancel that came without a ring
 LOOK_S = 1.0  # on a table of several services: they ring, unless what they say gets lost
 END_S = 5.0
 MARGIN_S = 1.0
+PASSES_FILE = "passes.json"  # in the data folder; may be deleted
 
 
 class Dispatcher:
@@ -70,6 +72,7 @@ class Dispatcher:
             lease_s=settings.lease_s,
             unload_after_s=settings.unload_after_s,
             tally=self.tally,
+            passes=Passes(settings.data_folder / PASSES_FILE),
         )
         self._workers += [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)

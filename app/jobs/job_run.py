@@ -8,7 +8,7 @@ from typing import Protocol
 from app.catalog import Catalog
 from app.core.errors import GenerationFailed, ModelRefused, UnknownModel
 from app.core.picture import Picture
-from app.core.schema import Job, JobError
+from app.core.schema import GenerationRequest, Job, JobError
 from app.engine.base import Engine, EngineEvent, Outcome, Work
 from app.jobs.job_rows import Claimed
 from app.jobs.live import LiveEvents
@@ -44,6 +44,7 @@ class JobRun:
         hold: Hold,
         stopping: Stopping,
         made: Made,
+        measured: Callable[[GenerationRequest, Picture], None],
     ) -> None:
         self._open = {job.id: job for job in jobs}
         self._missing: dict[str, int] = {}
@@ -54,6 +55,7 @@ class JobRun:
         self._hold = hold
         self._stopping = stopping
         self._made = made
+        self._measured = measured
 
     def work(self, catalog: Catalog, engine: Engine) -> list[Work]:
         """What is to be made. A job that this engine cannot do is failed here. Raises CatalogUnreadable."""
@@ -83,6 +85,7 @@ class JobRun:
         """See `Watch`: the saver has it, and whatever becomes of the engine now, it is saved."""
         self._saver.take(self._open[job_id], picture, self._missing[job_id])
         self._missing[job_id] -= 1
+        self._measured(self._open[job_id].request, picture)
 
     def ended(self, job_id: str, outcome: Outcome) -> None:
         """See `Watch`."""

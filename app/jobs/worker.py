@@ -24,6 +24,7 @@ from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
 from app.jobs.models import ModelDesk
+from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore, Saver
 from app.jobs.signals import Bell, EmptyLine, Held, Hold, Stopping
 from app.jobs.table import JobTable
@@ -51,6 +52,7 @@ class Shared:
     lease_s: float
     unload_after_s: float  # 0 = never
     tally: Tally
+    passes: Passes
 
 
 class EngineWorker:
@@ -199,6 +201,7 @@ class EngineWorker:
             hold=self.hold,
             stopping=shared.stopping,
             made=partial(shared.tally.made, device=device),
+            measured=partial(shared.passes.measured, device),
         )
         try:
             work = run.work(shared.catalog, self.engine)
@@ -239,4 +242,5 @@ class EngineWorker:
             free = [other.engine.status() for other in others if other.is_free]
             if any(entry.key in status.loaded_models for status in free):
                 return 0
-        return self.engine.capacity(entry, request)
+        most = self.engine.capacity(entry, request)
+        return most if most <= 1 else self._shared.passes.best(self.engine.status().device, request, most)

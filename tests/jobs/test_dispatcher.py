@@ -1,5 +1,6 @@
 """The dispatcher brings every accepted job to an end, whatever its engine, its disk or its owner does."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from app.core.schema import Job, JobState
 from app.core.settings import Settings
 from app.database import images, open_database, writing
 from app.engine.base import EngineEvent
-from app.jobs.dispatcher import Dispatcher
+from app.jobs.dispatcher import PASSES_FILE, Dispatcher
 from app.jobs.live import LiveEvents
+from app.jobs.passes import TRIED
 from app.jobs.table import JobTable
 from tests.engine.watching import NoInputs
 
@@ -137,8 +139,13 @@ def test_an_engine_without_a_device_takes_no_job_and_gets_one_when_jobs_wait(a_r
     room.table.cancel(slow)
 
 
-def test_jobs_that_are_alike_run_together_until_they_fill_one_pass_of_the_engine(a_room: Callable[..., Room]) -> None:
-    room = a_room(start_paused=True)
+def test_jobs_that_are_alike_run_together_until_they_fill_one_pass_of_the_engine(
+    a_room: Callable[..., Room], tmp_path: Path
+) -> None:
+    # As an earlier start measured it: passes of two and of four pay.
+    curve = {"1": [1.0] * TRIED, "2": [0.6] * TRIED, "4": [0.4] * TRIED}
+    (tmp_path / PASSES_FILE).write_text(json.dumps({"test pocket 64x64": curve}))
+    room = a_room(start_paused=True, data_folder=tmp_path)
     room.engines[0].images_in_a_pass = 4
     ids = [room.submit(entry=POCKET, seed=seed, num_images=1 + seed % 2) for seed in range(4)]
     room.dispatcher.resume()
