@@ -4,7 +4,9 @@ SQLite asks the trigram index `images_text`, which a migration made: it finds pa
 spaces. PostgreSQL needs no index of ours: its ILIKE is asked directly.
 """
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, and_, column, func, select, table, text
+import sys
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Select, and_, column, func, select, table, text
 
 from app.core.errors import FieldError, InvalidRequest
 from app.database import images
@@ -12,6 +14,7 @@ from app.database import images
 MAX_QUERY_CHARS = 1000
 MAX_QUERY_WORDS = 64
 MIN_TRIGRAM_CHARS = 3
+MOST_FEW = 4_000  # places of a short word, up to which they are looked at one by one
 
 
 def prompt_has(
@@ -19,9 +22,9 @@ def prompt_has(
 ) -> ColumnElement[bool]:
     """The condition that a prompt has every word of `words` somewhere, in any order and case.
 
-    Words of one or two characters have no trigram and are looked for row by row. `seqs`: only these numbers of images
-    are asked about. Raises InvalidRequest for text that no prompt can hold, over 1000 characters or over 64 different
-    words.
+    Words of one or two characters have no trigram and are looked for row by row; of rare ones see `few_with`.
+    `seqs`: only these numbers of images are asked about. Raises InvalidRequest for text that no prompt can hold, over
+    1000 characters or over 64 different words.
     """
     parts = _parts(words)
     long = _indexed(parts, dialect)
@@ -43,6 +46,35 @@ def index_of(words: str, dialect: str) -> Select[tuple[int]] | None:
     parts = _parts(words)
     long = _indexed(parts, dialect)
     return _matching(long, None) if parts and len(long) == len(parts) else None
+
+
+def few_with(connection: Connection, words: str) -> tuple[int, ...] | None:
+    """The numbers of all images whose prompts can have the rarest of the short words in `words`; SQLite only.
+
+    None if there is no such word, if it stands in too many prompts, or if the index cannot tell.
+    """
+    found = [_few(connection, part) for part in _parts(words) if len(part) < MIN_TRIGRAM_CHARS]
+    known = sorted((few for few in found if few is not None), key=len)
+    return tuple(sorted(known[0])) if known else None
+
+
+_IN_TRIGRAMS = text("SELECT doc FROM images_text_terms WHERE term >= :first AND term < :end LIMIT :most")
+_AT_ENDS = text("SELECT seq FROM images_text_ends WHERE ending >= :first AND ending < :end LIMIT :most")
+
+
+def _few(connection: Connection, part: str) -> set[int] | None:
+    # The index knows no case, as far as Unicode has one; the conditions know none of ASCII letters only.
+    first, end = part.lower(), ord(part.lower()[-1]) + 1
+    if not (part.isascii() or part.lower() == part.upper()) or end > sys.maxunicode or 0xD800 <= end <= 0xDFFF:
+        return None
+    span = {"first": first, "end": first[:-1] + chr(end), "most": MOST_FEW + 1}
+    found: set[int] = set()
+    for query in (_IN_TRIGRAMS, _AT_ENDS):
+        numbers = connection.scalars(query, span).all()
+        if len(numbers) > MOST_FEW:
+            return None
+        found.update(numbers)
+    return found
 
 
 def _parts(words: str) -> list[str]:

@@ -13,7 +13,7 @@ from app.core.pages import ListPage
 from app.core.schema import SavedImage
 from app.database import images, reading
 from app.image_rows import image_of
-from app.library.full_text import index_of, prompt_has
+from app.library.full_text import few_with, index_of, prompt_has
 
 MAX_LIMIT = 200
 NEWEST_FIRST = (images.c.created_at.desc(), images.c.seq.desc())
@@ -26,10 +26,11 @@ WINDOWS = (5_000, 100_000)
 
 @dataclass(frozen=True)
 class Window:
-    """The images made after a moment: the numbers of all of them lie between `seqs`."""
+    """The images made after a moment: the numbers of all of them lie between `seqs`, and are `among` these if given."""
 
     after: float
     seqs: tuple[int, int]
+    among: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Filter:
             conditions.append(of.c.created_at >= self.after)
         if within is not None:
             conditions += [of.c.created_at > within.after, of.c.seq.between(*within.seqs)]
+        if within is not None and within.among is not None:
+            conditions.append(of.c.seq.in_(within.among))
         if self.words:
             conditions.append(prompt_has(self.words, dialect, of, within.seqs if within else None))
         return conditions
@@ -105,16 +108,23 @@ def windows(connection: Connection, wanted: Filter, before: ColumnElement[bool] 
         if count < number:
             break
         yield Window(after, (low, high))
-    yield None
+    yield _few(connection, wanted)
+
+
+def _few(connection: Connection, wanted: Filter) -> Window | None:
+    """Everywhere: but where a short word is rare, only the images that may have it."""
+    few = few_with(connection, wanted.words) if wanted.words and connection.dialect.name == "sqlite" else None
+    return None if few is None else Window(-1.0, (min(few, default=0), max(few, default=0)), few)
 
 
 def count(database: Engine, wanted: Filter) -> int:
     """How many images fit."""
-    where = wanted.where(database.dialect.name)
-    query = select(func.count()).select_from(images).where(*where)
-    if wanted == Filter(wanted.q) and (found := index_of(wanted.words, database.dialect.name)) is not None:
-        query = select(func.count()).select_from(found.subquery())  # ten times as quick as with their rows
+    dialect = database.dialect.name
     with reading(database) as connection:
+        where = wanted.where(dialect, within=_few(connection, wanted))
+        query = select(func.count()).select_from(images).where(*where)
+        if wanted == Filter(wanted.q) and (found := index_of(wanted.words, dialect)) is not None:
+            query = select(func.count()).select_from(found.subquery())  # ten times as quick as with their rows
         return connection.scalar(query) or 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import InvalidRequest
-from app.library import search
+from app.library import full_text, search
 from tests.library.conftest import Shelf
 
 
@@ -34,6 +34,24 @@ def test_chinese_is_found_by_one_two_and_more_characters(shelf: Shelf, words: st
     shelf.save("白色的桌子上有一个红色的苹果")
     shelf.save("a red apple")
     assert found(shelf, q=words) == ["白色的桌子上有一个红色的苹果"]
+
+
+@pytest.mark.parametrize("most", [0, 4_000])
+def test_short_words_are_found_wherever_they_stand_however_rare_they_are(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """At the beginning, in the middle, at the end, and alone; with an index of the rare ones, and row by row."""
+    monkeypatch.setattr(full_text, "MOST_FEW", most)
+    monkeypatch.setattr(search, "WINDOWS", ())
+    prompts = ["zq first", "in the ZQ middle", "at the end zq", "zq", "only a z", "z", "猫", "一只猫", "É zoo"]
+    prompts.append("Zq, long zq")
+    for prompt in prompts:
+        shelf.save(prompt)
+    for words in ("zq", "Q", "z", "猫", "zq lon", "É", "xj"):
+        wanted = [each for each in prompts[::-1] if all(word in each.lower() for word in words.lower().split())]
+        assert found(shelf, q=words) == wanted, words
+        assert shelf.library.count(search.Filter(words)) == len(wanted)
+        assert sum(group.count for group in shelf.library.groups(q=words).items) == len(wanted)
 
 
 @pytest.mark.parametrize(
