@@ -80,6 +80,7 @@ def doctor(
     typer.echo(f"\nComputed by (ATELIER_COMPUTE={settings.compute}):")
     for name, by in computed.items():
         typer.echo(f"  {name}: {by.by}, because {by.why}" if by else f"  {name}: size unknown")
+    typer.echo("  torch.compile is not offered: the process with the models may start no program.")
     if troubles and not elsewhere:
         typer.echo("\nIn the models folder, and not usable:")
         for name, reason in troubles:

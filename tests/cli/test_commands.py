@@ -159,6 +159,7 @@ def test_doctor_tells_machine_service_ports_and_models(
     assert "pid " in printed  # the port of the service is taken by this very process
     assert "everything stays in memory" in printed
     assert "Computed by (ATELIER_COMPUTE=auto):" in printed
+    assert "torch.compile is not offered: " in printed
     assert "  pocket: torch, because " in printed
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
