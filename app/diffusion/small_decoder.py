@@ -123,7 +123,10 @@ def in_place_of_vae(pipe: Pipeline, decoder: SmallDecoder | None, *, tiled: bool
         yield
         return
     own = pipe.vae
-    decoder.decoder.use_tiling = tiled
+    if tiled:
+        decoder.decoder.enable_tiling()
+    else:
+        decoder.decoder.disable_tiling()
     pipe.vae = decoder
     try:
         yield
