@@ -33,6 +33,7 @@ from app.jobs.dispatcher import Dispatcher
 from app.jobs.forecast import Forecast
 from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
+from app.jobs.looks import LookDesk
 from app.jobs.relay import Relay
 from app.jobs.retention import forget_finished
 from app.jobs.table import JobTable
@@ -151,9 +152,10 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         trash_days=settings.trash_days,
     )
     inputs = InputStore(database, settings.output_folder, settings)
-    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs)
+    looks = LookDesk(library, catalog, settings.find_model) if settings.find_model else None
+    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
-    parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs)
+    parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs, looks)
     return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()), relay)
 
 

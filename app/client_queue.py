@@ -1,5 +1,6 @@
 """The client's calls to the queue. Part of `ImageServiceClient`."""
 
+import uuid
 from typing import Any
 
 from app.client_http import part
@@ -25,6 +26,22 @@ class QueueCalls:
         params = {"state": state, "cursor": cursor, "limit": limit, "q": q, "order": "line" if line else None}
         page = self._json("GET", "/api/jobs", params=params)
         return [job_of(item) for item in page["items"]], page["next"]
+
+    def describe(
+        self,
+        *,
+        sha256: str | None = None,
+        image_id: str | None = None,
+        model: str | None = None,
+        language: str = "en",
+        prompt: str = "",
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Ask what an uploaded or a saved picture shows; the finished job's `text` says it."""
+        picture = {"sha256": sha256} if sha256 else {"image_id": image_id}
+        body = {**picture, "model": model, "language": language, "prompt": prompt}
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return job_of(self._json("POST", "/api/describe", json=body, headers=headers, repeat=True))
 
     def cancel(self, id: str) -> Job:
         """Cancel a job: queued = at once, running = within one step, finished = nothing changes. Repeatable."""

@@ -79,6 +79,7 @@ class Family:
     `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
     ours (see `diffusion.tokens`).
     `small_decoder`: what a model of it may ask for in the place of its VAE's decoder (`decoder = "tiny"`).
+    `languages`: those that it describes pictures in. `asked`: a prompt may say what is to be described, and how.
     """
 
     title: str
@@ -102,6 +103,8 @@ class Family:
     openvino: bool = False
     architecture: str | None = None
     small_decoder: SmallDecoder | None = None
+    languages: tuple[str, ...] = ()
+    asked: bool = False
 
     @property
     def pipeline(self) -> str:
@@ -430,6 +433,25 @@ TOKEN_MODELS = (
 )
 # What makes pictures larger by a model; their classes are those of transformers.
 UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
+# What says what a picture shows, and what finds pictures by what they show; their classes are those of transformers.
+ENGLISH, ENGLISH_AND_CHINESE = ("en",), ("en", "zh")
+DESCRIBERS = (
+    Family(
+        "Captioner", dict.fromkeys((Task.DESCRIBE, Task.FIND), "VisionEncoderDecoderModel"),
+        languages=ENGLISH_AND_CHINESE,
+    ),
+    Family("BLIP", {Task.DESCRIBE: "BlipForConditionalGeneration"}, languages=ENGLISH, asked=True),
+    *(
+        Family(title, {Task.DESCRIBE: name}, languages=ENGLISH_AND_CHINESE, asked=True)
+        for title, name in (
+            ("Qwen2-VL", "Qwen2VLForConditionalGeneration"), ("Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration"),
+            ("Qwen3-VL", "Qwen3VLForConditionalGeneration"),
+        )
+    ),
+)  # fmt: skip
+FINDERS = (Family("CLIP", {Task.FIND: "CLIPModel"}), Family("SigLIP", {Task.FIND: "SiglipModel"}))
+# One model by itself, told by its `config.json`.
+OF_TRANSFORMERS = (*UPSCALERS, *DESCRIBERS, *FINDERS)
 # What holds the pictures of other models.
 CONTROL_MODELS = (
     Family("ControlNet", {Task.CONTROL: "ControlNetModel"}),
@@ -438,7 +460,7 @@ CONTROL_MODELS = (
     Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
 )
 _BY_PIPELINE: Mapping[str, Family] = {
-    family.pipeline: family for family in (*FAMILIES, *TOKEN_MODELS, *UPSCALERS, *CONTROL_MODELS)
+    family.pipeline: family for family in (*FAMILIES, *TOKEN_MODELS, *OF_TRANSFORMERS, *CONTROL_MODELS)
 }
 
 

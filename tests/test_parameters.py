@@ -24,7 +24,7 @@ OTHER: dict[str, Any] = {
     "control": (ControlUnit(model="edges", image="b" * 64),),
     "mask_blur": 4.5, "inpaint_full_res": True, "inpaint_full_res_padding": 8, "inpainting_fill": 0,
     "extend": (0, 0, 8, 0), "enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "hr_second_pass_steps": 3,
-    "scale": 2, "top_k": 40, "top_p": 0.9, "temperature": 0.75,
+    "scale": 2, "top_k": 40, "top_p": 0.9, "temperature": 0.75, "language": "zh",
     "styles": ("anime",), "written": Written(prompt="{a|b}"), "extra": {"a": 1},
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from app.catalog.entry import ModelEntry
 from app.core.errors import ModelRefused
 from app.core.models import Presence
 from app.core.names import is_clean, shown_name
-from app.families import STABLE_DIFFUSION, TOKEN_MODELS, UPSCALERS, family_of, is_known
+from app.families import OF_TRANSFORMERS, STABLE_DIFFUSION, TOKEN_MODELS, family_of, is_known
 from app.hub.disk import on_disk, repositories, storage_folder
 from app.hub.download_plan import read_plan
 from app.weights.header import read_header
@@ -178,11 +178,11 @@ def _size(file: Path) -> int:
 
 
 def _alone_in(folder: Path) -> str | None:
-    """The class of a folder that has one model: one of transformers' that draws token by token or makes pictures
-    larger, or a control model of diffusers'. None for any other."""
+    """The class of a folder that has one model: one of transformers' that draws token by token, makes pictures larger,
+    describes or finds them, or a control model of diffusers'. None for any other."""
     config = _config(folder)
     named = config.get("architectures")
-    known = {family.architecture or family.pipeline: family.pipeline for family in (*TOKEN_MODELS, *UPSCALERS)}
+    known = {family.architecture or family.pipeline: family.pipeline for family in (*TOKEN_MODELS, *OF_TRANSFORMERS)}
     found = (known[name] for name in known if isinstance(named, list) and name in named)
     return next(found, control_class(config))
 

@@ -18,6 +18,7 @@ STARTS: dict[Task, dict[InputRole, int]] = {
     Task.INPAINT: {InputRole.IMAGE: 1, InputRole.MASK: 1},
     Task.EDIT: {InputRole.IMAGE: 1},
     Task.UPSCALE: {InputRole.IMAGE: 1},
+    Task.DESCRIBE: {InputRole.IMAGE: 1},
 }
 # What a request says of its mask.
 ROUNDING = 1e-6  # pixels
@@ -54,6 +55,9 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
     if Task.CONTROL in known:
         yield FieldError("model", entry.key, "it draws nothing itself: name it in `control`, beside a model that does")
         return
+    if not known:
+        yield FieldError("model", entry.key, "it does no jobs: it finds pictures in the library")
+        return
     if request.task not in known:
         allowed = ", ".join(known)
         yield FieldError("task", request.task.value, f"allowed is one of: {allowed} for model {entry.key}")
@@ -82,6 +86,7 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         yield FieldError("subseed_strength", request.subseed_strength, allowed)
     yield from _strength_errors(request)
     yield from _scale_errors(request)
+    yield from _describe_errors(request, entry)
     yield from _hires_errors(request, entry)
     if extended and request.task is not Task.INPAINT:
         yield FieldError("extend", request.extend, "it needs a picture to start from, in `inputs` (task inpaint)")
@@ -99,6 +104,21 @@ def _scale_errors(request: GenerationRequest) -> Iterator[FieldError]:
         yield FieldError("subseed_strength", request.subseed_strength, "allowed is 0 for the task upscale")
     if request.task is Task.UPSCALE and request.num_images != 1:
         yield FieldError("num_images", request.num_images, "allowed is 1 for the task upscale")
+
+
+def _describe_errors(request: GenerationRequest, entry: ModelEntry) -> Iterator[FieldError]:
+    if request.task is not Task.DESCRIBE:
+        if request.language != GenerationRequest.model_fields["language"].default:
+            yield FieldError("language", request.language, "it needs the task describe")
+        return
+    family = family_of(entry.pipeline)
+    if request.language not in family.languages:
+        allowed = f"allowed is one of: {', '.join(family.languages)} for model {entry.key}"
+        yield FieldError("language", request.language, allowed)
+    if request.prompt and not family.asked:
+        yield FieldError("prompt", request.prompt, f"allowed is none for model {entry.key}: it answers no questions")
+    if request.num_images != 1:
+        yield FieldError("num_images", request.num_images, "allowed is 1 for the task describe")
 
 
 def _hires_errors(request: GenerationRequest, entry: ModelEntry) -> Iterator[FieldError]:

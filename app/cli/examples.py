@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "styles": ("styles", "styles --json"),
     "upscale": ("upscale apple.png", "upscale apple.png --scale 4 --out large.png"),
+    "describe": ("describe apple.png", "describe apple.png --language zh"),
     "inspect": ("inspect picture.png", "inspect picture.png --json"),
     "backup": ("backup atelier-backup.db",),
     "restore": ("restore atelier-backup.db --yes",),

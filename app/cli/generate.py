@@ -145,7 +145,11 @@ def _prompt(given: str) -> str:
 
 def made(client: ImageServiceClient, request: dict[str, Any], *, quiet: bool) -> Job:
     """The succeeded job. Raises what became of it otherwise."""
-    job = client.submit(request)
+    return finished(client, client.submit(request), quiet=quiet)
+
+
+def finished(client: ImageServiceClient, job: Job, *, quiet: bool) -> Job:
+    """The job once it has succeeded. Raises what became of it otherwise."""
     try:
         with JobProgress(job, quiet=quiet) as progress:
             job = client.wait(job.id, progress.show)

@@ -9,6 +9,7 @@ import typer
 
 from app import __version__
 from app.cli import (
+    describe,
     doctor,
     entry,
     generate,
@@ -43,6 +44,7 @@ def build() -> typer.Typer:
     app.command("grid", epilog=examples("grid"))(grid.grid)
     app.command("styles", epilog=examples("styles"))(styles.styles)
     app.command("upscale", epilog=examples("upscale"))(upscale.upscale)
+    app.command("describe", epilog=examples("describe"))(describe.describe)
     app.add_typer(jobs.build(), name="jobs")
     app.add_typer(models.build(), name="models")
     app.add_typer(library.build(), name="library")

@@ -19,7 +19,7 @@ AxisValue = bool | int | float | str
 SEEDS = ("seed", "subseed")
 PROMPT_SR, SIZE = "prompt_sr", "size"
 # The fields that say which pictures are made at all, and of what.
-NO_AXES = ("num_images", "task", "scale")
+NO_AXES = ("num_images", "task", "scale", "language")
 # What people call them: A1111's names and the command line's.
 ALIASES = {
     "steps": "num_inference_steps",

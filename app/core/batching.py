@@ -39,7 +39,7 @@ def megapixel_steps(request: GenerationRequest) -> float:
 
     From a picture only the last steps are made, as many as `strength` says; the hires fix has a second pass besides.
     """
-    steps, images = request.num_inference_steps or 0, request.num_images
+    steps, images = request.num_inference_steps or 0, max(1, request.num_pictures)
     steps = steps if request.strength is None or request.enable_hr else int(steps * request.strength)
     width, height = result_size(request)
     again = width * height * steps_again(request)

@@ -90,7 +90,8 @@ class GenerationRequest(Value):
     """
 
     prompt: Annotated[Text, Parameter(per_row=True)] = Field(
-        max_length=MAX_PROMPT_CHARS, description="What the picture shows."
+        max_length=MAX_PROMPT_CHARS,
+        description="What the picture shows. With the task describe: what is asked about it, or nothing.",
     )
     negative_prompt: Annotated[Text, Parameter(per_row=True)] = Field(
         "", max_length=MAX_PROMPT_CHARS, description="What it must not show."
@@ -213,6 +214,9 @@ class GenerationRequest(Value):
     temperature: Annotated[float | None, Parameter(argument=True, infotext="Temperature")] = Field(
         None, ge=0, le=10, allow_inf_nan=False, description="Likewise: how freely; 0 = always the likeliest."
     )
+    language: Annotated[Literal["en", "zh"], Parameter(per_row=True)] = Field(
+        "en", description="With the task describe: in which language it is said what the picture shows."
+    )
     written: Annotated[Written, Parameter(per_row=True)] = Field(
         Written(),
         description="Set by the service where styles were added, or {red|blue} or __wildcards__ drawn. With it both "
@@ -221,6 +225,11 @@ class GenerationRequest(Value):
     extra: Annotated[dict[str, Any], Parameter(per_row=True)] = Field(
         default_factory=dict, description="Values of other dialects that are kept but have no effect here."
     )
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures its job makes: none if it describes one."""
+        return 0 if self.task is Task.DESCRIBE else self.num_images
 
     def seed_of(self, image: int) -> int:
         """The seed of one image: seeds count up; but variations have one seed, and another subseed each."""
@@ -297,6 +306,7 @@ class Job(Value):
     eta_s: float | None = None
     progress: Progress | None = None
     images: tuple[ImageRef, ...] = ()
+    text: str | None = Field(None, description="What a job of the task describe found, once it has succeeded.")
     error: JobError | None = None
     waiting: JobError | None = Field(None, description="Why no device takes this queued job now, such as a full disk.")
     created_at: datetime

@@ -212,6 +212,15 @@ class Settings(BaseSettings):
         "OpenVINO where it is installed, for large models that it knows and that fit into memory twice more.",
     )
     default_model: str = Field("pocket", description="Catalog key of the model used when a request names none.")
+    describe_model: str = Field(
+        "pocket-captioner",
+        description="Catalog key of the model that says what pictures show when a request names none.",
+    )
+    find_model: str = Field(
+        "pocket-captioner",
+        description="Catalog key of the model by which pictures are found that look like another, or like words; each "
+        "picture of the library is looked at while nothing else is to do. Empty = none.",
+    )
     model_aliases: str = Field(
         "dall-e-*, gpt-image-*, chatgpt-image-*",
         description="Names that OpenAI clients may ask for, and the model that answers: `dall-e-3=sdxl-turbo, gpt-*`. "

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -46,6 +47,7 @@ jobs = Table(
     Column("lease_until", Float),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("error", JSON),
+    Column("text", Text),  # what a job of the task describe found
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
@@ -133,6 +135,15 @@ job_inputs = Table(
     Column("job_id", String(36), primary_key=True),  # no foreign key: a picture outlives its job
     Column("sha256", String(64), ForeignKey("inputs.sha256"), primary_key=True),
     Index("job_inputs_by_input", "sha256"),
+)
+
+# What each picture shows as numbers that can be compared: see `app/library/likeness.py`.
+looks = Table(
+    "looks",
+    metadata,
+    Column("image_id", String(36), primary_key=True),  # no foreign key: a picture goes first, and is found no more
+    Column("model", String(200), nullable=False),  # that looked: another's numbers mean other things
+    Column("vector", LargeBinary, nullable=False),  # a signed byte for each number; empty: it could not be looked at
 )
 
 # What a grid was asked for. How far it is stands nowhere but in the jobs of its cells.

@@ -1,6 +1,5 @@
 """Models that make a picture larger, one tile of it after the other: Swin2SR, by transformers."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from PIL import Image
 
 from app.catalog import ModelEntry
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.diffusion.alone import folder_of, load_alone
 from app.diffusion.machine import choose_device
-from app.families import family_of
-from app.hub.disk import on_disk
 from app.picture.fit import scaled
 from app.picture.resize import MAX_PIXELS
-from app.weights.header import read_header
 
 TILE, MARGIN = 192, 16  # pixels of the picture that are made at a time, and around them those that are only looked at
 WINDOW = 8  # what the network cuts a picture into; sides are filled up to a multiple of it
-MAX_CONFIG_BYTES = 2**20
-WEIGHTS = "*.safetensors"
 Box = tuple[int, int, int, int]
 
 
@@ -92,7 +86,7 @@ class Upscalers:
         """The model of an entry; free if it was used last. Raises ModelRefused."""
         if self._last is None or self._last.entry != entry:
             self._last = None
-            self._last = _load(entry, _folder_of(entry, folder), self._device)
+            self._last = _load(entry, folder_of(entry, folder), self._device)
         return self._last
 
     def unload(self, key: str) -> bool:
@@ -122,28 +116,8 @@ def _tiles(width: int, height: int) -> Iterator[Box]:
             yield left, top, min(left + TILE, width), min(top + TILE, height)
 
 
-def _folder_of(entry: ModelEntry, folder: Path) -> Path:
-    found = on_disk(entry).folder if entry.path is None else folder / entry.path
-    if found is None:
-        raise ModelRefused(f"{entry.key} is not on this machine.")
-    return found
-
-
 def _load(entry: ModelEntry, folder: Path, device: torch.device) -> Upscaler:
-    """Only safetensors are opened, and no code that comes with them. Raises ModelRefused."""
-    transformers.utils.logging.disable_progress_bar()  # as for pipelines
-    cls = getattr(transformers, family_of(entry.pipeline).pipeline)
-    try:
-        with (folder / "config.json").open("rb") as stream:
-            config = json.loads(stream.read(MAX_CONFIG_BYTES))
-        held = sum(read_header(file).parameters for file in folder.glob(WEIGHTS))
-        with torch.device("meta"):  # what the configuration says takes no memory yet
-            needed = sum(each.numel() for each in cls(cls.config_class.from_dict(config)).parameters())
-        if held < needed:
-            raise ModelRefused(f"{entry.key}: its safetensors hold {held} numbers, and config.json needs {needed}.")
-        network = cls.from_pretrained(folder, use_safetensors=True, local_files_only=True).to(device).eval()
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
-        raise ModelRefused(f"{entry.key} cannot be loaded: {type(error).__name__}: {str(error)[:300]}") from None
+    network: Any = load_alone(entry, folder, device)
     if int(network.config.upscale) < 2 or network.config.num_channels != 3:
         raise ModelRefused(f"{entry.key} makes no RGB picture larger.")
     return Upscaler(entry, network, int(network.config.upscale), device)

@@ -40,12 +40,13 @@ class Work(Value):
 class Outcome:
     """How one piece of work ended: all its pictures were handed over, or an error, or it was cancelled.
 
-    `seconds` is working time.
+    `seconds` is working time, `text` what a picture shows, where that was asked.
     """
 
     error: JobError | None = None
     cancelled: bool = False
     seconds: float = 0.0
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,14 @@ class Engine(Protocol):
 
     def unload(self, model: str) -> bool:
         """Free a model's memory. False if it was not loaded."""
+        ...
+
+    def look(self, entry: ModelEntry, pictures: Sequence[bytes], words: str = "") -> list[bytes]:
+        """What pictures' files mean, as vectors of signed bytes that can be compared, and last what the words mean.
+
+        A vector is empty for a file that cannot be read, and for words that the model does not know. Raises
+        ModelRefused, OutOfMemory, EngineCrashed, …
+        """
         ...
 
     def rest(self) -> None:

@@ -1,5 +1,6 @@
 """The engine of this machine: one child process per device, watched, and replaced when it dies or hangs."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +32,8 @@ from app.engine.process import ChildProcess
 from app.engine.run import Run, Silence, end_if_hung
 from app.families import family_of
 
-# What `app.diffusion` can draw today.
-MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT, Task.EDIT, Task.UPSCALE})
+# What `app.diffusion` can do today.
+MADE_HERE = frozenset({Task.TEXT, Task.IMAGE, Task.INPAINT, Task.EDIT, Task.UPSCALE, Task.DESCRIBE})
 CHILD_ERRORS = {error.code: error for error in (ModelNotInstalled, ModelRefused, OutOfMemory, GenerationFailed)}
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,18 @@ class LocalEngine:
                     emit(event)
             if event.phase != "loaded":  # it was loaded before
                 emit(ModelEvent(model, "loaded"))
+
+    def look(self, entry: ModelEntry, pictures: Sequence[bytes], words: str = "") -> list[bytes]:
+        """See `Engine.look`."""
+        names = tuple(hashlib.sha256(file).hexdigest() for file in pictures)
+        with self._call(entry) as child:
+            for name, file in dict(zip(names, pictures, strict=True)).items():
+                child.send(messages.InputGiven(sha256=name, file=file))
+            child.send(messages.LookAt(entry=entry, folder=self._folder, pictures=names, words=words))
+            found = [message.vector for message in self._answers(child) if isinstance(message, messages.Looked)]
+            if len(found) != len(pictures) + bool(words):
+                raise FrameError(f"{len(found)} vectors of {len(pictures)} pictures")
+            return found
 
     def unload(self, model: str) -> bool:
         """See `Engine.unload`."""

@@ -101,8 +101,7 @@ class Report:
 
     def ended(self, job_id: str, outcome: Outcome) -> None:
         """This piece of work is over."""
-        ended = messages.JobEnded(job=job_id, error=outcome.error, cancelled=outcome.cancelled, seconds=outcome.seconds)
-        messages.send(self._channel, ended)
+        messages.send(self._channel, messages.JobEnded(job=job_id, **vars(outcome)))
 
     def cancelled(self, job_id: str) -> bool:
         """True if nobody wants the rest of this job any more."""
@@ -153,6 +152,12 @@ class Maker(Protocol):
         """Load a model; free if it is loaded."""
         ...
 
+    def look(
+        self, entry: ModelEntry, folder: Path, pictures: Sequence[bytes], words: str, report: Report
+    ) -> list[bytes]:
+        """What pictures' files mean, and last the words if there are any: see `Engine.look`."""
+        ...
+
     def unload(self, key: str) -> bool:
         """Free a model. False if it was not loaded."""
         ...
@@ -196,6 +201,8 @@ class Loop:
                     self._maker.make(call.work, Path(call.folder), self._inputs, self._report)
                 case messages.LoadModel():
                     self._maker.load(call.entry, Path(call.folder), self._report)
+                case messages.LookAt():
+                    self._look(call)
                 case messages.UnloadModel():
                     done = messages.Done(value=self._maker.unload(call.model))
         except AtelierError as error:
@@ -209,6 +216,11 @@ class Loop:
         self._inputs.files.clear()  # before `Done`: what comes after it is of the next call
         self._status()
         messages.send(self._channel, done)
+
+    def _look(self, call: messages.LookAt) -> None:
+        files = [self._inputs.open(each) for each in call.pictures]
+        for vector in self._maker.look(call.entry, Path(call.folder), files, call.words, self._report):
+            messages.send(self._channel, messages.Looked(vector=vector))
 
     def _listen(self) -> None:
         try:
@@ -224,7 +236,7 @@ class Loop:
                         # Known here before it is queued, so that a cancel right behind it finds it.
                         self._report.expect(message.work)
                         self._take(message)
-                    case messages.LoadModel() | messages.UnloadModel():
+                    case messages.LoadModel() | messages.UnloadModel() | messages.LookAt():
                         self._take(message)
         except (EOFError, FrameError, OSError):
             pass

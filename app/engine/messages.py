@@ -53,6 +53,16 @@ class UnloadModel(Message):
     model: str
 
 
+class LookAt(Message):
+    """Say what the pictures that were given mean, in the order of `pictures`, and then the words if there are any."""
+
+    KIND = "look"
+    entry: ModelEntry
+    folder: str
+    pictures: tuple[str, ...] = Field(strict=False)
+    words: str
+
+
 class CancelJob(Message):
     """Nobody wants this job of the current call any more."""
 
@@ -136,6 +146,15 @@ class JobEnded(Message):
     error: JobError | None
     cancelled: bool
     seconds: float
+    text: str | None = None
+
+
+class Looked(Message):
+    """One vector of a look, in order: signed bytes, none if there is no answer."""
+
+    KIND = "looked"
+    RAW = "vector"
+    vector: bytes
 
 
 class Status(Message):
@@ -166,9 +185,9 @@ class Crashed(Message):
     message: str
 
 
-Call = RunWork | LoadModel | UnloadModel
+Call = RunWork | LoadModel | UnloadModel | LookAt
 FromService = InputGiven | Call | CancelJob | PictureKept | Exit
-FromChild = Hello | Taken | Loading | Alive | StepDone | PictureMade | JobEnded | Status | Done | Crashed
+FromChild = Hello | Taken | Loading | Alive | StepDone | PictureMade | JobEnded | Looked | Status | Done | Crashed
 _KINDS: dict[str, type[Message]] = {kind.KIND: kind for union in (FromService, FromChild) for kind in get_args(union)}
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from app.core.errors import EngineCrashed, EngineHung, GenerationCancelled
 from app.core.picture import Picture
-from app.core.schema import JobError
+from app.core.schema import MAX_PROMPT_CHARS, JobError
 from app.core.settings import Settings
+from app.core.task import Task
 from app.engine import messages
 from app.engine.base import EngineEvent, Outcome, Watch, Work
 from app.engine.frames import FrameError
@@ -14,6 +15,7 @@ from app.engine.process import ChildProcess
 from app.engine.watched_clock import WatchedClock
 
 FROZEN_TIMES, FROZEN_LEAST_S = 4, 60.0  # of `denoise_timeout_s` without even a status
+MAX_TEXT_CHARS = MAX_PROMPT_CHARS  # it may become a prompt
 SLOW_STEPS = 10  # a step may take this many times the median one before silence means hung
 
 
@@ -159,7 +161,10 @@ class Run:
     def _take_end(self, item: Work, ended: messages.JobEnded) -> None:
         if item.images and not ended.error and not ended.cancelled:
             raise FrameError("an outcome before all pictures of its job came")
-        self._end(item.job_id, Outcome(ended.error, ended.cancelled, ended.seconds))
+        describes = item.request.task is Task.DESCRIBE and not ended.error and not ended.cancelled
+        if describes != (ended.text is not None) or len(ended.text or "") > MAX_TEXT_CHARS:
+            raise FrameError("a text that was not asked for, or none, or a long one")
+        self._end(item.job_id, Outcome(ended.error, ended.cancelled, ended.seconds, ended.text))
 
     def _finish(self, error: JobError | None) -> None:
         """The call is over; work that has not ended by itself shares the error of the call."""

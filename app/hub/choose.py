@@ -8,7 +8,8 @@ WANTED = ("model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/*.safetenso
 NEVER = ("*.py", "*onnx*", "*flax*", "*openvino*", "*non_ema*", "safety_checker/*", "feature_extractor/*.safetensors")
 WEIGHTS = ".safetensors"
 _ALONE = re.compile(
-    r"(preprocessor_)?config\.json|(diffusion_pytorch_)?model[A-Za-z0-9._-]*\.safetensors(\.index[a-z0-9.]*\.json)?"
+    r"((preprocessor|processor|generation|tokenizer)_)?config\.json|tokenizer\.(json|model)|(vocab|added_tokens)\.json"
+    r"|special_tokens_map\.json|vocab\.txt|merges\.txt|spiece\.model|(diffusion_pytorch_)?model[A-Za-z0-9._-]*\.safetensors(\.index[a-z0-9.]*\.json)?"
 )
 _VARIANT = re.compile(r"\.([a-z]+[0-9]+[a-z0-9_]*)(?:-[0-9]{5}-of-[0-9]{5})?\.safetensors$")
 

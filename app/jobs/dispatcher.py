@@ -11,6 +11,7 @@ from app.core.schema import JobError
 from app.core.settings import EngineKind, Settings
 from app.engine.base import Engine, EngineStatus, Inputs
 from app.jobs.live import LiveEvents
+from app.jobs.looks import LookDesk
 from app.jobs.models import ModelState
 from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore
@@ -43,6 +44,7 @@ class Dispatcher:
         catalog: Catalog,
         settings: Settings,
         inputs: Inputs,
+        looks: LookDesk | None = None,
     ) -> None:
         self._table = table
         self._live = live
@@ -73,6 +75,7 @@ class Dispatcher:
             unload_after_s=settings.unload_after_s,
             tally=self.tally,
             passes=Passes(settings.data_folder / PASSES_FILE),
+            looks=looks,
         )
         self._workers += [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)

@@ -95,6 +95,7 @@ def job_of(
         position=place.position if place else None,
         eta_s=place.eta_s if place else None,
         images=tuple(refs),
+        text=row.text,
         error=error_of(row) if known_state else _problem_of(row),
         created_at=datetime.fromtimestamp(row.created_at, UTC),
         started_at=utc(row.started_at),

@@ -90,7 +90,8 @@ class JobRun:
     def ended(self, job_id: str, outcome: Outcome) -> None:
         """See `Watch`."""
         job = self._open[job_id]
-        asked, made = job.request.num_images, job.request.num_images - self._missing[job_id]
+        asked = job.request.num_pictures
+        made = asked - self._missing[job_id]
         if outcome.error is not None:
             self.fail(job_id, outcome.error)
         elif self._saver.gave_up(job_id) or not (outcome.cancelled or self._missing[job_id]):

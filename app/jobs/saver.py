@@ -174,8 +174,9 @@ class Saver:
                 raise shelf.problem
             # A full disk is not waited out here: throwing away this run's file may be what makes room again.
             kept = insist(
-                lambda: self._table.finish(job, last, outcome.seconds), self._hold, self._stopping, on_full=False
-            )
+                lambda: self._table.finish(job, last, outcome.seconds, outcome.text),
+                self._hold, self._stopping, on_full=False,
+            )  # fmt: skip
         except StorageUnavailable as error:
             logger.warning("The pictures of job %s cannot be saved now, so it is run again later: %s", job.id, error)
             self._remove(shelf.last)

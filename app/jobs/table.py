@@ -155,8 +155,9 @@ class JobTable(JobsSteered):
         self._announce(job.id, written)
         return True
 
-    def finish(self, job: Job, images: Sequence[SavedImage], seconds: float) -> bool:
-        """Commit the last saved images of a job and its success. False: discard the files, the job is somebody else's.
+    def finish(self, job: Job, images: Sequence[SavedImage], seconds: float, text: str | None = None) -> bool:
+        """Commit the last saved images of a job, or its text, and its success. False: discard the files, the job is
+        somebody else's.
 
         Fenced by the attempt, so a slow engine cannot add a second set of images, and by cancelling: a job whose
         cancel was acknowledged becomes cancelled here. Saying it twice is harmless. `seconds`: of this attempt.
@@ -169,7 +170,7 @@ class JobTable(JobsSteered):
             if row.cancel_requested:
                 written = transitions.end(connection, row, JobState.CANCELLED, now)
             else:
-                written = transitions.succeed(connection, row, job, images, seconds, now)
+                written = transitions.succeed(connection, row, job, images, seconds, now, text)
         self._forecast.finished(job)
         self._announce(job.id, written)
         return not row.cancel_requested

@@ -78,7 +78,7 @@ def accept(
         "batch_key": batch_key(request, entry.model_dump_json() if entry else "", prompt),
         "request": request.model_dump(mode="json"),
         "entry": entry.model_dump(mode="json") if entry else None,
-        "num_images": request.num_images,
+        "num_images": request.num_pictures,
         "megapixel_steps": megapixel_steps(as_drawn(request, entry.shapes if entry else ())),
         "created_at": now,
     }
@@ -109,7 +109,7 @@ def take(connection: Connection, seqs: Sequence[int], *, owner: str, lease_until
 def claimed(connection: Connection, row: Row[Any], request: GenerationRequest, entry: ModelEntry | None) -> Claimed:
     """The job of a row that was just taken, with the images that are missing."""
     done = images_done(connection, row.id) if row.attempt > 1 else ()
-    missing = tuple(index for index in range(request.num_images) if index not in done)
+    missing = tuple(index for index in range(request.num_pictures) if index not in done)
     return Claimed(**dict(job_of(row, request=request)), entry=entry, missing=missing)
 
 
@@ -140,9 +140,15 @@ def images_done(connection: Connection, job_id: str) -> dict[int, int]:
 
 
 def succeed(
-    connection: Connection, row: Row[Any], job: Job, saved: Sequence[SavedImage], seconds: float, now: float
+    connection: Connection,
+    row: Row[Any],
+    job: Job,
+    saved: Sequence[SavedImage],
+    seconds: float,
+    now: float,
+    text: str | None = None,
 ) -> list[StoredEvent]:
-    """Save the last images and close the job. Raises ValueError if that is not all of them."""
+    """Save the last images, or the text, and close the job. Raises ValueError if that is not all of them."""
     written = save(connection, job, saved, now)
     if len(saved) < row.num_images:
         done = images_done(connection, job.id)
@@ -151,7 +157,7 @@ def succeed(
         earlier = [index for index, attempt in done.items() if attempt < job.attempt]
         taken = select(func.sum(images.c.seconds)).where(images.c.job_id == job.id, images.c.index.in_(earlier))
         seconds += connection.scalar(taken) or 0.0
-    return written + end(connection, row, JobState.SUCCEEDED, now, seconds=seconds)
+    return written + end(connection, row, JobState.SUCCEEDED, now, seconds=seconds, text=text)
 
 
 def already_saved(connection: Connection, job: Job, saved: Sequence[SavedImage]) -> bool:
@@ -171,14 +177,17 @@ def end(
     *,
     seconds: float | None = None,
     error: JobError | None = None,
+    text: str | None = None,
 ) -> list[StoredEvent]:
     """Close a job for good; the event that says so."""
     failure = error.model_dump() if error else None
-    closed = {"state": state, "finished_at": now, "seconds": seconds, "error": failure, **RELEASED}
+    closed = {"state": state, "finished_at": now, "seconds": seconds, "error": failure, "text": text, **RELEASED}
     connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(**closed))
     data: dict[str, Any] = {"attempt": row.attempt}
     if seconds is not None:
         data["seconds"] = seconds
+    if text is not None:
+        data["text"] = text
     if failure is not None:
         data["error"] = failure
     return [append(connection, row.id, state.value, data, now)]

@@ -23,6 +23,7 @@ from app.engine.base import Engine, Inputs
 from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
 from app.jobs.live import LiveEvents
+from app.jobs.looks import LookDesk
 from app.jobs.models import ModelDesk
 from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore, Saver
@@ -53,6 +54,7 @@ class Shared:
     unload_after_s: float  # 0 = never
     tally: Tally
     passes: Passes
+    looks: LookDesk | None = None
 
 
 class EngineWorker:
@@ -66,6 +68,7 @@ class EngineWorker:
         self.present = True
         """False while there is no device behind its engine."""
         self._shared = shared
+        self._worked_at = time.monotonic()
         self._idle_since: float | None = None  # of a model that may be loaded
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
@@ -111,14 +114,17 @@ class EngineWorker:
         try:
             if not self._has_device():
                 return False
-            if self.models.serve_one():
+            looks = self._shared.looks
+            if self.models.serve_one() or (looks is not None and looks.answer_one(self.engine)):
                 return True
             if self._shared.paused.is_set() or self.hold.left_s() > 0 or self._cannot_save():
                 return False
             jobs = self._claim()
             if jobs:
                 self._run(jobs, saver)
-            return bool(jobs)
+                self._worked_at = time.monotonic()
+                return True
+            return looks is not None and looks.fill_one(self.engine, time.monotonic() - self._worked_at)
         except (DatabaseBusy, StorageUnavailable, EngineUnavailable) as error:
             logger.warning("No job can be claimed: %s", error.message)
             self.hold.set(error)

@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from app.engine.base import Picture
 from app.image_rows import image_of
 from app.input_rows import credentials_lost, made_by_machines
 from app.inputs.upkeep import free_of_job
-from app.library import files, trash, upkeep
+from app.library import files, likeness, trash, upkeep
 from app.library import groups as grouping
 from app.library import search as finding
 from app.library.by_job import JobImages, jobs_with_images
@@ -152,6 +152,23 @@ class Library:
         """
         wanted = finding.Filter(q, model, seed, favourite, width, height, after)
         return finding.search(self._database, wanted, limit, cursor)
+
+    def nearest(self, model: str, vector: bytes, limit: int) -> list[SavedImage]:
+        """The images that look most like what `vector` stands for, the nearest first."""
+        finding.check_limit(limit)
+        return likeness.nearest(self._database, model, vector, limit)
+
+    def look_of(self, model: str, id: str) -> bytes:
+        """The vector of an image; nothing if `model` has not looked at it."""
+        return likeness.vector_of(self._database, model, id)
+
+    def not_looked_at(self, model: str, after: int, limit: int) -> tuple[list[str], int]:
+        """Ids of images without a vector, of `limit` rows behind number `after`; and the number of the last of them."""
+        return likeness.not_looked_at(self._database, model, after, limit)
+
+    def keep_looks(self, model: str, vectors: Mapping[str, bytes]) -> None:
+        """Keep vectors by image ids."""
+        likeness.keep(self._database, model, vectors)
 
     def count(self, wanted: finding.Filter) -> int:
         """How many images fit. Raises InvalidRequest for a `q` that no prompt can hold."""

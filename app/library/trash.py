@@ -10,6 +10,7 @@ from app.core.errors import UnknownImage
 from app.core.schema import SavedImage, TrashedImage
 from app.database import images, reading, trash, writing
 from app.image_rows import image_of
+from app.library.likeness import forget
 
 MAX_LISTED = 500
 
@@ -19,6 +20,7 @@ def throw_away(connection: Connection, id: str, now: float) -> bool:
     row = connection.execute(delete(images).where(images.c.id == id).returning(images)).mappings().first()
     if row is None:
         return False
+    forget(connection, id)
     kept = {name: value for name, value in row.items() if name != "seq"}
     known = {name: row[name] for name in ("id", "job_id", "path", "bytes")}
     connection.execute(insert(trash).values(**known, image=kept, deleted_at=now))
@@ -55,6 +57,7 @@ def take_out(connection: Connection, id: str) -> tuple[dict[str, Any], Insert] |
     for table in (images, trash):
         row = connection.execute(delete(table).where(table.c.id == id).returning(table)).mappings().first()
         if row is not None:
+            forget(connection, id)
             values = {name: value for name, value in row.items() if name != "seq"}
             return dict(row.get("image", values)), insert(table).values(**values)
     return None

@@ -16,6 +16,7 @@ from app.hub.downloads import Downloads
 from app.inputs import InputStore
 from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
+from app.jobs.looks import LookDesk
 from app.jobs.models import ModelState
 from app.jobs.table import JobTable
 from app.jobs.tally import Tally
@@ -101,6 +102,7 @@ class Parts:
     dispatcher: Dispatcher
     downloads: Downloads
     inputs: InputStore
+    looks: LookDesk | None = None
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)
 

@@ -16,7 +16,10 @@ from app.core.settings import Compute, MachineSize, Tier
 from app.core.task import Task
 from app.diffusion.cache import ModelCache
 from app.diffusion.compiled.choose import Computing
+from app.diffusion.describe import describe_batch
+from app.diffusion.describers import Describers
 from app.diffusion.enlarge import enlarge_batch
+from app.diffusion.finders import Finders
 from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
@@ -36,6 +39,8 @@ class PipelineMaker:
         computing = Computing(Compute(options.compute), Path(options.compiled) if options.compiled else None)
         self._cache = ModelCache(options.device, machine_size=size, tier=tier, computing=computing)
         self._upscalers = Upscalers(self._cache.device)
+        self._describers = Describers(self._cache.device)
+        self._finders = Finders(self._cache.device)
         self.name = str(self._cache.device)
 
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
@@ -46,6 +51,13 @@ class PipelineMaker:
                 entry = work[0].entry
                 upscaler = self._upscalers.load(entry, folder) if family_of(entry.pipeline).only_enlarges else None
                 enlarge_batch([item.request for item in work], _Told(work, report), inputs, upscaler)
+            return
+        if work[0].request.task is Task.DESCRIBE:
+            report.loading("loading")
+            describer, told = self._describers.load(work[0].entry, folder), _Told(work, report)
+            report.alive()
+            with pulse(report.alive):
+                describe_batch([item.request for item in work], inputs, describer, told)
             return
         loaded = self._cache.load(work[0].entry, folder, report.loading)
         report.alive()
@@ -60,17 +72,32 @@ class PipelineMaker:
             self._upscalers.load(entry, folder)
             report.loading("loaded")
             return
+        if Task.DESCRIBE in family_of(entry.pipeline).tasks:
+            report.loading("loading")
+            self._describers.load(entry, folder)
+            report.loading("loaded")
+            return
         if family_of(entry.pipeline).only_controls:
             raise ModelRefused(f"{entry.title} is loaded with the model whose picture it holds, when a job names it.")
         self._cache.load(entry, folder, report.loading)
 
+    def look(
+        self, entry: ModelEntry, folder: Path, pictures: Sequence[bytes], words: str, report: Report
+    ) -> list[bytes]:
+        """See `Maker`."""
+        report.loading("loading")
+        finder = self._finders.load(entry, folder)
+        report.alive()
+        with pulse(report.alive):
+            return [finder.of_picture(each) for each in pictures] + ([finder.of_words(words)] if words else [])
+
     def unload(self, key: str) -> bool:
         """See `Maker`."""
-        return self._cache.unload(key) or self._upscalers.unload(key)
+        return self._cache.unload(key) or self._upscalers.unload(key) or self._describers.unload(key)
 
     def loaded(self) -> tuple[str, ...]:
         """See `Maker`."""
-        return (*self._cache.loaded(), *self._upscalers.loaded())
+        return (*self._cache.loaded(), *self._upscalers.loaded(), *self._describers.loaded())
 
     def memory(self) -> tuple[int | None, int | None]:
         """See `Maker`. A GPU's memory as all its users see it; on a CPU what this process uses."""
@@ -92,10 +119,10 @@ class _Told(PassWatch):
     def picture(self, index: int, picture: Picture) -> None:
         self._report.picture(self._ids[index], picture)
 
-    def ended(self, index: int, error: AtelierError | None, seconds: float) -> None:
+    def ended(self, index: int, error: AtelierError | None, seconds: float, text: str | None = None) -> None:
         cancelled = isinstance(error, GenerationCancelled)
         failure = JobError.of(error) if error and not cancelled else None
-        self._report.ended(self._ids[index], Outcome(failure, cancelled, seconds))
+        self._report.ended(self._ids[index], Outcome(failure, cancelled, seconds, text))
 
     def cancelled(self, index: int) -> bool:
         return self._report.cancelled(self._ids[index])

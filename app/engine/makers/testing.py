@@ -28,6 +28,7 @@ from app.core.errors import GenerationFailed, OutOfMemory
 from app.core.hires import result_size
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest, JobError
+from app.core.task import Task
 from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
 
@@ -56,8 +57,13 @@ class FastMaker:
         self._loaded: tuple[str, ...] = ()
 
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
-        """See `Maker`. One pass makes the next image of each job."""
+        """See `Maker`. One pass makes the next image of each job; a picture is described by its size and bytes."""
         started = time.monotonic()
+        if work[0].request.task is Task.DESCRIBE:
+            self.load(work[0].entry, folder, report)
+            for item in work:
+                self._describe(item, inputs, report)
+            return
         if any("!load" in item.request.prompt for item in work):
             report.loading("loading", 0, 2)
             time.sleep(1)
@@ -79,6 +85,29 @@ class FastMaker:
                         waiting.append(item)
                         continue
                 report.ended(item.job_id, outcome)
+
+    def _describe(self, item: Work, inputs: Inputs, report: Report) -> None:
+        started, of = time.monotonic(), 50 if "!slow" in item.request.prompt else 2
+        for step in range(1, of + 1):
+            time.sleep(SLOW_STEP_S if of > 2 else STEP_S)
+            _fail_if_asked([item])
+            report.step(item.job_id, step, of)
+            if report.cancelled(item.job_id):
+                report.ended(item.job_id, Outcome(cancelled=True, seconds=time.monotonic() - started))
+                return
+        file = inputs.open(item.request.inputs[0].sha256)
+        with Image.open(io.BytesIO(file)) as picture:
+            text = f"{picture.width}x{picture.height} {hashlib.sha256(file).hexdigest()[:8]} {item.request.language}"
+        report.ended(item.job_id, Outcome(seconds=time.monotonic() - started, text=text))
+
+    def look(
+        self, entry: ModelEntry, folder: Path, pictures: Sequence[bytes], words: str, report: Report
+    ) -> list[bytes]:
+        """See `Maker`: the colours of 4 x 4 parts; of words that are `#rrggbb`, a picture of that colour."""
+        self.load(entry, folder, report)
+        colour = re.fullmatch(r"#([0-9a-f]{6})", words)
+        looked = [_colours(file) for file in pictures]
+        return looked + ([_centred(bytes.fromhex(colour[1]) * 16) if colour else b""] if words else [])
 
     def load(self, entry: ModelEntry, folder: Path, report: Report) -> None:
         """See `Maker`."""
@@ -144,6 +173,18 @@ class FastMaker:
             how["subseed"] = subseed
         seed = request.seed_of(image)
         return Picture(image, seed, *result_size(request), draw(request, image), how)
+
+
+def _colours(file: bytes) -> bytes:
+    try:
+        with Image.open(io.BytesIO(file)) as picture:
+            return _centred(picture.convert("RGB").resize((4, 4), Image.Resampling.BOX).tobytes())
+    except OSError:
+        return b""
+
+
+def _centred(pixels: bytes) -> bytes:
+    return bytes((value - 128) % 256 for value in pixels)
 
 
 def _fail_if_asked(work: Sequence[Work]) -> None:

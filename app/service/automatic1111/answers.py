@@ -66,6 +66,12 @@ class A1111Info(BaseModel):
     parameters: dict[str, Any] = Field(description="The infotext, taken apart.")
 
 
+class A1111Caption(BaseModel):
+    """What a picture shows."""
+
+    caption: str
+
+
 class A1111Enlarged(BaseModel):
     """An enlarged picture."""
 

@@ -171,6 +171,13 @@ class A1111PngInfo(A1111Body):
     image: Picture = Field(description="PNG, JPEG or WebP in base64.")
 
 
+class A1111Interrogate(A1111Body):
+    """A picture that is to be described."""
+
+    image: Picture = Field(description="PNG, JPEG or WebP in base64.")
+    model: str = Field("clip", description="clip = the usual model that describes, or its key.")
+
+
 class A1111Upscaling(A1111Body):
     """How to enlarge pictures."""
 

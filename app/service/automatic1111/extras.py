@@ -14,9 +14,10 @@ from app.picture import infotext, outside
 from app.picture.png import inspect
 from app.picture.resize import MAX_PIXELS, METHODS, resize
 from app.service import work
-from app.service.automatic1111.answers import A1111Enlarged, A1111EnlargedBatch, A1111Info
+from app.service.automatic1111.answers import A1111Caption, A1111Enlarged, A1111EnlargedBatch, A1111Info
 from app.service.automatic1111.bodies import (
     MAX_SIDE,
+    A1111Interrogate,
     A1111PngInfo,
     A1111Upscale,
     A1111UpscaleBatch,
@@ -31,6 +32,7 @@ from app.service.http.callers import program, seat
 from app.service.http.json_reply import reply
 from app.service.parts import Parts
 
+INTERROGATOR = "clip"  # what A1111's clients name for the usual one
 MAX_SCALE = 4  # of a job; what is asked for beyond it comes from a filter
 
 
@@ -59,12 +61,34 @@ def add_extras(api: APIBlueprint, parts: Parts, callers: Callers) -> None:
         between = [part for image in images for part in (b'", "', image)][1:]
         return _html_info_and(b'"images": ', b'["' if images else b"[", *between, b'"]' if images else b"]")
 
+    def interrogate() -> Response:
+        """Say what a picture shows"""
+        body = read(A1111Interrogate)
+        with seat(parts):
+            return reply(A1111Caption(caption=_caption(parts, callers, body)))
+
+    said, body = answers({200: A1111Caption}, 413, 422), documented_body(api, A1111Interrogate)
+    api.post("/sdapi/v1/interrogate", responses=said, openapi_extensions=body)(interrogate)
     told = answers({200: A1111Info}, 413, 422)
     api.post("/sdapi/v1/png-info", responses=told, openapi_extensions=documented_body(api, A1111PngInfo))(png_info)
     one, body = answers({200: A1111Enlarged}, 413, 422), documented_body(api, A1111Upscale)
     api.post("/sdapi/v1/extra-single-image", responses=one, openapi_extensions=body)(extra_single_image)
     many, body = answers({200: A1111EnlargedBatch}, 413, 422), documented_body(api, A1111UpscaleBatch)
     api.post("/sdapi/v1/extra-batch-images", responses=many, openapi_extensions=body)(extra_batch_images)
+
+
+def _caption(parts: Parts, callers: Callers, body: A1111Interrogate) -> str:
+    """What a job found in the picture. Raises InvalidRequest for a model that describes none."""
+    fields = {
+        "prompt": "",
+        "model": parts.settings.describe_model if body.model == INTERROGATOR else body.model,
+        "task": Task.DESCRIBE,
+        "inputs": (JobInput(role=InputRole.IMAGE, sha256=parts.inputs.put(body.image, "image").sha256),),
+    }
+    with foreign_names({}):
+        job = submit_when_there_is_room(parts, request_of(fields))
+    callers.started(program(), job.id, None)
+    return succeeded(work.wait(parts, job.id)).text or ""
 
 
 def _html_info_and(*parts: bytes) -> Response:

@@ -111,6 +111,7 @@ TABLE: Mapping[Act, str] = {
     Act.MAKE: """
         POST /api/jobs
         POST /api/generate
+        POST /api/describe
         POST /api/grids
         POST /api/inputs
         POST /api/inputs/<sha256>/crop
@@ -123,6 +124,7 @@ TABLE: Mapping[Act, str] = {
         POST /sdapi/v1/img2img
         POST /sdapi/v1/extra-single-image
         POST /sdapi/v1/extra-batch-images
+        POST /sdapi/v1/interrogate
         POST /controlnet/detect
     """,
     Act.STEER: """

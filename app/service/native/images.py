@@ -47,6 +47,12 @@ class ImagesQuery(PageQuery):
     favourite: bool | None = Field(None, description="Only favourites, or only the others.")
     width: int | None = Field(None, ge=1, le=2**31 - 1, description="Pixels.")
     height: int | None = Field(None, ge=1, le=2**31 - 1, description="Pixels.")
+    like: str | None = Field(
+        None, max_length=36, description="The images that look most like this one, by its id; the nearest first."
+    )
+    means: str | None = Field(
+        None, min_length=1, max_length=1000, description="The images that show most nearly this; the nearest first."
+    )
     after: date | None = Field(None, description="Made on this day (UTC) or later, as 2026-11-21.")
     count: bool = Field(False, description="Say how many images fit in all, too.")
     group: Literal["prompt"] | None = Field(None, description="Put the images of one job together.")
@@ -90,6 +96,8 @@ class DeleteQuery(Query):
 def list_images(query: ImagesQuery) -> Response:
     """Search the library"""
     library = current_parts().library
+    if query.like is not None or query.means is not None:
+        return _alike(current_parts(), query)
     if query.group is None:
         wanted = Filter(
             query.q, query.model, query.seed, query.favourite, query.width, query.height, _moment(query.after)
@@ -111,6 +119,28 @@ def list_images(query: ImagesQuery) -> Response:
         for group in groups.items
     )  # fmt: skip
     return reply(ImagePage(items=items, next=groups.next))
+
+
+def _alike(parts: Parts, query: ImagesQuery) -> Response:
+    """Images by what they show. Raises InvalidRequest for what cannot be asked together, and where no model looks."""
+    for name, field in ImagesQuery.model_fields.items():
+        if name not in ("like", "means", "limit") and (value := getattr(query, name)) != field.default:
+            raise InvalidRequest([FieldError(name, str(value), "it cannot be used with like or means")])
+    if query.like is not None and query.means is not None:
+        raise InvalidRequest([FieldError("means", query.means, "it cannot be used with like")])
+    field_name, value = ("like", query.like) if query.like is not None else ("means", query.means)
+    if parts.looks is None:
+        raise InvalidRequest([FieldError(field_name, value, "no model looks at pictures here: see ATELIER_FIND_MODEL")])
+    key, wake = parts.looks.key, parts.dispatcher.wake
+    with callers.seat(parts):
+        if query.like is not None:
+            no_unknown_id("image", query.like)
+            known = parts.library.look_of(key, query.like)
+            vector = known or parts.looks.ask(wake, picture=parts.library.open(query.like))
+        else:
+            vector = parts.looks.ask(wake, words=query.means or "")
+        found = parts.library.nearest(key, vector, query.limit) if vector else []
+    return reply(ImagePage(items=tuple(_shown(image) for image in found), next=None))
 
 
 def _moment(day: date | None) -> float | None:
@@ -215,7 +245,7 @@ def picture_answer(content_type: str, etag: str) -> Response:
 def blueprint() -> APIBlueprint:
     """The addresses of this file."""
     api = APIBlueprint("images", __name__, abp_tags=[TAG])
-    api.get("/api/images", responses=documented({200: ImagePage}, 422))(list_images)
+    api.get("/api/images", responses=documented({200: ImagePage}, 404, 422, 429))(list_images)
     api.get("/api/images/<image_id>", responses=documented({200: Image}, 404, 422))(get_image)
     api.get("/api/images/<image_id>/chain", responses=documented({200: Chain}, 404, 422))(image_chain)
     api.patch("/api/images/<image_id>", responses=documented({200: Image}, 404, 413, 415, 422, 507))(change_image)
