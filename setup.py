@@ -14,7 +14,7 @@ setup(
         "app.catalog": ["styles.json"],
         "app.diffusion": ["layouts/**/*"],
         "app.migrations": ["versions/*.py"],
-        "app.models": ["catalog.toml", "*.words.json", "pocket/**/*", "pocket-upscaler/*"],
+        "app.models": ["catalog.toml", "*.words.json", "pocket/**/*", "pocket-captioner/*", "pocket-upscaler/*"],
         "app.ui": ["static/*", "static/samples/*"],
     },
 )

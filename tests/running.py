@@ -35,7 +35,8 @@ class RunningProgram:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ATELIER_")}
-        self.environment = inherited | {f"ATELIER_{name}": value for name, value in settings.items()}
+        quiet = {"ATELIER_FIND_MODEL": ""}  # engines look at no pictures while a test counts what they do
+        self.environment = inherited | quiet | {f"ATELIER_{name}": value for name, value in settings.items()}
         self._command = command
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None

@@ -35,12 +35,13 @@ WORDS = 100.0  # so that another prompt is another picture to the eye, as anothe
 
 
 def small_catalog(folder: Path) -> Path:
-    """Write `catalog.toml` and an empty `pocket` into a folder: all that the fast test engine needs; gives it back."""
+    """Write `catalog.toml`, an empty `pocket` and captioner: all that the fast test engine needs; gives the folder."""
     shipped = (ROOT / "models" / "catalog.toml").read_text("utf-8")
     text, replaced = re.subn(r"^\[pocket\]\n.*?(?=^\[)", ROW, shipped, flags=re.MULTILINE | re.DOTALL)
     assert replaced == 1
     (folder / "catalog.toml").write_text(text, "utf-8")
-    (folder / "pocket").mkdir()
+    for name in ("pocket", "pocket-captioner"):
+        (folder / name).mkdir()
     return folder
 
 

@@ -90,8 +90,7 @@ class GenerationRequest(Value):
     """
 
     prompt: Annotated[Text, Parameter(per_row=True)] = Field(
-        max_length=MAX_PROMPT_CHARS,
-        description="What the picture shows. With the task describe: what is asked about it, or nothing.",
+        max_length=MAX_PROMPT_CHARS, description="What the picture shows, or what is asked of one to be described."
     )
     negative_prompt: Annotated[Text, Parameter(per_row=True)] = Field(
         "", max_length=MAX_PROMPT_CHARS, description="What it must not show."
@@ -215,7 +214,7 @@ class GenerationRequest(Value):
         None, ge=0, le=10, allow_inf_nan=False, description="Likewise: how freely; 0 = always the likeliest."
     )
     language: Annotated[Literal["en", "zh"], Parameter(per_row=True)] = Field(
-        "en", description="With the task describe: in which language it is said what the picture shows."
+        "en", description="With the task describe: of the text that says what the picture shows."
     )
     written: Annotated[Written, Parameter(per_row=True)] = Field(
         Written(),

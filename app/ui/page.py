@@ -11,7 +11,8 @@ from app.ui.memory import REMEMBER, SENT
 from app.ui.page_events import PageEvents
 from app.ui.shell import Shell
 from app.ui.strings import ENGLISH
-from app.ui.studio import GENERATE, GRID, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, Studio
+from app.ui.studio import DESCRIBE, GENERATE, GRID, INSPECT, LIBRARY, MODELS, QUEUE, QUIET, Studio
+from app.ui.tabs.describe_tab import DescribeEvents, DescribeTab, create_describe_tab
 from app.ui.tabs.form_events import FormEvents
 from app.ui.tabs.generate_events import GenerateEvents
 from app.ui.tabs.generate_tab import GenerateTab, create_generate_tab
@@ -43,6 +44,7 @@ class Page:
     queue: QueueTab
     inspect: InspectTab
     models: ModelsTab
+    describe: DescribeTab
 
 
 def create_page(studio: Studio) -> gr.Blocks:
@@ -58,6 +60,8 @@ def create_page(studio: Studio) -> gr.Blocks:
             with gr.Tabs(selected=GENERATE, overflow_behavior="wrap", elem_id="at-tabs") as tabs:
                 with gr.Tab(texts("tab_generate"), id=GENERATE) as tab[GENERATE]:
                     generate = create_generate_tab(studio, list(studio.models()))
+                with gr.Tab(texts("tab_describe"), id=DESCRIBE) as tab[DESCRIBE]:
+                    describe = create_describe_tab(studio)
                 with gr.Tab(texts("tab_grid"), id=GRID) as tab[GRID]:
                     grid = create_grid_tab(studio)
                 with gr.Tab(texts("tab_library"), id=LIBRARY) as tab[LIBRARY]:
@@ -69,13 +73,14 @@ def create_page(studio: Studio) -> gr.Blocks:
                 with gr.Tab(texts("tab_models"), id=MODELS) as tab[MODELS]:
                     models = create_models_tab(studio)
         shell = Shell(head, message, memory, tabs, gr.Timer(PULSE_S))
-        page = Page(shell, tab, generate, grid, library, queue, inspect, models)
+        page = Page(shell, tab, generate, grid, library, queue, inspect, models, describe)
         events = GenerateEvents(studio, shell, generate)
         grids = GridEvents(studio, shell, events, grid)
-        shared = PageEvents(studio, shell, events, library, queue, models, inspect, grids)
+        shared = PageEvents(studio, shell, events, library, queue, models, inspect, grids, describe)
         _wire_generate(page, events)
         _wire_form(page, events.form)
         _wire_grid(page, grids, shared)
+        _wire_describe(page, DescribeEvents(studio, describe))
         _wire_tabs(page, shared)
         _wire_life(blocks, page, shared)
     return blocks
@@ -133,6 +138,13 @@ def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
     tab.page.click(events.act, None, [*tab.shown, *tab.axes, *form], **QUIET)
 
 
+def _wire_describe(page: Page, events: DescribeEvents) -> None:
+    tab, prompt = page.describe, page.generate.fields["prompt"]
+    tab.drop.click(events.handed_in, {tab.language}, tab.shown, **QUIET)
+    tab.clock.tick(events.tick, {tab.job}, tab.shown, **QUIET)
+    tab.page.click(events.use, None, [page.shell.tabs, prompt], **QUIET)
+
+
 def _wire_tabs(page: Page, events: PageEvents) -> None:
     shell, library, queue, models = page.shell, page.library, page.queue, page.models
     fields, stage = page.generate.fields, page.generate.stage
@@ -140,7 +152,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     search = {library.search, library.favourites, library.view}
     clocks = [library.clock, queue.clock, models.clock]
     form = [shell.toast, shell.tabs, *fields.outputs]
-    for name in (GENERATE, INSPECT):
+    for name in (GENERATE, DESCRIBE, INSPECT):
         page.tab[name].select(events.clocks, None, clocks, **QUIET)
     remembered, shown = {shell.memory} | search, [library.page, shell.toast, *clocks]
     page.tab[LIBRARY].select(events.library_returned, remembered, shown, **REMEMBERING)
@@ -157,7 +169,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     page.tab[MODELS].select(events.models_opened, None, [models.page, *clocks], **QUIET)
     library.clock.tick(events.library_looked, remembered, [library.page, shell.toast], **REMEMBERING)
     for part in (library.page, library.chain):
-        acted = [library.page, library.chain, *form]
+        acted = [library.page, library.chain, library.search, library.view, *form]
         part.click(events.act_in_library, search | {fields["model"], fields["num_inference_steps"]}, acted, **QUIET)
     again = [shell.memory, stage, page.generate.clock]
     page.inspect.page.click(events.act_in_inspect, {shell.memory}, [*form, *again, *page.grid.shown], **REMEMBERING)
@@ -171,7 +183,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     shell, tab, fields = page.shell, page.generate, page.generate.fields
     form = [*fields.outputs, tab.model_line, tab.loras]
-    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
+    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop, page.describe.drop]
     above = [shell.header, shell.tabs, shell.memory]
     opened = blocks.load(events.opened, {shell.memory}, [*above, *shown, *form], **REMEMBERING)
     opened.then(None, js="() => window.atelierOpened()", **QUIET)

@@ -8,12 +8,14 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.task import Task
 from app.ui.actions import Action, texts_of
+from app.ui.search import LIKE
 from app.ui.shell import Shell, Updates, Values
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
+from app.ui.tabs.describe_tab import DescribeTab
 from app.ui.tabs.generate_events import GenerateEvents
 from app.ui.tabs.grid_tab import GridEvents
 from app.ui.tabs.inspect_tab import InspectTab
-from app.ui.tabs.library_tab import LibraryEvents, LibraryTab
+from app.ui.tabs.library_tab import WALL, LibraryEvents, LibraryTab
 from app.ui.tabs.models_tab import ModelsEvents, ModelsTab
 from app.ui.tabs.queue_tab import QueueEvents, QueueTab
 from app.ui.views.header import header
@@ -35,12 +37,14 @@ class PageEvents:
         models: ModelsTab,
         inspect: InspectTab,
         grids: GridEvents,
+        describe: DescribeTab,
     ) -> None:
         self._studio = studio
         self._shell = shell
         self._generate = generate
         self._library_tab, self._queue_tab, self._models_tab, self._inspect_tab = library, queue, models, inspect
         self._grids = grids
+        self._describe_tab = describe
         self._library = LibraryEvents(studio, shell, library)
         self._queue = QueueEvents(studio, queue)
         self._models = ModelsEvents(studio)
@@ -52,6 +56,7 @@ class PageEvents:
             self._shell.header: self._header(request),
             self._shell.tabs: gr.Tabs(selected=asked if asked in TABS else GENERATE),
             self._inspect_tab.drop: drop_zone(self._studio.words(request)),
+            self._describe_tab.drop: drop_zone(self._studio.words(request)),
         } | self._generate.opened(request, values)
 
     def pulse(self, request: gr.Request, values: Values) -> Updates:
@@ -131,6 +136,8 @@ class PageEvents:
         action, words = Action.of(event), self._studio.words(request)
         if action.act == "start":
             return self._generate.form.start.use_image(action.id, values, words)
+        if action.act == "alike":  # the search's own event shows them
+            return {self._library_tab.search: f"{LIKE}:{action.id}", self._library_tab.view: WALL}
         if action.act != "restore":
             return self._library.act(request, event, values)
         return self._use(request, lambda: self._generate.settings_of_image(action.id, words))

@@ -1,4 +1,5 @@
-"""What is typed into the library's search: words of the prompt, `model:`, `seed:`, `size:`, `after:`, `favourite`."""
+"""What is typed into the library's search: words of the prompt, `model:`, `seed:`, `size:`, `after:`, `favourite`;
+or `means:` and what pictures show, or `like:` and the id of one that they are to look like."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any
 
 _SIZE = re.compile(r"(\d{1,5})[x×](\d{1,5})", re.IGNORECASE)
 MAX_SEED_DIGITS = 10
+LIKE, MEANS = "like", "means"
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,17 @@ class Search:
         """True if every picture fits."""
         return not self.words and not self.filters
 
+    @property
+    def by_look(self) -> bool:
+        """True if pictures are looked for by what they show."""
+        return LIKE in self.filters or MEANS in self.filters
+
 
 def parse(text: str) -> Search:
     """A filter that does not read as one is a word like any other, so that nothing typed is ever an error."""
+    name, _, meaning = text.strip().partition(":")
+    if name.lower() == MEANS and meaning.strip():
+        return Search("", {MEANS: meaning.strip()})
     words: list[str] = []
     filters: dict[str, Any] = {}
     for part in text.split():
@@ -39,6 +49,8 @@ def _filter(part: str) -> dict[str, Any]:
     name, colon, value = part.partition(":")
     if name.lower() in ("favourite", "favorite", "收藏") and not colon:
         return {"favourite": True}
+    if name == LIKE and value:
+        return {LIKE: value}
     if name == "model" and value:
         return {"model": value}
     if name == "seed" and value.isascii() and value.isdigit() and len(value) <= MAX_SEED_DIGITS:

@@ -21,7 +21,8 @@ from app.ui.views.toast import toast, undoable
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # The names of the tabs, as `?tab=` and the code call them.
 GENERATE, GRID, LIBRARY, QUEUE, INSPECT, MODELS = "generate", "grid", "library", "queue", "inspect", "models"
-TABS = (GENERATE, GRID, LIBRARY, QUEUE, INSPECT, MODELS)
+DESCRIBE = "describe"
+TABS = (GENERATE, DESCRIBE, GRID, LIBRARY, QUEUE, INSPECT, MODELS)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from app.core.task import KIND_OF, ModelKind, Task
 from app.families import OF_TOKENS, family_of
 
 SHIPPED_KEYS = [
-    "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
+    "pocket", "pocket-upscaler", "pocket-captioner", "blip", "qwen2-vl-2b", "siglip", "clip", "sdxl-turbo",
+    "stable-diffusion-v1-5", "stable-diffusion-2-1",
     "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
     "flux-2-klein-4b", "flux-2-dev", "flux-1-kontext-dev", "qwen-image-edit-2509", "instruct-pix2pix",
@@ -29,7 +30,8 @@ CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
     "control-sd15-softedge", "control-sd15-tile", "control-sdxl-canny", "control-sdxl-depth", "control-qwen-image",
 ]  # fmt: skip
-DRAWING_KEYS = [key for key in SHIPPED_KEYS if key != "pocket-upscaler"]
+READING_KEYS = ["pocket-upscaler", "pocket-captioner", "blip", "qwen2-vl-2b", "siglip", "clip"]
+DRAWING_KEYS = [key for key in SHIPPED_KEYS if key not in READING_KEYS]
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(t
 @pytest.mark.parametrize(
     ("key", "kinds"),
     [("pocket", "draws edits"), ("janus-pro-7b", "draws"), ("pocket-upscaler", "upscales"),
+     ("pocket-captioner", "describes finds"), ("blip", "describes"), ("siglip", "finds"),
      ("control-sd15-canny", "controls")],
 )  # fmt: skip
 def test_a_model_says_what_it_is_for(shipped: Catalog, key: str, kinds: str) -> None:

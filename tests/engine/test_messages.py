@@ -17,6 +17,8 @@ EACH = [
     messages.InputGiven(sha256="0" * 64, file=b"\x89PNG"),
     messages.LoadModel(entry=ENTRY, folder="/models"),
     messages.UnloadModel(model="k"),
+    messages.LookAt(entry=ENTRY, folder="/models", pictures=("0" * 64,), words="蘋果"),
+    messages.Looked(vector=b"\x00\x7f\x81"),
     messages.CancelJob(job="j"),
     messages.PictureKept(),
     messages.Exit(),

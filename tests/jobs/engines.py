@@ -97,6 +97,9 @@ class SmallEngine:
         self.loaded.remove(model)
         return True
 
+    def look(self, entry: ModelEntry, pictures: Sequence[bytes], words: str = "") -> list[bytes]:
+        return [bytes([len(each) % 128]) for each in (*pictures, *([words.encode()] if words else []))]
+
     def status(self) -> EngineStatus:
         return EngineStatus("test", "small engine", None, True, False, tuple(self.loaded))
 

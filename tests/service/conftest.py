@@ -77,6 +77,7 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Set
             "engine": "test",
             "preload": False,
             "offline": True,
+            "find_model": "",  # likewise but for the tests of finding
             "trash_days": 0,  # deleted is gone, but for the tests of the trash
         }
         return Settings(**(defaults | values))

@@ -6,7 +6,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-TABS = ("generate", "grid", "library", "queue", "inspect", "models")
+TABS = ("generate", "describe", "grid", "library", "queue", "inspect", "models")
 SETTLE_MS = 300
 
 

@@ -44,7 +44,7 @@ def test_a_phone_shows_its_tabs_in_one_row_and_the_picture_under_the_button(
         page = visitor.new_page()
         opened(page, page_process.url)
         tabs = [tab.bounding_box() for tab in page.locator(TABS).all()]
-        assert len(tabs) == 6
+        assert len(tabs) == 7
         assert len({round(box["y"]) for box in tabs if box}) == 1
         assert page.evaluate(
             f"[...document.querySelectorAll('{TABS}')].every((tab) => tab.scrollWidth <= tab.clientWidth + 1)"

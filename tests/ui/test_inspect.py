@@ -1,8 +1,10 @@
 """Pictures of other programs on the page: what they say, what of it cannot be had here, and why one is refused."""
 
+import io
 import json
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.core.errors import ServiceError, UnreadablePicture
@@ -55,3 +57,20 @@ def test_a_picture_of_comfyui_is_fitted_to_a_model_of_this_machine(page: Page) -
     expect(page.get_by_label("number input for Steps")).to_have_value("100")
     expect(page.get_by_label("Seed (-1 = random)")).to_have_value("7")
     expect(page.get_by_label("Width")).to_have_value("768")
+
+
+@pytest.mark.browser
+def test_a_picture_is_described_and_its_words_become_a_prompt(page: Page) -> None:
+    open_tab(page, "Describe")
+    page.get_by_role("radio", name="中文").check()
+    file = io.BytesIO()
+    Image.new("RGB", (96, 64), "red").save(file, "PNG")
+    page.locator("#at-describe-file input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    said = page.locator("#at-describe .at-prompt")
+    expect(said).to_contain_text("96x64")
+    expect(said).to_contain_text("zh")
+    text = said.inner_text()
+    page.get_by_role("button", name="Use as prompt").click()
+    expect(page.locator("#at-prompt textarea")).to_have_value(text)

@@ -128,6 +128,10 @@ class Replica:
             case messages.LoadModel():
                 self._own(call.entry)
                 self._engine.load(call.entry.key, lambda event: tell(_loading(event)))
+            case messages.LookAt():
+                pictures = [files[name] for name in call.pictures]
+                for vector in self._engine.look(self._own(call.entry), pictures, call.words):
+                    tell(messages.Looked(vector=vector))
             case messages.UnloadModel():
                 return messages.Done(value=self._engine.unload(call.model))
             case _:
@@ -194,9 +198,7 @@ class Telling:
 
     def ended(self, job_id: str, outcome: Outcome) -> None:
         """See `Watch`."""
-        self._tell(
-            messages.JobEnded(job=job_id, error=outcome.error, cancelled=outcome.cancelled, seconds=outcome.seconds)
-        )
+        self._tell(messages.JobEnded(job=job_id, **vars(outcome)))
 
     def cancelled(self, job_id: str) -> bool:
         """See `Watch`."""

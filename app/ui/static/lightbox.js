@@ -68,6 +68,9 @@
       tell(part, { act: "chain", id: now().id });
       dialog.close();
       document.querySelector("#at-chain")?.scrollIntoView({ block: "start" });
+    }), button(said.alike, said.alike, () => {
+      tell(part, { act: "alike", id: now().id });
+      dialog.close();
     })];
     const start = button(said.start, said.start, () => {
       tell(part, { act: "start", id: now().startFrom });

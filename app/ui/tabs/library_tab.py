@@ -111,7 +111,9 @@ class LibraryEvents:
         filters = wanted.filters | ({"favourite": True} if values.get(self._tab.favourites) else {})
         search = Search(wanted.words, filters)
         try:
-            if values.get(self._tab.view) == TRASH:
+            if search.by_look:
+                mark, shown = self._alike(search, words)
+            elif values.get(self._tab.view) == TRASH:
                 mark, shown = self._trash(search, words)
             elif values.get(self._tab.view) == PROMPTS:
                 mark, shown = self._groups(search, stack, words)
@@ -131,6 +133,12 @@ class LibraryEvents:
         count = None if not found else link.ask(lambda: link.client.image_count(q=q, **search.filters))
         searched = not search.is_empty
         shown = wall_page(found, before=stack, following=following, count=count, searched=searched, words=words)
+        return mark_of_pictures(found), shown
+
+    def _alike(self, search: Search, words: Words) -> tuple[str, Markup]:
+        link = self._studio.link
+        found, _ = link.ask(lambda: link.client.images(limit=PICTURES_ON_A_PAGE, **search.filters))
+        shown = wall_page(found, before=[], following=None, count=len(found), searched=True, words=words)
         return mark_of_pictures(found), shown
 
     def _groups(self, search: Search, stack: list[str], words: Words) -> tuple[str, Markup]:

@@ -18,7 +18,7 @@ SCRIPT_TEXTS = {
     "zoom": "lightbox_zoom", "favourite": "lightbox_favourite", "download": "lightbox_download",
     "delete": "lightbox_delete", "select": "lightbox_select", "question": "delete_question", "yes": "delete_yes",
     "no": "keep", "use": "use_as_settings", "start": "use_as_start", "compare": "compare", "slider": "compare_slider",
-    "differs": "compare_differs", "same": "compare_same", "chain": "chain",
+    "differs": "compare_differs", "same": "compare_same", "chain": "chain", "alike": "alike",
 }  # fmt: skip
 
 
