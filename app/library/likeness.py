@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from app.core.schema import SavedImage
@@ -57,7 +56,6 @@ def vector_of(database: Engine, model: str, image_id: str) -> bytes:
 
 def nearest(database: Engine, model: str, vector: bytes, limit: int) -> list[SavedImage]:
     """The images whose vectors point most nearly where `vector` points, the nearest first."""
-    wanted = np.frombuffer(vector, np.int8).astype(np.float32)
     best: list[tuple[float, str]] = []
     query = select(looks.c.image_id, looks.c.vector).where(looks.c.model == model)
     with reading(database) as connection:
@@ -65,7 +63,7 @@ def nearest(database: Engine, model: str, vector: bytes, limit: int) -> list[Sav
         rows = connection.connection.cursor()  # the driver's own: as values of SQLAlchemy rows take three times as long
         rows.execute(sql)
         while block := rows.fetchmany(BLOCK):
-            best = heapq.nlargest(limit, [*best, *_nearest_of(block, wanted, limit)])
+            best = heapq.nlargest(limit, [*best, *_nearest_of(block, vector, limit)])
         rows.close()
         ids = [image_id for _, image_id in best]
         found = connection.execute(select(images).where(images.c.id.in_(ids))).mappings().all()
@@ -73,16 +71,22 @@ def nearest(database: Engine, model: str, vector: bytes, limit: int) -> list[Sav
     return [by_id[each] for each in ids if each in by_id]
 
 
-def _nearest_of(block: Sequence[Any], wanted: np.ndarray, limit: int) -> list[tuple[float, str]]:
+def _nearest_of(block: Sequence[Any], vector: bytes, limit: int) -> list[tuple[float, str]]:
     """Cosine and id of the rows that come nearest, of those that can be compared."""
+    import numpy as np  # takes a service memory that it needs for nothing else
+
     ids, vectors = zip(*block, strict=True)
-    size = len(wanted)
-    fits = [len(vector) == size for vector in vectors]
+    size = len(vector)
+    fits = [len(each) == size for each in vectors]
     if not all(fits):
         ids, vectors = tuple(compress(ids, fits)), tuple(compress(vectors, fits))
     if not ids:
         return []
     numbers = np.frombuffer(b"".join(vectors), np.int8).reshape(len(ids), size).astype(np.float32)
-    cosines = numbers @ wanted / (np.sqrt(np.einsum("ij,ij->i", numbers, numbers)) + 1e-6)
+    cosines = (
+        numbers
+        @ np.frombuffer(vector, np.int8).astype(np.float32)
+        / (np.sqrt(np.einsum("ij,ij->i", numbers, numbers)) + 1e-6)
+    )
     first = np.argpartition(cosines, -limit)[-limit:] if len(ids) > limit else range(len(ids))
     return [(float(cosines[place]), ids[place]) for place in first]
