@@ -19,12 +19,11 @@ from app.core.task import KIND_OF, ModelKind, Task
 from app.families import OF_TOKENS, family_of
 
 SHIPPED_KEYS = [
-    "pocket", "pocket-upscaler", "pocket-captioner", "blip", "qwen2-vl-2b", "siglip", "clip", "sdxl-turbo",
-    "stable-diffusion-v1-5", "stable-diffusion-2-1",
+    "pocket", "pocket-upscaler", "sdxl-turbo", "stable-diffusion-v1-5", "stable-diffusion-2-1",
     "stable-diffusion-xl-base", "qwen-image",
     "qwen-image-lightning", "z-image-turbo", "flux-1-schnell", "stable-diffusion-3-5-medium", "sana-1600m",
     "flux-2-klein-4b", "flux-2-dev", "flux-1-kontext-dev", "qwen-image-edit-2509", "instruct-pix2pix",
-    "janus-pro-1b", "janus-pro-7b",
+    "janus-pro-1b", "janus-pro-7b", "pocket-captioner", "blip", "qwen2-vl-2b", "siglip", "clip",
 ]  # fmt: skip
 CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
