@@ -173,10 +173,10 @@ class Saver:
             if shelf.problem is not None:
                 raise shelf.problem
             # A full disk is not waited out here: throwing away this run's file may be what makes room again.
+            text = outcome.text
             kept = insist(
-                lambda: self._table.finish(job, last, outcome.seconds, outcome.text),
-                self._hold, self._stopping, on_full=False,
-            )  # fmt: skip
+                lambda: self._table.finish(job, last, outcome.seconds, text), self._hold, self._stopping, on_full=False
+            )
         except StorageUnavailable as error:
             logger.warning("The pictures of job %s cannot be saved now, so it is run again later: %s", job.id, error)
             self._remove(shelf.last)
