@@ -97,6 +97,10 @@ class WaitingEngine:
         self._loaded = tuple(key for key in self._loaded if key != model)
         return was
 
+    def look(self, entry: ModelEntry, pictures: Sequence[bytes], words: str = "") -> list[bytes]:
+        """See `Engine`: it knows no picture."""
+        return [b""] * (len(pictures) + bool(words))
+
     def status(self) -> EngineStatus:
         """Alive."""
         return EngineStatus(f"waiting:{self._number}", "simulated", None, True, False, self._loaded)

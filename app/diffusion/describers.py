@@ -96,7 +96,7 @@ class _Telling:
     def __init__(self, told: Told, most: int) -> None:
         self._told, self._most, self._done = told, most, 0
 
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_more: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, _scores: Any, **_more: Any) -> torch.Tensor:
         self._done = min(self._done + 1, self._most)
         self._told(self._done, self._most)
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
