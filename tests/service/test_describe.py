@@ -120,6 +120,7 @@ def test_a_description_goes_on_after_a_restart_of_the_service(house: House, make
     job = asked(first, sha256=picture(first))
     first.service.stop(drain_s=0)
     again = build_service(settings.model_copy(update={"start_paused": False}))
+    again.parts.dispatcher.resume()  # the pause is kept, too
     try:
         again.start()
         ended = House(again, again.app.test_client()).finished(job["id"])
