@@ -1,0 +1,50 @@
+"""The families that are one model of transformers, and those that hold the pictures of other models: a row each."""
+
+from app.core.task import Task
+from app.families.family import Family, Guidance
+
+# What draws token by token; the numbers of parameters are those of Janus-Pro.
+TOKEN_MODELS = (
+    Family(
+        "Janus",
+        {Task.TEXT: "JanusPipeline"},
+        num_inference_steps=576,
+        guidance_scale=5.0,
+        side=384,
+        samplers=(),
+        guidance=Guidance("condition_scale", negative=False),
+        vae_parameters=42_000_000,
+        # With others beside it the last bits of what a GPU computes differ: sooner or later another token is chosen,
+        # and all that follows it is another picture.
+        alone=True,
+        architecture="JanusForConditionalGeneration",
+    ),
+)
+# What makes pictures larger by a model; their classes are those of transformers.
+UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
+# What says what a picture shows, and what finds pictures by what they show; their classes are those of transformers.
+ENGLISH, ENGLISH_AND_CHINESE = ("en",), ("en", "zh")
+DESCRIBERS = (
+    Family(
+        "Captioner", dict.fromkeys((Task.DESCRIBE, Task.FIND), "VisionEncoderDecoderModel"),
+        languages=ENGLISH_AND_CHINESE,
+    ),
+    Family("BLIP", {Task.DESCRIBE: "BlipForConditionalGeneration"}, languages=ENGLISH, asked=True),
+    *(
+        Family(title, {Task.DESCRIBE: name}, languages=ENGLISH_AND_CHINESE, asked=True)
+        for title, name in (
+            ("Qwen2-VL", "Qwen2VLForConditionalGeneration"), ("Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration"),
+            ("Qwen3-VL", "Qwen3VLForConditionalGeneration"),
+        )
+    ),
+)  # fmt: skip
+FINDERS = (Family("CLIP", {Task.FIND: "CLIPModel"}), Family("SigLIP", {Task.FIND: "SiglipModel"}))
+# One model by itself, told by its `config.json`.
+OF_TRANSFORMERS = (*UPSCALERS, *DESCRIBERS, *FINDERS)
+# What holds the pictures of other models.
+CONTROL_MODELS = (
+    Family("ControlNet", {Task.CONTROL: "ControlNetModel"}),
+    Family("ControlNet for Stable Diffusion 3", {Task.CONTROL: "SD3ControlNetModel"}),
+    Family("ControlNet for FLUX.1", {Task.CONTROL: "FluxControlNetModel"}),
+    Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
+)
