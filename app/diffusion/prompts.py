@@ -193,8 +193,12 @@ def _as_read(pipe: Pipeline, text: str) -> str:
 def _limits(pipe: Pipeline) -> list[tuple[Any, int]]:
     """Each tokenizer of a pipeline and how many tokens of it are used."""
     tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
-    # A processor has its tokenizer inside.
-    found = [getattr(tokenizer, "tokenizer", tokenizer) for tokenizer in tokenizers if callable(tokenizer)]
+    # A processor has its tokenizer inside; what a tokenizer may have inside is not asked.
+    found = [
+        tokenizer if hasattr(tokenizer, "model_max_length") else tokenizer.tokenizer
+        for tokenizer in tokenizers
+        if callable(tokenizer)
+    ]
     asked = (
         _family(pipe).prompt_tokens
         or _default(pipe.__call__, "max_sequence_length")

@@ -143,6 +143,9 @@ class DiffusionService:
         edit: bool = False,
         reference_images: Sequence[Given] = (),
         control: Sequence[Mapping[str, Any]] = (),
+        top_k: int | None = None,
+        top_p: float | None = None,
+        temperature: float | None = None,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -158,7 +161,8 @@ class DiffusionService:
 
         With `edit` the prompt is an instruction: the `image` is changed as it says, and it may speak of the
         `reference_images`. `control` holds the picture by others: `{"model": key, "image": picture}`, and if wanted
-        `preprocessor`, `weight`, `start` and `end`.
+        `preprocessor`, `weight`, `start` and `end`. `top_k`, `top_p` and `temperature` are for models that draw token
+        by token; others say that they have no effect.
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -175,6 +179,7 @@ class DiffusionService:
             "inpaint_full_res_padding": inpaint_full_res_padding, "inpainting_fill": inpainting_fill,
             "extend": extend, "subseed": subseed, "subseed_strength": subseed_strength, "enable_hr": enable_hr,
             "hr_scale": hr_scale, "hr_upscaler": hr_upscaler, "hr_second_pass_steps": hr_second_pass_steps,
+            "top_k": top_k, "top_p": top_p, "temperature": temperature,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:

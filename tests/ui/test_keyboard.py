@@ -56,7 +56,7 @@ def test_the_keyboard_alone_makes_finds_compares_deletes_and_restores_a_picture(
     page.keyboard.press("Control+a")
     make(page, "the other of two for the keys")
     # Find both.
-    go(page, "#at-tabs [role=tab]:nth-of-type(3)", "Shift+Tab")
+    go(page, "#at-tabs [role=tab]:nth-of-type(4)", "Shift+Tab")
     page.keyboard.press("Enter")
     go(page, "#at-search :is(input, textarea)")
     page.keyboard.type("of two for the keys")

@@ -113,7 +113,7 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
 def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict[str, Any]:
     span = model.ranges.get(field.name)
     if field.name == "strength":  # what only follows instructions knows none
-        return {"visible": "hidden" if model.tasks and WITH_STRENGTH.isdisjoint(model.tasks) else True}
+        return {"visible": not model.tasks or not WITH_STRENGTH.isdisjoint(model.tasks)}
     if field.some and not is_there(field, model):
         return {"visible": "hidden"}
     shown = {"visible": True} if field.some else {}
