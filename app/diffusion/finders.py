@@ -1,6 +1,7 @@
 """What pictures and words mean, as comparable numbers: CLIP, SigLIP, or the cells of a captioner's encoder."""
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,12 @@ class Finder:
 
 
 def _quarters(cells: torch.Tensor) -> torch.Tensor:
-    """(rows * columns of a square, width) -> the mean of each quarter, one after the other."""
-    side = round(len(cells) ** 0.5)
-    grid = cells.view(side, side, -1).permute(2, 0, 1)[None].float()
+    """(rows * columns of a square, width) -> the mean of each quarter, one after the other.
+
+    What stands before the cells for the whole picture, as many encoders have it, is left out.
+    """
+    side = math.isqrt(len(cells))
+    grid = cells[-side * side :].view(side, side, -1).permute(2, 0, 1)[None].float()
     return torch.nn.functional.adaptive_avg_pool2d(grid, 2)[0].flatten(1).T.flatten()
 
 

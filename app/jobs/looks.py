@@ -16,6 +16,7 @@ ROWS = 500  # of the library that are gone through at a time
 AT_ONCE = 8  # pictures of one look: a job that comes meanwhile waits for no more
 QUIET_S = 2.0  # without work before pictures are looked at
 AGAIN_S = 60.0  # after a failure
+ANEW_S = 600.0  # until the library is gone through again: deleted pictures come back, and others take their numbers
 PATIENCE_S = 30.0  # that a question waits for a device
 BUSY = "Every device is busy with jobs, so nothing can be looked for by meaning now; try again."
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class LookDesk:
         self._left: list[str] = []
         self._at_once = AT_ONCE
         self._not_before = 0.0
+        self._anew_at = now() + ANEW_S
 
     def ask(self, wake: Callable[[], None], *, picture: bytes | None = None, words: str = "") -> bytes:
         """The vector of a picture's file or of words, as soon as a device is free; empty if the model knows nothing.
@@ -107,6 +109,8 @@ class LookDesk:
             before = self._after
             self._left, self._after = self._store.not_looked_at(self.key, before, ROWS)
             if not self._left:
+                if self._after == before and self._now() >= self._anew_at:
+                    self._after, self._anew_at = 0, self._now() + ANEW_S
                 return self._after > before
         ids = self._left[: self._at_once]
         files = {each: file for each in ids if (file := self._file(each)) is not None}

@@ -119,7 +119,7 @@ def shelf_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sh
     database = open_database(request.getfixturevalue("postgres_url"))
     with writing(database) as connection:
         connection.exec_driver_sql(
-            "TRUNCATE grid_cells, grids, jobs, images, trash, events, job_inputs, inputs RESTART IDENTITY"
+            "TRUNCATE grid_cells, grids, jobs, images, looks, trash, events, job_inputs, inputs RESTART IDENTITY"
         )
     yield Shelf(database, tmp_path / "pictures", tmp_path / "thumbnails")
     database.dispose()

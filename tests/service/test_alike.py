@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from app.database import images, open_database, writing
+from app.database import looks as vectors
 from app.jobs import looks
 from tests.service.conftest import House
 
@@ -62,6 +65,22 @@ def test_a_deleted_picture_is_found_no_more(house: House) -> None:
     assert library.look_of("pocket", image) == b""
     library.keep_looks("pocket", {image: bytes(range(48))})  # it was on its way
     assert library.look_of("pocket", image) == b""
+
+
+def test_pictures_whose_rows_come_back_are_looked_at_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "QUIET_S", 0.0)
+    made = [house.image(f"lost {number}")["id"] for number in range(2)]
+    looked_at(house, made)
+    database = open_database(house.service.parts.settings.resolved_database_url)
+    with writing(database) as connection:  # as a lost database has it: the numbers begin at 1 again
+        for table in (images, vectors):
+            connection.execute(delete(table))
+    database.dispose()
+    assert alike(house, means="#ff0000")["items"] == []
+    assert house.service.parts.library.rebuild().restored >= len(made)
+    house.service.parts.looks._anew_at = 0.0  # ten minutes later
+    looked_at(house, made)
+    assert next(item["id"] for item in alike(house, like=made[0])["items"]) == made[0]
 
 
 @pytest.mark.parametrize(
