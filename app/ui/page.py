@@ -140,7 +140,9 @@ def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
 
 def _wire_describe(page: Page, events: DescribeEvents) -> None:
     tab, prompt = page.describe, page.generate.fields["prompt"]
+    page.tab[DESCRIBE].select(events.opened, None, [tab.saved], **QUIET)
     tab.drop.click(events.handed_in, {tab.language}, tab.shown, **QUIET)
+    tab.saved.click(events.chosen, {tab.language}, tab.shown, **QUIET)
     tab.clock.tick(events.tick, {tab.job}, tab.shown, **QUIET)
     tab.page.click(events.use, None, [page.shell.tabs, prompt], **QUIET)
 
@@ -183,7 +185,8 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     shell, tab, fields = page.shell, page.generate, page.generate.fields
     form = [*fields.outputs, tab.model_line, tab.loras]
-    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop, page.describe.drop]
+    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
+    shown += [page.describe.drop, page.describe.page]
     above = [shell.header, shell.tabs, shell.memory]
     opened = blocks.load(events.opened, {shell.memory}, [*above, *shown, *form], **REMEMBERING)
     opened.then(None, js="() => window.atelierOpened()", **QUIET)

@@ -8,6 +8,7 @@ import gradio as gr
 from app.core.errors import ServiceError
 from app.core.task import Task
 from app.ui.actions import Action, texts_of
+from app.ui.markup import notice
 from app.ui.search import LIKE
 from app.ui.shell import Shell, Updates, Values
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
@@ -51,12 +52,13 @@ class PageEvents:
 
     def opened(self, request: gr.Request, values: Values) -> Updates:
         """A page was opened or reloaded: header, chosen tab, drop zone, and everything of the generate tab."""
-        asked = request.query_params.get("tab", GENERATE)
+        asked, words = request.query_params.get("tab", GENERATE), self._studio.words(request)
         return {
             self._shell.header: self._header(request),
             self._shell.tabs: gr.Tabs(selected=asked if asked in TABS else GENERATE),
-            self._inspect_tab.drop: drop_zone(self._studio.words(request)),
-            self._describe_tab.drop: drop_zone(self._studio.words(request)),
+            self._inspect_tab.drop: drop_zone(words("inspect_drop")),
+            self._describe_tab.drop: drop_zone(words("start_drop")),
+            self._describe_tab.page: notice(words("describe_empty")),
         } | self._generate.opened(request, values)
 
     def pulse(self, request: gr.Request, values: Values) -> Updates:

@@ -1,5 +1,6 @@
 """Pictures of other programs on the page: what they say, what of it cannot be had here, and why one is refused."""
 
+import base64
 import io
 import json
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.client import ImageServiceClient
 from app.core.errors import ServiceError, UnreadablePicture
 from app.core.fitting import fit
 from app.picture import png
@@ -59,18 +61,35 @@ def test_a_picture_of_comfyui_is_fitted_to_a_model_of_this_machine(page: Page) -
     expect(page.get_by_label("Width")).to_have_value("768")
 
 
+PASTE = """async (text) => {
+    const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "a.png", { type: "image/png" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
+
 @pytest.mark.browser
-def test_a_picture_is_described_and_its_words_become_a_prompt(page: Page) -> None:
+def test_a_picture_that_is_handed_in_chosen_or_pasted_is_described_and_its_words_become_a_prompt(
+    page: Page, client: ImageServiceClient
+) -> None:
+    image = client.generate({"prompt": "a red apple", "width": 192, "height": 128}).images[0]
     open_tab(page, "Describe")
-    page.get_by_role("radio", name="中文").check()
-    file = io.BytesIO()
-    Image.new("RGB", (96, 64), "red").save(file, "PNG")
-    page.locator("#at-describe-file input[type=file]").set_input_files(
-        {"name": "a.png", "mimeType": "image/png", "buffer": file.getvalue()}
-    )
     said = page.locator("#at-describe .at-prompt")
+    page.locator(f"#at-describe-saved [data-id='{image.id}']").click()
+    expect(said).to_contain_text("192x128")
+    page.get_by_role("radio", name="中文").check()
+    red, blue = (io.BytesIO() for _ in range(2))
+    Image.new("RGB", (96, 64), "red").save(red, "PNG")
+    Image.new("RGB", (80, 64), "blue").save(blue, "PNG")
+    page.locator("#at-describe-file input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": red.getvalue()}
+    )
     expect(said).to_contain_text("96x64")
+    page.evaluate(PASTE, base64.b64encode(blue.getvalue()).decode())
+    expect(said).to_contain_text("80x64")
     expect(said).to_contain_text("zh")
+    page.wait_for_function("document.querySelector('#at-describe img')?.naturalWidth === 80")
     text = said.inner_text()
     page.get_by_role("button", name="Use as prompt").click()
     expect(page.locator("#at-prompt textarea")).to_have_value(text)

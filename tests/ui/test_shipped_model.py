@@ -1,5 +1,8 @@
-"""Pictures of the model that is shipped, from the page and a client to the file: nothing in between is a stand-in."""
+"""Pictures of the model that is shipped, from the page and a client to the file, and what the shipped captioner makes
+of them: nothing in between is a stand-in."""
 
+import re
+import time
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -7,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 from PIL import Image, ImageFilter
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.client import ImageServiceClient
 from tests.running import RunningPage, RunningService
 from tests.ui.browser import visit
-from tests.ui.steps import generate, picture_is_there, until
+from tests.ui.steps import generate, open_tab, picture_is_there, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
@@ -30,12 +33,37 @@ def edges(picture: Image.Image) -> float:
     return sum(abs(a - b) for a, b in pairwise(pixels)) / len(pixels)
 
 
-def test_the_shipped_model_draws_a_picture_that_appears_on_the_page_and_every_size_that_clients_ask_for(
+def it_is_described(page: Page, image_id: str) -> None:
+    """The newest pictures stand beside the drop zone; a press says what one shows."""
+    open_tab(page, "Describe")
+    page.locator(f"#at-describe-saved [data-id='{image_id}']").click()
+    card = page.locator("#at-describe .at-card")
+    expect(card).to_contain_text("pocket-captioner", timeout=60_000)
+    expect(card.locator(".at-prompt")).to_have_text(re.compile(r"\w+ \w+"))
+
+
+def it_is_the_first_of_those_like_it(page: Page, client: ImageServiceClient, image_id: str) -> None:
+    """`More like this` in the lightbox, once the engine had the time to look at it."""
+    open_tab(page, "Library")
+    page.locator(f"#at-library [data-start-from='{image_id}']").click()
+    page.get_by_role("dialog").get_by_role("button", name="More like this").click()
+    search = page.get_by_label("Search prompts")
+    expect(search).to_have_value(f"like:{image_id}")
+    deadline = time.monotonic() + 60
+    while image_id not in {found.id for found in client.images(like=image_id)[0]}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    search.press("Enter")
+    first = page.locator("#at-library .at-cell").first.locator(".at-picture")
+    expect(first).to_have_attribute("data-start-from", image_id)
+
+
+def test_the_shipped_models_draw_describe_and_find_on_the_page_and_make_every_size_that_clients_ask_for(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # other tests use the other cores
     with (
-        RunningService(tmp_path / "service", ENGINE="local") as service,
+        RunningService(tmp_path / "service", ENGINE="local", FIND_MODEL="pocket-captioner") as service,
         RunningPage(tmp_path / "page", service.url) as process,
         visit(browser, process.url) as page,
         ImageServiceClient(service.url) as client,
@@ -54,3 +82,5 @@ def test_the_shipped_model_draws_a_picture_that_appears_on_the_page_and_every_si
             with Image.open(BytesIO(png)) as opened:
                 assert f"{opened.width}x{opened.height}" == size
             assert is_no_noise(png)
+        it_is_described(page, image.id)
+        it_is_the_first_of_those_like_it(page, client, image.id)

@@ -172,6 +172,18 @@
     }
   }
 
+  // What is pasted goes to the drop zone of the tab that is shown; the form's own is in paint.js.
+  document.addEventListener("paste", (event) => {
+    const zones = document.querySelectorAll("#at-inspect-file [data-upload], #at-describe-file [data-upload]");
+    const zone = [...zones].find((each) => each.offsetParent);
+    const file = [...event.clipboardData?.files ?? []].find((each) => each.type.startsWith("image/"));
+    if (!zone || !file) return;
+    event.preventDefault();
+    let told = zone;
+    while (told && !told.atelierTell) told = told.parentElement;
+    handIn(zone, file, (_, data) => told?.atelierTell(data));
+  });
+
   // Called by each HTML part of the page: buttons with data-act send their data to Python.
   window.atelierActions = (element, trigger) => {
     listenForFiles(element, trigger);

@@ -18,12 +18,12 @@ MAX_SHOWN_CHARS = 16_384
 MAX_SHOWN_FIELDS = 64
 
 
-def drop_zone(words: Words) -> Markup:
-    """Where a picture is dropped or chosen. `static/page.js` sends it to the page as bytes."""
+def drop_zone(text: str) -> Markup:
+    """Where a picture is dropped, pasted or chosen. `static/page.js` sends it to the page as bytes."""
     return Markup(
         '<label class="at-drop" data-upload="{address}" data-most="{most}">{icon}<span>{text}</span>'
         '<input type="file" class="at-hidden" accept=".png,.jpg,.jpeg,.webp,.avif"></label>'
-    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=words("inspect_drop"))
+    ).format(address=UPLOAD_PATH, most=MAX_UPLOAD_BYTES, icon=icon("picture"), text=text)
 
 
 def inspection_page(found: Inspection, words: Words, fit: Fit | None = None) -> Markup:
