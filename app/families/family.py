@@ -52,11 +52,12 @@ class Family:
     `clip_encoders`: how many CLIP encoders read the prompt, where Atelier cuts and weighs it itself; 0 = it does not.
     `prompt_tokens`: tokens of the longest text encoder, where the pipeline's own default reads less.
     `chat_template`: how the tokenizer's chat template is asked for, whose words the prompt's limit counts too.
-    `loras`: what a LoRA must say it was trained for; empty = any is tried.
+    `loras`: what a LoRA must say it was trained for; empty = any is tried, None = it takes none.
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
     `controls`: by the class of a control model, the pipeline of each task that such models hold the pictures of.
     `references`: how many more pictures an instruction may speak of, beside the one that the task `edit` changes.
     `alone`: its pipeline makes one picture in a pass.
+    `step_bytes`: what a step needs for each pixel, where it is not what a denoiser needs: an estimate.
     `convolves`: the denoiser is a UNet. `video_vae`: the VAE keeps frames of context, and needs more memory.
     `openvino`: OpenVINO may compute its denoiser (see `diffusion.compiled`).
     `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
@@ -76,10 +77,11 @@ class Family:
     clip_encoders: int = 0
     prompt_tokens: int | None = None
     chat_template: Mapping[str, bool] | None = None
-    loras: tuple[str, ...] = ()
+    loras: tuple[str, ...] | None = ()
     encoder_parameters: int = 0
     vae_parameters: int = 84_000_000
     references: int = 0
+    step_bytes: int | None = None
     alone: bool = False
     convolves: bool = False
     video_vae: bool = False

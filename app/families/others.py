@@ -13,7 +13,10 @@ TOKEN_MODELS = (
         side=384,
         samplers=(),
         guidance=Guidance("condition_scale", negative=False),
+        loras=None,
         vae_parameters=42_000_000,
+        # Of 384x384 with Janus-Pro-7B: what it keeps of each token that it read, with the prompt and without.
+        step_bytes=4500,
         # With others beside it the last bits of what a GPU computes differ: sooner or later another token is chosen,
         # and all that follows it is another picture.
         alone=True,

@@ -15,7 +15,6 @@ DECODE_BYTES_3D = 3000  # estimate: the VAEs of video models (Qwen-Image) keep f
 # Bytes for each pixel in a denoising step with guidance, in 16 bit. Estimates: attention itself needs next to nothing.
 DENOISE_BYTES = 600
 DENOISE_BYTES_TRANSFORMER = 1000
-KEPT_BYTES = 4500  # of 384x384 with Janus-Pro-7B: what it keeps of each token it read, with the prompt and without
 # An upscaler makes one tile at a time, whatever the picture: 5.1 KB a pixel in float32 (measured: `pocket-upscaler`).
 UPSCALE_BYTES, UPSCALED_TILE_PIXELS = 2600, 224 * 224
 _MOST_OF_ENCODERS = 0.6  # a share no model in the table exceeds by much; for models much smaller than their family
@@ -92,5 +91,4 @@ def _parts(encoders: int, largest: int, denoiser: int, vae: int, pipeline: str) 
     family = family_of(pipeline)
     decode = DECODE_BYTES_3D if family.video_vae else DECODE_BYTES
     denoise = DENOISE_BYTES if family.convolves else DENOISE_BYTES_TRANSFORMER
-    denoise = KEPT_BYTES if family.tokens else denoise
-    return ModelParts(encoders, largest, denoiser, vae, decode, denoise)
+    return ModelParts(encoders, largest, denoiser, vae, decode, family.step_bytes or denoise)

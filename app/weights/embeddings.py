@@ -38,7 +38,7 @@ class EmbeddingFile:
     def fits(self, pipeline: str) -> bool:
         """True if a model of this class could use it, as far as the file tells."""
         family = family_of(pipeline)
-        known = self.family is None or self.family in family.loras
+        known = self.family is None or self.family in (family.loras or ())
         return self.refused is None and len(self.widths) == family.clip_encoders and known
 
 

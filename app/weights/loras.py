@@ -35,7 +35,7 @@ class LoraFile:
         """True if a model of this class could use it, as far as the file tells."""
         family = family_of(pipeline)
         known = self.family is None or not family.loras or self.family in family.loras
-        return self.refused is None and family.denoises and not family.tokens and known
+        return self.refused is None and family.denoises and family.loras is not None and known
 
     def words(self) -> tuple[str, ...]:
         """What to say for it in a prompt, by the trainer's notes: its trigger phrase, else its most frequent tags."""
@@ -123,7 +123,7 @@ def check_lora(file: Path, pipeline: str) -> Shapes:
     shapes = read_header(file).shapes
     check_shapes(file, shapes)
     family, fitting = lora_family(shapes), family_of(pipeline).loras
-    if family_of(pipeline).tokens:
+    if fitting is None:
         raise ModelRefused(f"{pipeline} takes no LoRA.")
     if family and fitting and family not in fitting:
         raise ModelRefused(f"{file.name} is a LoRA for {family}; this model is {' or '.join(fitting)}.")
