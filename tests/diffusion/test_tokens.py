@@ -15,9 +15,11 @@ from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.core.settings import MachineSize, Settings, Tier
 from app.core.task import Task
+from app.diffusion import placement as placement_module
 from app.diffusion.cache import ModelCache
-from app.diffusion.generate import generate
+from app.diffusion.generate import generate, generate_batch
 from app.diffusion.pipelines import LoadedModel
+from app.diffusion.tokens.modules import TokenDrawer
 from app.diffusion.tokens.sampling import Sampling
 from app.picture import infotext
 from tests.janus import SIDE, TOKENS, make_tiny_janus
@@ -166,10 +168,13 @@ def test_what_has_no_effect_is_said_and_another_size_is_made_of_its_own(model: L
 
 @pytest.mark.parametrize(
     ("tier", "size", "same"),
-    [(Tier.RELEASED, None, True), (Tier.FP8, None, False), (None, MachineSize.TINY, True)],
-    ids=["released", "fp8", "tiny machine"],
-)
-def test_every_memory_tier_draws(
+    [
+        (Tier.RELEASED, None, True), (Tier.GROUP_OFFLOAD, None, True), (Tier.FP8, None, False),
+        (Tier.FP8_OFFLOAD, None, False), (None, MachineSize.TINY, True),
+    ],
+    ids=["released", "group-offload", "fp8", "fp8-offload", "tiny machine"],
+)  # fmt: skip
+def test_every_memory_tier_that_a_processor_has_draws(
     model: LoadedModel, folder: Path, tier: Tier | None, size: MachineSize | None, same: bool
 ) -> None:
     other = ModelCache("cpu", tier=tier, machine_size=size).load(entry_of(folder), folder.parent)
@@ -177,6 +182,52 @@ def test_every_memory_tier_draws(
     assert len(picture.rgb) == 3 * SIDE * SIDE
     assert (picture.rgb == drawn(model).rgb) == same
     assert picture.how["memory"].startswith(tier or "released")
+
+
+def test_a_memory_tier_that_cannot_be_had_here_is_refused_by_what_it_needs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement_module, "find_spec", lambda name: None)
+    for tier, needed in ((Tier.MODEL_OFFLOAD, "needs a GPU"), (Tier.INT4, "bitsandbytes"), (Tier.INT8, "torchao")):
+        with pytest.raises(ModelRefused, match=needed):
+            ModelCache("cpu", tier=tier).load(entry_of(folder), folder.parent)
+
+
+def test_8_bit_weights_draw_where_their_package_is_installed(folder: Path) -> None:
+    pytest.importorskip("torchao", reason="the optional package of requirements-quantized.txt is not installed")
+    other = ModelCache("cpu", tier=Tier.INT8).load(entry_of(folder), folder.parent)
+    matrices = [part for part in other.pipe.transformer.modules() if isinstance(part, torch.nn.Linear)]
+    assert {type(part.weight).__name__ for part in matrices} == {"Int8Tensor"}
+    picture = drawn(other)
+    assert len(picture.rgb) == 3 * SIDE * SIDE
+    assert picture.how["memory"].startswith("int8")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_memory_that_ran_out_between_two_tokens_costs_one_attempt_and_the_next_picture_nothing(
+    model: LoadedModel, folder: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    usual, forward, short = drawn(model), TokenDrawer.forward, [times]
+
+    def tight(self: TokenDrawer, kept: Any, **read: Any) -> torch.Tensor:
+        if short[0] and int(kept.get_seq_length()) > len(PROMPT) + 30:  # the question and some tokens are read
+            short[0] -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, kept, **read)
+
+    monkeypatch.setattr(TokenDrawer, "forward", tight)
+    cache = ModelCache("cpu")
+    [made] = generate_batch(cache.load(entry_of(folder), folder.parent), [GenerationRequest(**USUAL)], cache=cache)
+    if times == 1:
+        assert made.error is None
+        how = made.pictures[0].how
+        assert how["memory"].startswith(("int8", "fp8"))  # what is lower for one that has no text encoder
+        assert how["retried"].startswith("out of memory with resident; made again with ")
+    else:
+        assert made.error is not None
+        assert (made.error.code, made.pictures) == ("out_of_memory", ())
+    assert short == [0]
+    assert drawn(cache.load(entry_of(folder), folder.parent)).rgb == usual.rgb
 
 
 def test_weights_that_are_not_all_there_are_refused(folder: Path, tmp_path: Path) -> None:
