@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
 
@@ -36,3 +38,30 @@ def test_training_that_was_ended_goes_on_where_it_was(tmp_path: Path) -> None:
     at_once = train(tmp_path / "one", steps=2, of=2, **few)
     assert torch.allclose(went_on.decoder.lm_head.weight, at_once.decoder.lm_head.weight, atol=1e-5)
     assert not torch.allclose(went_on.decoder.lm_head.weight, before, atol=1e-5)
+
+
+def test_the_cells_of_what_it_learns_from_say_what_lies_there_and_nothing_held_out_is_among_it() -> None:
+    from sights import CELLS, SIDE, sight
+    from words import nouns
+
+    keys, found = list(nouns()), 0
+    for number in range(24):
+        seen = sight(number)
+        assert (seen.pixels.shape, seen.nouns.shape) == ((SIDE, SIDE, 3), (CELLS, CELLS))
+        named = {keys[noun - 1] for noun in seen.nouns.flat if noun > 0}
+        assert named <= ({thing.noun for thing in seen.scene.things} if seen.scene else set())
+        assert seen.scene is None or not seen.scene.is_held_out
+        found += len(named)
+    assert found >= 8
+
+
+def test_a_near_copy_is_looked_for_among_pictures_that_differ() -> None:
+    from figures import COPIES, near_copies
+
+    def colours(file: bytes) -> bytes:
+        with Image.open(io.BytesIO(file)) as picture:
+            return bytes(value // 2 for value in picture.convert("RGB").resize((4, 4)).tobytes())
+
+    found = near_copies(colours, 3)
+    assert found.keys() == COPIES.keys()
+    assert found["as JPEG"] == 100.0
