@@ -45,6 +45,7 @@ from app.service.http.keys import ApiKeys, Scope, keys_file, new_key
 from app.service.model_events import tell_download
 from app.service.serving import addresses, backups, data_lock, private_data
 from app.shipped import unpack_shipped
+from app.storage import open_store
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
 JANITOR_EVERY_S = 3600.0
@@ -144,14 +145,15 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         on_event=live.publish,
     )
     thumbnails = settings.data_folder / "thumbnails"
+    store = open_store(settings)
     library = Library(
         database,
-        settings.output_folder,
+        store,
         thumbnails,
         max_bytes=settings.library_max_bytes,
         trash_days=settings.trash_days,
     )
-    inputs = InputStore(database, settings.output_folder, settings)
+    inputs = InputStore(database, store, settings)
     looks = LookDesk(library, catalog, settings.find_model) if settings.find_model else None
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
@@ -250,7 +252,7 @@ def _rebuild_library(settings: Settings) -> int:
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.resolved_database_url)
     upgrade(database)
-    library = Library(database, settings.output_folder, settings.data_folder / "thumbnails")
+    library = Library(database, open_store(settings), settings.data_folder / "thumbnails")
     report = library.rebuild(lambda done, of: sys.stderr.write(f"{done} of {of} picture files\n"))
     database.dispose()
     sys.stdout.write(

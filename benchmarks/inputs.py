@@ -22,6 +22,7 @@ from app.database import inputs, open_database, writing
 from app.inputs import InputStore
 from app.jobs.table import JobTable
 from app.migrations import upgrade
+from app.storage import Folder
 
 NUMBER = 10_000
 QUOTA = 2**20  # so small that it is reached by the last upload
@@ -62,7 +63,7 @@ def main(number: int) -> int:
         folder = Path(name)
         database = open_database(f"sqlite:///{folder / 'atelier.db'}")
         upgrade(database)
-        store, table = InputStore(database, folder, Settings()), JobTable(database, boot_id="bench")
+        store, table = InputStore(database, Folder(folder), Settings()), JobTable(database, boot_id="bench")
         started = time.monotonic()
         refs = [store.put(picture(i)) for i in range(number)]
         uploaded_s = time.monotonic() - started
@@ -78,7 +79,7 @@ def main(number: int) -> int:
         left = {file.stem for file in (folder / "inputs").iterdir()}
         exact = left == {ref.sha256 for ref in used} and freed == number - len(used)
         most = QUOTA + store.used_bytes()
-        holds = quota_holds(InputStore(database, folder, Settings(inputs_max_bytes=most)), most)
+        holds = quota_holds(InputStore(database, Folder(folder), Settings(inputs_max_bytes=most)), most)
         database.dispose()
     found = {
         "uploads": number, "running": len(running), "queued": len(used) - len(running), "freed": freed,

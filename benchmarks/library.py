@@ -16,6 +16,7 @@ from sqlalchemy import Engine, insert
 from app.database import images, open_database, writing
 from app.library import Library
 from app.migrations import upgrade
+from app.storage import Folder
 from benchmarks.figures import Figure, Options, milliseconds, seconds
 
 REPEATS = 20
@@ -97,7 +98,7 @@ def _calls(root: Path, rows: int, options: Options) -> Iterator[Figure]:
     root.mkdir(parents=True, exist_ok=True)
     database = open_database(f"sqlite:///{root / 'atelier.db'}")
     upgrade(database)
-    library = Library(database, root / "pictures", root / "thumbnails")
+    library = Library(database, Folder(root / "pictures"), root / "thumbnails")
     if not library.search(limit=1).items:
         fill(database, rows)
     image_id = library.search(limit=1).items[0].id

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.machine import look_at_machine
-from app.storage import write_durably
+from app.storage import Folder
 from benchmarks.figures import Figure
 from benchmarks.plot import svg
 
@@ -46,7 +46,7 @@ def add(
         ],
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(file.parent, file.name, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+    Folder(file.parent).write(file.name, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _plain(figure: Figure) -> dict[str, Any]:

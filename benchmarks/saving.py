@@ -22,6 +22,7 @@ from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import upgrade
+from app.storage import Folder
 from benchmarks.figures import Figure, Options, milliseconds
 from tests.engine.watching import NoInputs
 
@@ -87,7 +88,7 @@ def measure(options: Options) -> Iterator[Figure]:
         upgrade(database)
         live = LiveEvents()
         table = JobTable(database, boot_id="boot", on_event=live.publish)
-        library = TimedLibrary(database, settings.output_folder, folder / "thumbnails")
+        library = TimedLibrary(database, Folder(settings.output_folder), folder / "thumbnails")
         library.took = []
         engine = TimedEngine("cpu", settings=settings, catalog=(catalog := Catalog(settings)))
         engine.held_up = []

@@ -38,7 +38,7 @@ ROOMS = {
     "confine": _room("walls around the process with the models: no network, no other files, no programs"),
     "shipped": _room("the models that come along, unpacked where Atelier was installed as a package"),
     "picture": _room("what a PNG carries, thumbnails"),
-    "storage": _room("files that are whole or not there, also after a power cut"),
+    "storage": _room("files that are whole or not there, also after a power cut: in a folder or in a bucket"),
     "diffusion": _room(
         "load a model, make pixels; `DiffusionService`", "picture shipped catalog families tiers weights hub"
     ),

@@ -144,6 +144,12 @@ class Settings(BaseSettings):
     output_folder: Path = Field(
         HOME_FOLDER / "models" / "generated_images_service", description="Saved pictures, a folder a day."
     )
+    output_bucket: str = Field(
+        "",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*)?$",
+        description="Bucket of an S3 server (`s3://bucket/prefix`) that has them in the folder's place. "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL say who asks and where it is.",
+    )
     logs_folder: Path = Field(HOME_FOLDER / "logs", description="Log files.")
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of the job table; SQLite in the data folder if absent, PostgreSQL by URL."

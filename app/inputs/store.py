@@ -3,14 +3,12 @@
 import hashlib
 import io
 import threading
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from app import storage
 from app.core.control import Preprocessor
 from app.core.errors import FieldError, InputsFull, InvalidRequest, StorageUnavailable, UnknownInput, UnreadablePicture
 from app.core.schema import InputRef
@@ -23,6 +21,7 @@ from app.picture import edges
 from app.picture.crop import cropped
 from app.picture.fit import flat
 from app.picture.plain import Plain, make_plain
+from app.storage import Store
 
 QUOTA_LOCK = 5001_0002  # any number, the same in every service: of two uploads one is counted after the other
 
@@ -30,12 +29,12 @@ QUOTA_LOCK = 5001_0002  # any number, the same in every service: of two uploads 
 class InputStore:
     """Pictures that jobs start from. Every method may be called by any thread; no path ever comes from a caller.
 
-    Files are `folder/inputs/<sha256>.png`. However many call, one picture is decoded at a time, so memory is bounded.
+    Files are `inputs/<sha256>.png` in `store`. However many call, one picture is decoded at a time: memory is bounded.
     """
 
-    def __init__(self, database: Engine, folder: Path, settings: Settings) -> None:
+    def __init__(self, database: Engine, store: Store, settings: Settings) -> None:
         self._database = database
-        self._folder = folder
+        self._store = store
         self._max_file_bytes = settings.max_input_bytes
         self._max_pixels = settings.max_input_pixels
         self._max_bytes = settings.inputs_max_bytes
@@ -92,7 +91,7 @@ class InputStore:
         """The PNG file of a picture. Raises UnknownInput, also if its file is gone or damaged; StorageUnavailable."""
         self.ref(sha256)
         try:
-            data = storage.read_regular(self._folder, input_path(sha256))
+            data = self._store.read(input_path(sha256))
         except FileNotFoundError as error:
             raise UnknownInput(f"The file of the uploaded picture {sha256!r} is gone.") from error
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -113,7 +112,7 @@ class InputStore:
 
         What was uploaded less than `min_age_s` ago stays: its job may be on its way.
         """
-        return upkeep.free_unused(self._database, self._folder, min_age_s)
+        return upkeep.free_unused(self._database, self._store, min_age_s)
 
     def used_bytes(self) -> int:
         """What all pictures take."""
@@ -141,11 +140,11 @@ class InputStore:
 
     def _write_if_missing(self, sha256: str, png: bytes) -> None:
         try:
-            if storage.read_regular(self._folder, input_path(sha256)) == png:
+            if self._store.read(input_path(sha256)) == png:
                 return
         except (FileNotFoundError, StorageUnavailable):
             pass  # a disk that is broken says so when it is written to
-        storage.write_durably(self._folder, input_path(sha256), png)
+        self._store.write(input_path(sha256), png)
 
     def _refuse_if_full(self, connection: Connection, more: int) -> None:
         if self._is_full(connection, more):

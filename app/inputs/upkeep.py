@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from app import storage
 from app.core.control import pictures_of
 from app.core.errors import UnreadablePicture
 from app.core.schema import GenerationRequest
@@ -15,6 +13,7 @@ from app.database import clock, inputs, job_inputs, jobs, reading, writing
 from app.input_rows import known_inputs, let_go
 from app.inputs import files
 from app.picture import outside
+from app.storage import Store
 
 GRACE_S = 3600.0  # for a picture whose job is on its way
 _COLOUR_TYPE = 25  # the byte of a PNG file that says it: https://www.w3.org/TR/png-3/#11IHDR
@@ -22,7 +21,7 @@ _MODES = {0: "L", 2: "RGB", 6: "RGBA"}
 BATCH = 100  # freed in one transaction: others want to write meanwhile
 
 
-def free_unused(database: Engine, root: Path, min_age_s: float = GRACE_S) -> int:
+def free_unused(database: Engine, store: Store, min_age_s: float = GRACE_S) -> int:
     """Remove every picture that no open job and no saved picture names; how many. Raises StorageUnavailable.
 
     Those that were uploaded less than `min_age_s` ago stay. So do files without a row that are older than anything in
@@ -37,15 +36,15 @@ def free_unused(database: Engine, root: Path, min_age_s: float = GRACE_S) -> int
             hashes = list(connection.scalars(batch))
         if not hashes:
             break
-        removed = _free(database, root, hashes, min_age_s)
+        removed = _free(database, store, hashes, min_age_s)
         freed += removed
         if not removed:  # all of them found a job meanwhile
             break
-    _collect_orphans(database, root, min_age_s)
+    _collect_orphans(database, store, min_age_s)
     return freed
 
 
-def free_of_job(database: Engine, root: Path, job_id: str, min_age_s: float = GRACE_S) -> None:
+def free_of_job(database: Engine, store: Store, job_id: str, min_age_s: float = GRACE_S) -> None:
     """A picture of this job was deleted: free what only it had held. Raises StorageUnavailable."""
     with writing(database) as connection:
         held = select(job_inputs.c.sha256).where(job_inputs.c.job_id == job_id)
@@ -53,22 +52,22 @@ def free_of_job(database: Engine, root: Path, job_id: str, min_age_s: float = GR
         if hashes:
             let_go(connection, job_id)
     if hashes:
-        _free(database, root, hashes, min_age_s)
+        _free(database, store, hashes, min_age_s)
 
 
-def restore(connection: Connection, root: Path, job_id: str, request: GenerationRequest) -> None:
+def restore(connection: Connection, store: Store, job_id: str, request: GenerationRequest) -> None:
     """A saved picture's row came back from its file: so do those of the pictures that it was made from, if here."""
     for sha256 in sorted(pictures_of(request)):
-        if not known_inputs(connection, [sha256]) and not _restored(connection, root, sha256):
+        if not known_inputs(connection, [sha256]) and not _restored(connection, store, sha256):
             continue
         held = (job_inputs.c.job_id == job_id, job_inputs.c.sha256 == sha256)
         if connection.scalar(select(func.count()).select_from(job_inputs).where(*held)) == 0:
             connection.execute(insert(job_inputs).values(job_id=job_id, sha256=sha256))
 
 
-def _restored(connection: Connection, root: Path, sha256: str) -> bool:
+def _restored(connection: Connection, store: Store, sha256: str) -> bool:
     try:
-        data = storage.read_regular(root, files.input_path(sha256))
+        data = store.read(files.input_path(sha256))
         if hashlib.sha256(data).hexdigest() != sha256:
             return False
         file = outside.read(data)
@@ -89,7 +88,7 @@ def _unused(connection: Connection, before: float):  # type: ignore[no-untyped-d
     return select(inputs.c.sha256).where(inputs.c.uploaded_at < before, ~held).order_by(inputs.c.uploaded_at)
 
 
-def _free(database: Engine, root: Path, hashes: Sequence[str], min_age_s: float) -> int:
+def _free(database: Engine, store: Store, hashes: Sequence[str], min_age_s: float) -> int:
     try:
         with writing(database) as connection:
             before = clock(connection) - min_age_s
@@ -98,13 +97,13 @@ def _free(database: Engine, root: Path, hashes: Sequence[str], min_age_s: float)
             freed = list(connection.scalars(gone.returning(inputs.c.sha256)))
             # Before the commit, so that whoever uploads the same picture meanwhile finds out that it is gone.
             for sha256 in freed:
-                storage.remove(root, files.input_path(sha256))
+                store.remove(files.input_path(sha256))
     except IntegrityError:  # on PostgreSQL: a job took one of them meanwhile; the next pass frees the others
         return 0
     return len(freed)
 
 
-def _collect_orphans(database: Engine, root: Path, min_age_s: float) -> None:
+def _collect_orphans(database: Engine, store: Store, min_age_s: float) -> None:
     with reading(database) as connection:
         known, now = set(connection.scalars(select(inputs.c.sha256))), clock(connection)
         oldest = [
@@ -112,12 +111,12 @@ def _collect_orphans(database: Engine, root: Path, min_age_s: float) -> None:
             connection.scalar(select(func.min(inputs.c.uploaded_at))),
         ]
     born = min((moment for moment in oldest if moment is not None), default=now)
-    for path, modified in files.temporaries(root):
+    for path, modified in files.temporaries(store):
         if modified < now - min_age_s:
-            storage.remove(root, path)
-    for sha256, modified in files.pictures(root):
+            store.remove(path)
+    for sha256, modified in files.pictures(store):
         if sha256 in known or not born <= modified < now - min_age_s:
             continue
         with writing(database) as connection:  # nobody gives it a row meanwhile
             if not known_inputs(connection, [sha256]):
-                storage.remove(root, files.input_path(sha256))
+                store.remove(files.input_path(sha256))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select, update
 
-from app import storage
 from app.core.answers import Chain
 from app.core.errors import DatabaseBusy, StorageUnavailable, UnknownImage
 from app.core.pages import ListPage
@@ -29,6 +28,7 @@ from app.library.words import forget_words
 from app.picture import png
 from app.picture import thumbnail as small
 from app.picture.recipe import stated
+from app.storage import Folder, Store
 
 DAY_S = 86_400.0
 CREDENTIALS_LOST = "The picture it starts from had Content Credentials (C2PA); the new file has none."
@@ -38,15 +38,15 @@ logger = logging.getLogger(__name__)
 class Library:
     """All saved images. Every method may be called by any thread; no path ever comes from a caller.
 
-    Files are `folder/<day>/<job id>-<index>.png`, UTC days; `thumbnails` is a cache that may be deleted at any time.
-    `room` knows how much of `max_bytes` is used. Deleted images can be had back
-    for `trash_days`; 0 = there is no trash.
+    Files are `<day>/<job id>-<index>.png` in `store`, UTC days; the folder `thumbnails` is a cache that may be deleted
+    at any time. `room` knows how much of `max_bytes` is used. Deleted images can be had back for `trash_days`; 0 =
+    there is no trash.
     """
 
     def __init__(
         self,
         database: Engine,
-        folder: Path,
+        store: Store,
         thumbnails: Path,
         *,
         max_bytes: int | None = None,
@@ -54,11 +54,11 @@ class Library:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
-        self._folder = folder
-        self._thumbnails = thumbnails
+        self._store = store
+        self._thumbnails = Folder(thumbnails)
         self._trash_s = trash_days * DAY_S
         self._now = now
-        self.room = LibraryRoom(database, folder, max_bytes)
+        self.room = LibraryRoom(database, store, max_bytes)
 
     def write(self, job: Job, picture: Picture) -> SavedImage:
         """The image of `picture`, its PNG durably on the disk. Its row is not: commit it with the job, or `discard`.
@@ -86,16 +86,16 @@ class Library:
                 made["how"] = {**picture.how, "notes": [*(picture.how.get("notes") or ()), CREDENTIALS_LOST]}
         data = png.encode(asked, picture.rgb, picture.width, picture.height, made, image_id=image_id)
         path = files.picture_path(self._today(), job.id, picture.index, job.attempt)
-        storage.write_durably(self._folder, path, data)
+        self._store.write(path, data)
         return upkeep.image_from(asked, made, path=path, data=data, width=picture.width, height=picture.height)
 
     def check_storage(self, needed_bytes: int = 0) -> None:
         """Raise what `write` would raise now, for pictures that take `needed_bytes` at most. Tries it on the disk."""
-        storage.check_writable(self._folder, self._today(), needed_bytes)
+        self._store.check_writable(self._today(), needed_bytes)
 
     def discard(self, image: SavedImage) -> None:
         """Remove a written file whose row was not committed. Idempotent."""
-        storage.remove(self._folder, image.path)
+        self._store.remove(image.path)
 
     def get(self, id: str) -> SavedImage:
         """The image of one id. Raises UnknownImage."""
@@ -117,12 +117,12 @@ class Library:
         image = trash.find(self._database, id) if deleted else self.get(id)
         path = _thumbnail_path(image.sha256, width)
         try:
-            return storage.read_regular(self._thumbnails, path)
+            return self._thumbnails.read(path)
         except (FileNotFoundError, StorageUnavailable):
             pass  # it is only a cache
         data = small.thumbnail(self._read(image), width)
         try:
-            storage.write_durably(self._thumbnails, path, data)
+            self._thumbnails.write(path, data)
         except StorageUnavailable as error:
             logger.warning("A thumbnail of image %s is not kept: %s", id, error.message)
         return data
@@ -221,16 +221,16 @@ class Library:
             row, back = taken
             undo = forget_words(connection, row["job_id"], id)
         try:
-            storage.remove(self._folder, row["path"])
+            self._store.remove(row["path"])
         except StorageUnavailable:
             with writing(self._database) as connection:
                 for statement in (back, *undo):
                     connection.execute(statement)
             raise
         self.room.count_again()
-        free_of_job(self._database, self._folder, row["job_id"])
+        free_of_job(self._database, self._store, row["job_id"])
         for width in small.WIDTHS:
-            storage.remove(self._thumbnails, _thumbnail_path(row["sha256"], width))
+            self._thumbnails.remove(_thumbnail_path(row["sha256"], width))
 
     def trashed(self) -> list[TrashedImage]:
         """The deleted images that can still be had back, the latest first, at most 500."""
@@ -254,12 +254,12 @@ class Library:
 
     def rebuild(self, on_progress: upkeep.OnProgress | None = None) -> upkeep.RebuildReport:
         """Give every picture file without a row its row back. See `upkeep.rebuild`."""
-        return upkeep.rebuild(self._database, self._folder, on_progress)
+        return upkeep.rebuild(self._database, self._store, on_progress)
 
     def collect_orphans(self, min_age_s: float = 3600) -> int:
         """Remove what a crash left and is older than `min_age_s`; how many files. See `upkeep.collect_orphans`."""
         before = self._now() - min_age_s
-        return upkeep.collect_orphans(self._database, self._folder, self._thumbnails, before=before)
+        return upkeep.collect_orphans(self._database, self._store, self._thumbnails.root, before=before)
 
     def _of_inputs(self, job: Job) -> tuple[bool, bool]:
         """Of what the job started from: is all of it known to be AI's, and had a file Content Credentials?
@@ -277,7 +277,7 @@ class Library:
 
     def _read(self, image: SavedImage) -> bytes:
         try:
-            return storage.read_regular(self._folder, image.path)
+            return self._store.read(image.path)
         except FileNotFoundError as error:
             raise UnknownImage(f"The file of image {image.id!r} is gone: {image.path}.") from error
 

@@ -1,15 +1,14 @@
 """How much the library may take, how much it takes, and a warning before either that or the disk is used up."""
 
-import shutil
 import threading
 import time
-from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
 from app.core.errors import LibraryFull
 from app.core.schema import JobError
 from app.database import images, reading, trash
+from app.storage import Store
 
 COUNTED_EVERY_S = 10.0
 WARN_FROM = 0.9  # of what the owner allows
@@ -20,9 +19,9 @@ GIB = 2**30
 class LibraryRoom:
     """Room for pictures. `max_bytes` is the owner's limit for all of them together, None = what the disk has."""
 
-    def __init__(self, database: Engine, folder: Path, max_bytes: int | None) -> None:
+    def __init__(self, database: Engine, store: Store, max_bytes: int | None) -> None:
         self._database = database
-        self._folder = folder
+        self._store = store
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._used = 0
@@ -63,11 +62,8 @@ class LibraryRoom:
         return found
 
     def free_bytes(self) -> int | None:
-        """What the disk of the pictures has left; None while there is no folder."""
-        try:
-            return shutil.disk_usage(self._folder).free
-        except OSError:  # the folder is made with the first picture
-            return None
+        """What the disk of the pictures has left; None while there is no folder, and of a bucket."""
+        return self._store.free_bytes()
 
 
 def _gib(size_bytes: int) -> str:

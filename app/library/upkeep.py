@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app import storage
 from app.core.errors import StorageUnavailable, UnreadablePicture
 from app.core.schema import GenerationRequest, JobState, SavedImage
 from app.database import images, jobs, reading, trash, writing
@@ -20,6 +19,7 @@ from app.image_rows import image_row
 from app.inputs.upkeep import restore as restore_inputs
 from app.library import files
 from app.picture import png, recipe
+from app.storage import Store
 
 logger = logging.getLogger(__name__)
 _BATCH = 500
@@ -41,7 +41,7 @@ class RebuildReport:
     unreadable: tuple[str, ...] = ()
 
 
-def rebuild(database: Engine, root: Path, on_progress: OnProgress | None = None) -> RebuildReport:
+def rebuild(database: Engine, store: Store, on_progress: OnProgress | None = None) -> RebuildReport:
     """Give every picture file without a row its row back, from the recipe in the file alone.
 
     Rows that are there are not touched, so favourites stay; a favourite whose row is lost is lost, because files
@@ -53,7 +53,7 @@ def rebuild(database: Engine, root: Path, on_progress: OnProgress | None = None)
     counts = {"files": 0, "restored": 0, "kept": 0, "doubled": 0}
     unreadable: list[str] = []
     # The last attempt of an image first: it is the one whose row was committed.
-    there = sorted(files.pictures(root), key=lambda found: (found.path[:10], -found.attempt, found.path))
+    there = sorted(files.pictures(store), key=lambda found: (found.path[:10], -found.attempt, found.path))
     for found in there:
         if on_progress is not None and counts["files"] % _BATCH == 0:
             on_progress(counts["files"], len(there))
@@ -62,27 +62,27 @@ def rebuild(database: Engine, root: Path, on_progress: OnProgress | None = None)
             counts["kept"] += 1
             continue
         try:
-            image = _image_in(root, found.path)
+            image = _image_in(store, found.path)
         except (UnreadablePicture, FileNotFoundError, StorageUnavailable) as error:
             logger.warning("cannot restore %s: %s", found.path, error)
             unreadable.append(found.path)
             continue
-        counts["restored" if _restore(database, root, image) else "doubled"] += 1
+        counts["restored" if _restore(database, store, image) else "doubled"] += 1
     return RebuildReport(**counts, unreadable=tuple(unreadable))
 
 
-def collect_orphans(database: Engine, root: Path, thumbnails: Path, *, before: float) -> int:
+def collect_orphans(database: Engine, store: Store, thumbnails: Path, *, before: float) -> int:
     """Remove temporary files, pictures without a row and thumbnails without a picture, last written before `before`.
 
     A picture is removed only if its job is in this database and not running: files of another database, or of one
     that was lost, wait for `rebuild`. Returns how many files were removed.
     """
-    doomed = [path for path, modified in files.temporaries(root) if modified < before]
-    old = (found for found in files.pictures(root) if found.modified < before)
+    doomed = [path for path, modified in files.temporaries(store) if modified < before]
+    old = (found for found in files.pictures(store) if found.modified < before)
     while batch := list(islice(old, _BATCH)):
         doomed += _without_row(database, batch)
     for path in doomed:
-        storage.remove(root, path)
+        store.remove(path)
     return len(doomed) + _collect_thumbnails(database, thumbnails, before)
 
 
@@ -111,8 +111,8 @@ def _collect_thumbnails(database: Engine, folder: Path, before: float) -> int:
     return removed
 
 
-def _image_in(root: Path, path: str) -> SavedImage:
-    data = storage.read_regular(root, path)
+def _image_in(store: Store, path: str) -> SavedImage:
+    data = store.read(path)
     seen = png.inspect(data)
     if seen.recipe is None:
         raise UnreadablePicture("It carries no recipe of ours.")
@@ -150,16 +150,16 @@ def image_from(
         raise UnreadablePicture(f"The recipe in this file is not valid: {error}") from error
 
 
-def _restore(database: Engine, root: Path, image: SavedImage) -> bool:
+def _restore(database: Engine, store: Store, image: SavedImage) -> bool:
     """Insert the row; False if the image has one already under another file that is still there."""
     try:
         with writing(database) as connection:
             connection.execute(insert(images).values(**image_row(image)))
-            restore_inputs(connection, root, image.job_id, recipe.request_of(image.recipe))
+            restore_inputs(connection, store, image.job_id, recipe.request_of(image.recipe))
     except IntegrityError:
         with writing(database) as connection:
             path = connection.execute(select(images.c.path).where(images.c.id == image.id)).scalar()
-            if path is None or (root / path).exists():
+            if path is None or store.has(path):
                 return False
             # The file was moved to another day's folder: the row follows it.
             moved = update(images).where(images.c.id == image.id).values(path=image.path, sha256=image.sha256)

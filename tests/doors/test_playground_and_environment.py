@@ -18,6 +18,7 @@ from app.database import images, open_database, writing
 from app.library import Library
 from app.migrations import upgrade
 from app.picture.png import inspect
+from app.storage import Folder
 from tests.running import RunningService
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -148,7 +149,7 @@ def test_what_is_no_json_object_is_an_error_of_the_caller(
 def test_a_large_library_is_told_in_one_reading(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/atelier.db")
     upgrade(database)
-    library = Library(database, tmp_path / "output", tmp_path / "thumbnails")
+    library = Library(database, Folder(tmp_path / "output"), tmp_path / "thumbnails")
     statements: list[str] = []
     event.listen(database, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     for count in (1, 500):

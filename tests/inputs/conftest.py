@@ -18,6 +18,7 @@ from app.database import inputs, open_database, writing
 from app.inputs import InputStore
 from app.jobs.table import JobTable
 from app.library import Library
+from app.storage import Folder
 from tests.jobs.things import a_request
 from tests.schema import a_migrated_postgres, empty_file
 
@@ -48,7 +49,7 @@ class Cellar:
 
     def store(self, **values: Any) -> InputStore:
         """A store with these settings."""
-        return InputStore(self.database, self.folder, Settings(**values))
+        return InputStore(self.database, Folder(self.folder), Settings(**values))
 
     @property
     def table(self) -> JobTable:
@@ -56,7 +57,7 @@ class Cellar:
 
     @property
     def library(self) -> Library:
-        return Library(self.database, self.folder, self.folder.parent / "thumbnails")
+        return Library(self.database, Folder(self.folder), self.folder.parent / "thumbnails")
 
     def age(self, seconds: float = 2 * HOUR) -> None:
         """All uploads become so much older."""

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from app import storage
 from app.core.errors import InputsFull, InvalidRequest, StorageUnavailable, UnknownInput
 from app.core.schema import JobError, JobState
 from app.core.task import Task
@@ -21,6 +20,7 @@ from app.engine.base import Picture
 from app.inputs import upkeep
 from app.jobs.retention import forget_finished
 from app.picture.png import inspect
+from app.storage import Folder
 from tests.inputs.conftest import Cellar, picture, request_with
 from tests.picture.conftest import a_png as one_of_ours
 
@@ -131,7 +131,7 @@ def test_what_is_made_from_a_photograph_is_labelled_as_a_composite(cellar: Cella
     cellar.table.submit(request_with(kept, mask, task=Task.INPAINT), origin="api")
     [job] = cellar.table.claim()
     saved = cellar.library.write(job, Picture(0, job.request.seed, 8, 6, bytes(8 * 6 * 3), {"model": "pocket"}))
-    file = storage.read_regular(cellar.folder, saved.path)
+    file = Folder(cellar.folder).read(saved.path)
     said = inspect(file).labels
     name = said["digital_source_type"].rpartition("/")[2]
     assert name == (f"{kind}WithTrainedAlgorithmicMedia" if kind else "trainedAlgorithmicMedia")
@@ -199,15 +199,15 @@ def test_whoever_sends_a_picture_while_it_is_freed_finds_it_there(
     store = cellar.store()
     kept = store.put(picture(1))
     cellar.age()
-    look = storage.read_regular
+    look = Folder.read
 
-    def freed_first(root: Path, path: str) -> bytes:
-        data = look(root, path)
-        monkeypatch.setattr(storage, "read_regular", look)
+    def freed_first(self: Folder, path: str) -> bytes:
+        data = look(self, path)
+        monkeypatch.setattr(Folder, "read", look)
         assert store.free_unused() == 1  # between the sender's look at the file and its row
         return data
 
-    monkeypatch.setattr(storage, "read_regular", freed_first)
+    monkeypatch.setattr(Folder, "read", freed_first)
     assert store.put(picture(1)) == kept
     assert store.open(kept.sha256)
 
@@ -238,7 +238,7 @@ def test_a_disk_that_cannot_free_keeps_the_row(cellar: Cellar, monkeypatch: pyte
         raise StorageUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(storage, "remove", refuse)
+        patched.setattr(Folder, "remove", refuse)
         with pytest.raises(StorageUnavailable):
             store.free_unused()
     assert store.open(kept.sha256)

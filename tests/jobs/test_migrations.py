@@ -21,6 +21,7 @@ from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import current_version, newest_version, steps, upgrade
 from app.migrations.steps import back_up
+from app.storage import Folder
 
 from .postgres import an_empty_database
 from .things import a_request
@@ -98,7 +99,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_with_every_row(tm
     assert table.submit(a_request(), origin="ui", idempotency_key="key-3", fingerprint="f" * 64)[0].id == waits.id
     assert table.recover() == 1
     assert [job.id for _ in range(2) for job in table.claim()] == [ran.id, waits.id]
-    library = Library(engine, tmp_path / "pictures", tmp_path / "thumbnails")
+    library = Library(engine, Folder(tmp_path / "pictures"), tmp_path / "thumbnails")
     assert [image.index for image in library.search(q="apple").items] == [1, 0]
     assert [image.index for image in library.search(favourite=True).items] == [1]
     engine.dispose()

@@ -21,6 +21,7 @@ from app.jobs.dispatcher import Dispatcher
 from app.jobs.live import LiveEvents
 from app.jobs.table import JobTable
 from app.library import Library
+from app.storage import Folder
 from tests.engine.watching import NoInputs
 
 from .things import a_request
@@ -46,7 +47,7 @@ class Studio:
         self.told: list[str] = []
         self._on_image = on_image
         self.table = JobTable(database, boot_id="boot", on_event=self._hear)
-        self.library = Library(database, settings.output_folder, folder / "thumbnails")
+        self.library = Library(database, Folder(settings.output_folder), folder / "thumbnails")
         catalog = Catalog(settings)
         self.engine = LocalEngine("cpu", settings=settings, catalog=catalog)
         self.dispatcher = Dispatcher(self.table, self.library, [self.engine], self.live, catalog, settings, NoInputs())

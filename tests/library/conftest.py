@@ -16,6 +16,7 @@ from app.database import images, jobs, open_database, writing
 from app.engine.base import Picture
 from app.image_rows import image_row
 from app.library import Library
+from app.storage import Folder
 from tests.schema import a_migrated_postgres, empty_file
 
 __all__ = ["empty_file"]  # the fixture
@@ -32,7 +33,7 @@ class Shelf:
     library: Library = field(init=False)
 
     def __post_init__(self) -> None:
-        self.library = Library(self.database, self.folder, self.thumbnails, now=lambda: self.time)
+        self.library = Library(self.database, Folder(self.folder), self.thumbnails, now=lambda: self.time)
 
     def job(self, prompt: str = "a red apple", *, attempt: int = 1, job_id: str | None = None, **request: Any) -> Job:
         """A running job whose request is fully resolved."""

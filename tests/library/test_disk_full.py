@@ -12,6 +12,7 @@ import pytest
 
 from app.core.errors import DiskFull, StorageUnavailable
 from app.library import Library
+from app.storage import Folder
 from tests.library.conftest import Shelf
 
 
@@ -29,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_leaves_whole_files_only_and_works_again_with_room(shelf: Shelf, small_disk: Path) -> None:
-    library = Library(shelf.database, small_disk, shelf.thumbnails, now=lambda: shelf.time)
+    library = Library(shelf.database, Folder(small_disk), shelf.thumbnails, now=lambda: shelf.time)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(200 * 1024))
     saved = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import StorageUnavailable
-from app.storage import read_regular, remove
+from app.storage import Folder
 from tests.library.conftest import Shelf
 
 Act = tuple[str, str, int]
@@ -57,6 +57,6 @@ def test_a_picture_is_synced_whole_then_named_then_its_name_is_synced(shelf: She
 def test_what_the_disk_will_not_read_or_remove_is_told(tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()
     with pytest.raises(StorageUnavailable):
-        remove(tmp_path, "a folder")
+        Folder(tmp_path).remove("a folder")
     with pytest.raises(StorageUnavailable):
-        read_regular(Path("/proc/self"), "mem")  # a regular file whose first byte is an error of the disk's kind
+        Folder(Path("/proc/self")).read("mem")  # a regular file whose first byte is an error of the disk's kind

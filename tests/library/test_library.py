@@ -136,7 +136,7 @@ def test_a_crash_in_the_middle_of_a_delete_leaves_no_row_without_a_file(
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.storage.remove", crash)
+    monkeypatch.setattr("app.storage.Folder.remove", crash)
     with pytest.raises(KeyboardInterrupt):
         shelf.library.delete(image.id)
     with pytest.raises(UnknownImage):

@@ -7,6 +7,7 @@ from app.core.errors import StorageUnavailable, UnknownImage
 from app.core.schema import JobState, SavedImage
 from app.database import events, jobs, reading, writing
 from app.library import Library
+from app.storage import Folder
 
 from .conftest import Shelf
 
@@ -16,7 +17,7 @@ DAY_S = 86_400.0
 @pytest.fixture
 def library(shelf: Shelf) -> Library:
     """A library whose trash keeps pictures for two days."""
-    return Library(shelf.database, shelf.folder, shelf.thumbnails, trash_days=2, now=lambda: shelf.time)
+    return Library(shelf.database, Folder(shelf.folder), shelf.thumbnails, trash_days=2, now=lambda: shelf.time)
 
 
 def prompt_of_job(shelf: Shelf, image: SavedImage) -> str:
@@ -86,7 +87,7 @@ def test_neither_a_rebuild_nor_the_janitor_touches_what_is_in_the_trash(shelf: S
 
 
 def test_the_trash_counts_as_used_room(shelf: Shelf) -> None:
-    library = Library(shelf.database, shelf.folder, shelf.thumbnails, trash_days=2, max_bytes=2**20)
+    library = Library(shelf.database, Folder(shelf.folder), shelf.thumbnails, trash_days=2, max_bytes=2**20)
     [image] = shelf.save()
     library.delete(image.id)
     library.room.count_again()
@@ -105,7 +106,7 @@ def test_a_file_that_cannot_be_removed_stays_in_the_trash(
         raise StorageUnavailable("not now")
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.storage.remove", refuse)
+        patch.setattr("app.storage.Folder.remove", refuse)
         with pytest.raises(StorageUnavailable):
             library.empty_trash(all=True)
     assert [each.id for each in library.trashed()] == [image.id]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app import storage
+from app.storage import folder as storage
+from tests.buckets import BUCKET, S3Server
 from tests.service.conftest import House
 
 JOBS = 6
@@ -86,27 +87,68 @@ def test_accepted_jobs_wait_for_the_disk_whatever_its_fault_and_succeed_when_it_
     code: str,
 ) -> None:
     house = make_house(output_folder=disk, start_paused=True)
-    ids = [house.submit(seed=seed)["id"] for seed in range(JOBS)]
+    jobs_wait_and_succeed(house, fault(disk), status, code, lambda: list(disk.rglob("*.png")))
+    assert not list(disk.rglob("*.tmp"))
+
+
+@contextmanager
+def ended(server: S3Server) -> Iterator[None]:
+    server.kill()
+    yield
+    server.start()
+
+
+@pytest.mark.parametrize(
+    "fault", [ended, lambda server: full(server.folder)], ids=["server ended", "server's disk full"]
+)
+def test_accepted_jobs_wait_for_the_bucket_and_succeed_when_it_is_back(
+    make_house: Callable[..., House],
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[S3Server], AbstractContextManager[None]],
+) -> None:
+    with S3Server(disk) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        house = make_house(output_bucket=f"s3://{BUCKET}/pictures", start_paused=True)
+        # Its server does not tell a full disk from another fault.
+        jobs_wait_and_succeed(
+            house, fault(server), 503, "storage_unavailable", lambda: list(disk.rglob("*.png")), jobs=2
+        )
+        image = house.image()
+        assert house.client.get(image["url"]).status_code == 200
+        assert house.client.delete(f"/api/images/{image['id']}").status_code in (200, 204)
+        assert len(list(disk.rglob("*.png"))) == 4
+
+
+def jobs_wait_and_succeed(
+    house: House,
+    fault: AbstractContextManager[None],
+    status: int,
+    code: str,
+    written: Callable[[], object],
+    jobs: int = JOBS,
+) -> None:
+    ids = [house.submit(seed=seed)["id"] for seed in range(jobs)]
     known = house.client.post("/api/jobs", json={"prompt": "known"}, headers={"Idempotency-Key": "k"}).get_json()["id"]
 
     def waits(ids: list[str]) -> list[tuple[str, str]]:
-        jobs = [house.client.get(f"/api/jobs/{job_id}").get_json() for job_id in ids]
-        return [(job["state"], (job["waiting"] or {}).get("code")) for job in jobs]
+        found = [house.client.get(f"/api/jobs/{job_id}").get_json() for job_id in ids]
+        return [(job["state"], (job["waiting"] or {}).get("code")) for job in found]
 
-    with fault(disk):
+    with fault:
         house.client.post("/api/queue/resume")
         until(lambda: [each["code"] for each in house.client.get("/api/status").get_json()["problems"]] == [code])
-        until(lambda: waits(ids) == [("queued", code)] * JOBS)
+        until(lambda: waits(ids) == [("queued", code)] * jobs)
         refused = house.client.post("/api/jobs", json={"prompt": "one more"})
         assert (refused.status_code, refused.get_json()["code"]) == (status, code)
         again = house.client.post("/api/jobs", json={"prompt": "known"}, headers={"Idempotency-Key": "k"})
         assert (again.status_code, again.get_json()["id"]) == (200, known)  # it is accepted already
-        assert not list(disk.rglob("*.png"))
+        assert not written()
     done = [house.finished(job_id, 60) for job_id in [*ids, known]]
-    assert [(job["state"], job["error"], job["waiting"]) for job in done] == [("succeeded", None, None)] * (JOBS + 1)
+    assert [(job["state"], job["error"], job["waiting"]) for job in done] == [("succeeded", None, None)] * (jobs + 1)
     until(lambda: house.client.get("/api/status").get_json()["problems"] == [])
     assert house.client.post("/api/jobs", json={"prompt": "one more"}).status_code == 202
-    assert not list(disk.rglob("*.tmp"))
 
 
 def test_a_picture_that_the_disk_cannot_give_now_is_not_called_gone(

@@ -26,6 +26,7 @@ class Report:
     service_kills: list[str] = field(default_factory=list)
     back_s: list[float] = field(default_factory=list)
     database_restarts: int = 0
+    bucket_kills: int = 0
     doubled_submits: int = 0
     refused_submits: int = 0
     seconds: float = 0.0
@@ -41,17 +42,19 @@ class KillLoop:
         *,
         seed: int,
         restart_database: Callable[[], None] | None = None,
+        interrupt_bucket: Callable[[], None] | None = None,
     ) -> None:
         self._service = service
         self._requests = requests
         self._restart_database = restart_database
+        self._interrupt_bucket = interrupt_bucket
         self._random = random.Random(seed)
         self._submit_random = random.Random(seed + 1)  # a thread of its own must not share a generator
         self._failure: BaseException | None = None
         self.promises = Promises()
         self.report = Report()
 
-    def run(self, *, engine_kills: int, service_kills: int) -> Report:
+    def run(self, *, engine_kills: int, service_kills: int, bucket_kills: int = 0) -> Report:
         """Return when all jobs are finished and all kills are done."""
         started = time.monotonic()
         submitter = threading.Thread(target=self._submit_all, name="submitter")
@@ -59,6 +62,7 @@ class KillLoop:
         moments = [("engine", self._moment()) for _ in range(engine_kills)]
         moments += [("service", self._moment()) for _ in range(service_kills)]
         moments += [("database", self._moment())] if self._restart_database is not None else []
+        moments += [("bucket", self._moment()) for _ in range(bucket_kills)]
         for kind, after in sorted(moments, key=lambda moment: moment[1]):
             wait_until(f"{after} jobs are finished", lambda after=after: self._finished() >= after, END_S)
             time.sleep(self._random.uniform(0, 0.08))
@@ -68,6 +72,9 @@ class KillLoop:
             elif kind == "database" and self._restart_database is not None:
                 self._restart_database()
                 self.report.database_restarts += 1
+            elif kind == "bucket" and self._interrupt_bucket is not None:
+                self._interrupt_bucket()
+                self.report.bucket_kills += 1
             else:
                 self._kill_service()
         submitter.join()

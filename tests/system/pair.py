@@ -1,6 +1,6 @@
 """Two services on one PostgreSQL whose machines' clocks do not agree: for the kill loop it is one service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,21 @@ LEASE_S = 5.0
 
 
 class Pair:
-    """What `Victim` offers, by two of them that take turns; `all` is both at once. One database, one folder."""
+    """What `Victim` offers, by two of them that take turns; `all` is both at once. One database, one folder.
 
-    def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
+    With `environment`, which names who may use it, one bucket instead, where `settings` say which.
+    """
+
+    def __init__(
+        self, folder: Path, database_url: str, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
         self.folder = folder
         self.database_url = database_url
         self.output_folder = folder / "output"
         shared = {"DATABASE_URL": database_url, "OUTPUT_FOLDER": str(self.output_folder), "LEASE_S": str(LEASE_S)}
         self._both = [Victim(folder / f"service{number}", **shared, **settings) for number in range(len(CLOCKS_S))]
         for victim, clock_s in zip(self._both, CLOCKS_S, strict=True):
-            victim.environment |= skewed(clock_s)
+            victim.environment |= {**skewed(clock_s), **(environment or {})}
         self._next = cycle(self._both)
         self._down: list[Victim] = []
         self.client = TurnsClient([victim.client for victim in self._both])

@@ -8,6 +8,8 @@ import pytest
 
 from app.core.schema import GenerationRequest
 from app.engine.makers.testing import draw
+from app.storage.bucket import Bucket
+from tests.buckets import BUCKET, S3Server
 from tests.jobs.postgres import an_empty_database, own_server
 from tests.system.history import check_answers, check_files, check_table
 from tests.system.kill_loop import WAYS, KillLoop
@@ -54,21 +56,29 @@ def test_what_was_accepted_is_made_once_whatever_is_killed(tmp_path: Path, model
 @pytest.mark.postgres
 @pytest.mark.slow
 def test_two_services_whose_clocks_disagree_make_what_was_accepted_once_whatever_is_killed(
-    tmp_path: Path, models_folder: Path
+    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = {"MODELS_FOLDER": str(models_folder), "DEFAULT_MODEL": "one", "OUTPUT_BUCKET": f"s3://{BUCKET}"}
     with (
         own_server() as server,
         an_empty_database(server.url, "kill_loop") as url,
-        Pair(tmp_path, url, MODELS_FOLDER=str(models_folder), DEFAULT_MODEL="one") as pair,
+        S3Server(tmp_path / "s3") as bucket,
+        Pair(tmp_path, url, bucket.environment, **settings) as pair,
     ):
-        loop = KillLoop(pair, some_requests(30, seed=7), seed=7, restart_database=server.restart)
-        report = loop.run(engine_kills=3, service_kills=len(WAYS))
+        requests = some_requests(30, seed=7)
+        loop = KillLoop(pair, requests, seed=7, restart_database=server.restart, interrupt_bucket=bucket.interrupt)
+        report = loop.run(engine_kills=3, service_kills=len(WAYS), bucket_kills=1)
         check_answers(pair.client, loop.promises, draw)
         assert pair.stop() == 0
         attempts = check_table(url, loop.promises)
-        orphans = check_files(url, pair.output_folder, tmp_path / "thumbnails")
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        store = Bucket(settings["OUTPUT_BUCKET"])
+        orphans = check_files(url, bucket.folder / BUCKET, tmp_path / "thumbnails", store)
+        assert not pair.output_folder.exists()
     print(f"{report}; attempts {dict(attempts)}; {orphans} files of crashed attempts removed")
-    assert (report.engine_kills, sorted(report.service_kills), report.database_restarts) == (3, sorted(WAYS), 1)
+    assert (report.engine_kills, sorted(report.service_kills)) == (3, sorted(WAYS))
+    assert (report.database_restarts, report.bucket_kills) == (1, 1)
     # One may have met a moment in which the clock saw less of the load than the services did.
     assert statistics.median(report.back_s) <= BACK_S
     assert max(report.back_s) <= 2 * BACK_S

@@ -26,7 +26,8 @@ def back_up(settings: Settings, target: Path) -> str:
     copy_database(file, target.resolve())
     return (
         f"{target} holds all jobs (those that wait too), favourites and the entries of all pictures.\n"
-        f"The pictures themselves are in {settings.output_folder}: copy that folder after this, with any tool."
+        f"The pictures themselves are in {settings.output_bucket or settings.output_folder}: copy that after this, "
+        "with any tool."
     )
 
 
