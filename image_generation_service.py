@@ -10,10 +10,11 @@ import logging
 import sys
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import Engine as Database
@@ -44,6 +45,7 @@ from app.service.http.key_ring import KeyRing, ring_of
 from app.service.http.keys import ApiKeys, Scope, keys_file, new_key
 from app.service.model_events import tell_download
 from app.service.serving import addresses, backups, data_lock, private_data
+from app.service.traces import Traces, check_traces, open_traces
 from app.shipped import unpack_shipped
 from app.storage import open_store
 
@@ -58,13 +60,22 @@ class Service:
     """All parts of one service process."""
 
     def __init__(
-        self, parts: Parts, dispatcher: Dispatcher, database: Database, keys: KeyRing, relay: Relay | None = None
+        self,
+        parts: Parts,
+        dispatcher: Dispatcher,
+        database: Database,
+        keys: KeyRing,
+        relay: Relay | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.parts = parts
         self.app: Flask = create_app(parts, keys)
+        if traces is not None:
+            traces.watch(self.app)
         self._dispatcher = dispatcher
         self._database = database
         self._relay = relay
+        self.traces = traces
         self.data_lock: data_lock.DataLock | None = None  # kept here: a lock that nobody refers to is given back
         self._janitor = threading.Thread(target=self._clean, name="janitor", daemon=True)
 
@@ -88,6 +99,8 @@ class Service:
             self._relay.stop()
         self.parts.lifecycle.stopped.set()
         self.parts.live.stop()
+        if self.traces is not None:
+            self.traces.stop()
         self._database.dispose()
 
     def _clean(self) -> None:
@@ -128,6 +141,12 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     boot_id = str(uuid.uuid4())
     relay = Relay(Notices(database), boot_id) if database.dialect.name == "postgresql" else None
     live = LiveEvents(forecast, relay)
+
+    def tell(topic: str, kind: str, data: Mapping[str, Any], *, seq: int | None = None) -> None:
+        live.publish(topic, kind, data, seq=seq)
+        if traces is not None:
+            traces.heard(topic, kind)
+
     table = JobTable(
         database,
         boot_id=boot_id,
@@ -135,14 +154,15 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         max_queue_of_caller=settings.max_queue_per_key,
         max_crashes=settings.max_crashes,
         devices=max(1, settings.ray_min) if remote else len(engines),
-        on_event=live.publish,
+        on_event=tell,
         forecast=forecast,
     )
+    traces = open_traces(settings, table.get)
     grids = GridTable(
         database,
         max_queue=settings.max_queue,
         max_queue_of_caller=settings.max_queue_per_key,
-        on_event=live.publish,
+        on_event=tell,
     )
     thumbnails = settings.data_folder / "thumbnails"
     store = open_store(settings)
@@ -158,7 +178,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
     parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs, looks)
-    return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()), relay)
+    return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()), relay, traces)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_default_model(settings)
         check_device(settings)
         check_cluster(settings)
+        check_traces(settings)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")

@@ -274,6 +274,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("ATELIER_OFFLINE", "HF_HUB_OFFLINE", "offline"),
         description="Never ask the model hub for anything.",
     )
+    traces: bool = Field(
+        False,
+        description="Send traces of requests and jobs to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR. Prompts are logged at DEBUG only."
     )

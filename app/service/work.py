@@ -63,6 +63,7 @@ def submit(
     if created:
         parts.dispatcher.wake()
         g.accepted_origin = origin  # counted by http/metrics.py
+    g.accepted_job = job.id  # named in the request's trace
     _logger.info("job_submitted", job_id=job.id, origin=origin, model=job.request.model, created=created)
     _logger.debug("job_prompt", job_id=job.id, prompt=request.prompt)
     return job, created

@@ -1,4 +1,8 @@
-"""An id for each request: taken from `X-Request-Id` or made here, in every answer, error and log line."""
+"""An id for each request, in every answer, error and log line.
+
+It is what `X-Request-Id` says, or the id of the trace that `traceparent` names, or made here. (W3C Trace Context:
+https://www.w3.org/TR/trace-context/#traceparent-header.)
+"""
 
 import re
 import time
@@ -10,6 +14,7 @@ from flask import Flask, Response, g, request
 HEADER = "X-Request-Id"
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -28,8 +33,9 @@ def register(app: Flask) -> None:
 
 def _begin() -> None:
     given = request.headers.get(HEADER, "")
+    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
     # Anything else could forge log lines or headers of whoever reads them next.
-    g.request_id = given if _ALLOWED.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = given if _ALLOWED.fullmatch(given) else trace[1] if trace else uuid.uuid4().hex
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
