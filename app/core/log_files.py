@@ -38,6 +38,11 @@ class PrivateLogFile(_Quiet, RotatingFileHandler):
         make_private_folder(file.parent)
         super().__init__(file, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOG_FILES, encoding="utf-8")
 
+    def shouldRollover(self, record: logging.LogRecord) -> int:
+        """Called by logging. The line itself is not made for that, as it would be: a file may be a line too long."""
+        del record
+        return int(self.stream is not None and os.fstat(self.stream.fileno()).st_size >= self.maxBytes)
+
     def _open(self) -> Any:
         def opener(path: str, flags: int) -> int:
             descriptor = os.open(path, flags, PRIVATE_FILE)

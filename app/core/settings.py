@@ -1,6 +1,7 @@
 """All settings, read once from the environment and then frozen. `docs/settings.md` is made from this class."""
 
 import os
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,9 @@ def home_folder(project: Path) -> Path:
 
 HOME_FOLDER = home_folder(PROJECT_FOLDER)
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*")
 
 
 class WrongSettings(AtelierError):
@@ -146,7 +150,6 @@ class Settings(BaseSettings):
     )
     output_bucket: str = Field(
         "",
-        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*)?$",
         description="Bucket of an S3 server (`s3://bucket/prefix`) that has them in the folder's place. "
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL say who asks and where it is.",
     )
@@ -300,6 +303,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absent_if_empty(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("output_bucket")
+    @classmethod
+    def _bucket(cls, value: str) -> str:
+        if value and not _BUCKET.fullmatch(value):
+            raise ValueError("s3://bucket or s3://bucket/prefix")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

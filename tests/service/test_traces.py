@@ -63,6 +63,12 @@ def said(span: Any) -> dict[str, Any]:
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
+def a_traced_house(make_house: Callable[..., House]) -> House:
+    """One whose client asks the service's own app."""
+    service = make_house(traces=True).service
+    return House(service, service.app.test_client())
+
+
 def flush(house: House) -> None:
     assert house.service.traces is not None
     house.service.traces.flush()
@@ -71,7 +77,7 @@ def flush(house: House) -> None:
 def test_a_request_and_the_job_that_it_asked_for_are_found_by_their_ids(
     make_house: Callable[..., House], collector: Collector
 ) -> None:
-    house = make_house(traces=True)
+    house = a_traced_house(make_house)
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     answer = house.client.post("/api/jobs", json={"prompt": SECRET_PROMPT}, headers={"traceparent": parent})
     assert answer.headers["X-Request-Id"] == parent.split("-")[1]
@@ -93,7 +99,7 @@ def test_a_request_and_the_job_that_it_asked_for_are_found_by_their_ids(
 def test_what_only_probes_ask_has_no_trace_and_a_lost_path_is_not_told(
     make_house: Callable[..., House], collector: Collector
 ) -> None:
-    house = make_house(traces=True)
+    house = a_traced_house(make_house)
     house.client.get("/health")
     house.client.get("/api/jobs/what-somebody-typed")
     house.client.get("/nothing-here")
@@ -107,7 +113,7 @@ def test_jobs_go_on_where_no_collector_answers(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    house = make_house(traces=True)
+    house = a_traced_house(make_house)
     assert house.image()["url"]
 
 

@@ -128,7 +128,9 @@ def test_a_server_without_room_is_called_a_full_disk(
 
 @pytest.mark.parametrize("url", ["http://host/bucket", "s3://", "s3://UPPER", "s3://bucket/a b", "bucket"])
 def test_what_is_no_bucket_is_refused_with_what_is_allowed(url: str) -> None:
-    with pytest.raises(ValueError, match="output_bucket"):
+    with pytest.raises(
+        WrongSettings, match=r"ATELIER_OUTPUT_BUCKET is .*; allowed is s3://bucket or s3://bucket/prefix"
+    ):
         Settings(output_bucket=url)
 
 

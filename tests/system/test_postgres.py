@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import JobState
-from app.database import images, jobs, open_database, reading
+from app.database import images, jobs, open_database, reading, services
 from app.jobs.table import JobTable
 from tests.jobs.postgres import OwnServer, own_server
 from tests.running import RunningService
@@ -103,6 +104,14 @@ def test_the_service_survives_restarts_of_postgresql_without_losing_or_doubling_
         assert {event.data.get("crashes", 0) for job_id in ids for event in table.events_after(job_id)} == {0}
 
 
+@contextmanager
+def alone(database: sqlalchemy.Engine) -> Iterator[str]:
+    """The boot id of the only service that there is."""
+    with reading(database) as connection:
+        [boot_id] = connection.scalars(select(services.c.id))
+    yield boot_id
+
+
 class SkewedService(RunningService):
     """A service whose machine has the wrong time."""
 
@@ -130,6 +139,7 @@ def test_two_services_whose_clocks_disagree_share_the_work_and_take_over_from_on
     table = JobTable(database, boot_id="tests")
     with (
         SkewedService(tmp_path / "early", -45, **settings) as early,
+        alone(database) as the_early_one,
         SkewedService(tmp_path / "late", 45, **settings) as late,
         ImageServiceClient(early.url) as client,
         ImageServiceClient(late.url) as other,
@@ -140,8 +150,10 @@ def test_two_services_whose_clocks_disagree_share_the_work_and_take_over_from_on
         assert [table.get(job_id).attempt for job_id in ids] == [1] * 2
 
         last = submit(other, "!slow a dog", "last", num_inference_steps=25, seed=7)
-        until(lambda: client.job(last).progress or other.job(last).progress)
-        running, idle = (early, other) if client.job(last).progress else (late, client)
+        until(lambda: client.job(last).progress or other.job(last).progress)  # either tells of the other's
+        with reading(database) as connection:
+            owner = connection.scalar(select(jobs.c.owner).where(jobs.c.id == last))
+        running, idle = (early, other) if owner == the_early_one else (late, client)
         running.signal_all(signal.SIGSTOP)
         try:
             with reading(database) as connection:
