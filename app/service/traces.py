@@ -4,6 +4,8 @@ A request's trace has the request's id, a job's trace the job's id without dashe
 prompt, no path that led to nothing and no key is in either.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import logging
 import re
@@ -41,7 +43,7 @@ def check_traces(settings: Settings) -> None:
         )
 
 
-def open_traces(settings: Settings, job: Callable[[str], Job]) -> "Traces | None":
+def open_traces(settings: Settings, job: Callable[[str], Job]) -> Traces | None:
     """What sends traces to where the variables OTEL_EXPORTER_OTLP_… say; None if nobody asked for it."""
     if not settings.traces:
         return None
@@ -54,7 +56,7 @@ def open_traces(settings: Settings, job: Callable[[str], Job]) -> "Traces | None
 class Traces:
     """Spans of requests and of ended jobs, sent in the background. `job` gives a job by its id."""
 
-    def __init__(self, exporter: "SpanExporter", job: Callable[[str], Job]) -> None:
+    def __init__(self, exporter: SpanExporter, job: Callable[[str], Job]) -> None:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
