@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from pydantic import model_validator
+
 from app.core.models import ModelFacts
 from app.core.samplers import all_values
-from app.families import STABLE_DIFFUSION, family_of
+from app.families import OF_TOKENS, STABLE_DIFFUSION, family_of
 
 
 class ModelEntry(ModelFacts):
@@ -13,6 +15,14 @@ class ModelEntry(ModelFacts):
     pipeline: str = STABLE_DIFFUSION.pipeline
     # The control models that a request names, as they are now: they go with the model of its job.
     controls: tuple["ModelEntry", ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: Any) -> Any:
+        """One that draws token by token has a value for each of its own fields, whatever its row leaves out."""
+        if not isinstance(values, dict) or not family_of(values.get("pipeline")).tokens:
+            return values
+        return {**OF_TOKENS, **{name: value for name, value in values.items() if value is not None}}
 
     def facts(self) -> dict[str, Any]:
         """All but its control models: the fields that a `ModelInfo` has too."""

@@ -96,6 +96,8 @@ def test_a_folder_of_janus_is_a_model_that_draws_and_takes_no_picture_mask_or_lo
     ranges = Catalog(Settings(models_folder=folder.parent)).ranges(entry)
     assert {"top_k", "top_p", "temperature"} <= ranges.keys()
     assert "num_inference_steps" not in ranges
+    row = ModelEntry(key="row", title="Row", pipeline="JanusPipeline", temperature=0.5)
+    assert (row.top_k, row.top_p, row.temperature) == (0, 1.0, 0.5)
     assert not {"top_k", "top_p", "temperature"} & Catalog(Settings()).ranges(ModelEntry(key="a", title="A")).keys()
 
 
