@@ -37,6 +37,7 @@ from app.jobs.live import LiveEvents
 from app.jobs.looks import LookDesk
 from app.jobs.relay import Relay
 from app.jobs.retention import forget_finished
+from app.jobs.sketches import SketchDesk
 from app.jobs.table import JobTable
 from app.library import Library
 from app.migrations import newest_version, upgrade
@@ -175,9 +176,10 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
     )
     inputs = InputStore(database, store, settings)
     looks = LookDesk(library, catalog, settings.find_model) if settings.find_model else None
-    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks)
+    sketches = SketchDesk(settings.sketch_s)
+    dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks, sketches)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)
-    parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs, looks)
+    parts = Parts(settings, catalog, table, grids, live, library, dispatcher, downloads, inputs, sketches, looks)
     return Service(parts, dispatcher, database, keys or KeyRing(ApiKeys()), relay, traces)
 
 

@@ -22,7 +22,10 @@ class LibraryCalls:
         limit: int = 50,
         **more: Any,
     ) -> tuple[list[SavedImage], str | None]:
-        """A page of saved images, newest first, and the next cursor. `more`: `width`, `height`, `after` (a day)."""
+        """A page of saved images, newest first, and the next cursor.
+
+        `more`: `width`, `height`, `after` (a day), `order` (`newest` or `oldest`).
+        """
         page = self._library(q, favourite, cursor, limit, model=model, seed=seed, **more)
         return [_image(item) for item in page["items"]], page["next"]
 

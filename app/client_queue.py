@@ -1,10 +1,23 @@
-"""The client's calls to the queue. Part of `ImageServiceClient`."""
+"""The client's calls to the queue, and to what comes after it. Part of `ImageServiceClient`."""
 
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import requests
 
 from app.client_http import part
 from app.core.schema import Job, Move
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A picture that was drawn at once and is kept nowhere: its PNG, its steps and the seconds that it took."""
+
+    png: bytes
+    steps: int
+    seconds: float
 
 
 class QueueCalls:
@@ -26,6 +39,13 @@ class QueueCalls:
         params = {"state": state, "cursor": cursor, "limit": limit, "q": q, "order": "line" if line else None}
         page = self._json("GET", "/api/jobs", params=params)
         return [job_of(item) for item in page["items"]], page["next"]
+
+    def sketch(self, request: Mapping[str, Any], by: str = "") -> Sketch:
+        """Draw one picture at once, when no job waits. A later one under the same name `by` takes its place."""
+        answer = self._call("POST", "/api/sketch", json={**request, "by": by})
+        told = answer.headers
+        steps, seconds = int(told.get("X-Atelier-Steps", 0)), float(told.get("X-Atelier-Seconds", 0))
+        return Sketch(answer.content, steps, seconds)
 
     def describe(
         self,
@@ -68,6 +88,9 @@ class QueueCalls:
         self._json("POST", f"/api/queue/{'pause' if paused else 'resume'}", repeat=True)
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         raise NotImplementedError
 
 

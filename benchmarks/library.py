@@ -30,9 +30,9 @@ CHINESE = ("苹果", "桌子", "猫", "河流", "山", "城堡", "月亮")
 START = 1_700_000_000.0
 
 
-def fill(database: Engine, rows: int) -> None:
-    """Insert `rows` images of jobs of four, one prompt in five used again."""
-    draw = random.Random(1)
+def fill(database: Engine, rows: int, chance: int = 1) -> None:
+    """Insert `rows` images of jobs of four, one prompt in five used again. The same `chance` gives the same images."""
+    draw = random.Random(chance)
     prompts: list[str] = []
     values: list[dict[str, object]] = []
     for number in range(rows):

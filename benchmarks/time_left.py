@@ -24,8 +24,8 @@ from tests.running import RunningService
 
 # (width, height, steps, images). Long enough that a second more or less of the machine's is not what is measured.
 SETTINGS = (
-    (128, 128, 60, 1), (128, 128, 100, 1), (128, 128, 40, 4), (256, 256, 60, 1), (256, 256, 100, 1), (256, 256, 40, 3),
-    (512, 512, 60, 1), (512, 512, 100, 1), (512, 512, 40, 2), (512, 256, 80, 1), (256, 512, 50, 2), (768, 768, 100, 1),
+    (128, 128, 30, 1), (128, 128, 60, 1), (128, 128, 20, 4), (256, 256, 30, 1), (256, 256, 60, 1), (256, 256, 20, 3),
+    (512, 512, 30, 1), (512, 512, 60, 1), (512, 512, 20, 2), (512, 256, 40, 1), (256, 512, 25, 2), (768, 768, 60, 1),
 )  # fmt: skip
 HISTORIES = ("nothing before", "many default pictures", "other settings")
 DEFAULT_JOBS = 20

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 import typer
 
-from app.cli.main import build
+from app.cli.main import build, main
 from app.cli.models_doc import PAGE
 from app.cli.models_doc import page as page_of_models
 from app.cli.settings_doc import document
 from tests.running import RunningService
 
 PROJECT = Path(__file__).resolve().parents[1]
+GUIDES = sorted((PROJECT / "docs" / "guides").glob("*.md"))
+# What ends only when it is told to, needs a service that does not run, or the hub: the tests of those rooms run it.
+RUN_ELSEWHERE = ("ui", "watch", "backup", "restore", "library rebuild", "models download")
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 QUICK_START = (PROJECT / "quick_start.sh").read_text(encoding="utf-8")
@@ -99,11 +102,35 @@ def test_the_readme_stays_short() -> None:
     assert len(README.splitlines()) < 130
 
 
-def test_the_readmes_client_example_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A real service that draws quickly."""
+    with RunningService(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+def test_the_readmes_client_example_runs(service: RunningService, tmp_path: Path) -> None:
     (example,) = [block for block in python_blocks(README) if "ImageServiceClient" in block]
-    with RunningService(tmp_path / "service") as service:
-        printed = run_python(example.replace("http://127.0.0.1:5001", service.url) + "\nprint(png[:4])", tmp_path)
+    printed = run_python(example.replace("http://127.0.0.1:5001", service.url) + "\nprint(png[:4])", tmp_path)
     assert "PNG" in printed
+
+
+def test_the_commands_of_readme_and_guides_run(
+    service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATELIER_SERVICE_URL", service.url)
+    monkeypatch.setenv("ATELIER_OUTPUT_FOLDER", str(service.folder / "output"))
+    run: list[str] = []
+    for page, arguments in commands("python -m app "):
+        command = shlex.join(arguments)
+        elsewhere = command.startswith(RUN_ELSEWHERE) or {"--model", "--from", "--url"} & set(arguments)
+        if page not in ("README.md", *(each.name for each in GUIDES)) or elsewhere or command in run:
+            continue
+        assert main(arguments) == 0, f"{page}: {command}"
+        run.append(command)
+    assert len(run) >= 10, run
+    assert {each.name for each in tmp_path.glob("*.png")} >= {"tree.png", "forests.png"}
 
 
 @pytest.mark.model

@@ -34,7 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "models unload": ("models unload sdxl-turbo",),
     "models download": ("models download sdxl-turbo", "models download owner/name"),
     "models clean": ("models clean", "models clean sdxl-turbo"),
-    "library search": ("library search apple", "library search --model pocket --favourites --limit 100"),
+    "library search": ("library search apple", "library search --model pocket --favourites --oldest --limit 100"),
     "library favourite": ("library favourite 0193-image-id", "library favourite --off 0193-image-id"),
     "library delete": ("library delete 0193-image-id", "library delete --forever 0193-image-id"),
     "library trash": ("library trash", "library trash --empty"),

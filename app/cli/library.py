@@ -26,14 +26,16 @@ def search(
     model: Annotated[str | None, typer.Option("--model", "-m", help="Only of this model.")] = None,
     seed: Annotated[int | None, typer.Option(help="Only with this seed.")] = None,
     favourites: Annotated[bool, typer.Option("--favourites", help="Only favourites.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many, newest first.")] = 20,
+    oldest: Annotated[bool, typer.Option("--oldest", help="Oldest first.")] = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Find pictures by the words of their prompt, newest first."""
     with connect(url, key) as client:
-        found, more = client.images(words, favourites or None, model, seed, limit=limit)
+        order = "oldest" if oldest else None
+        found, more = client.images(words, favourites or None, model, seed, limit=limit, order=order)
     if as_json:
         print_json(found)
         return

@@ -77,6 +77,9 @@ class ModelFacts(Value):
     good: Mapping[str, Span] = Field(
         {}, description="Field of a request → where in its range the model draws well; nothing is refused beyond it."
     )
+    good_schedulers: tuple[str, ...] = Field(
+        (), description="Samplers that suit it beside its own, as its makers say, or as seen; others are not refused."
+    )
     shapes: tuple[ShapeText, ...] = Field(
         (), description="The sizes it can draw, as `128x96`; other allowed sizes are scaled from the nearest of them."
     )
@@ -180,6 +183,9 @@ class ModelInfo(ModelFacts):
     verdict: Verdict | None = Field(None, description="How it would run here; null if its size is not known.")
     seconds_a_picture: float | None = Field(
         None, description="Of its own size, steps and guidance, measured here; null if none was made yet."
+    )
+    sketch_steps: int | None = Field(
+        None, description="Steps of pictures that are drawn while somebody types; null if it is too slow here for that."
     )
 
     @property

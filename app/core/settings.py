@@ -269,6 +269,11 @@ class Settings(BaseSettings):
     )
     cancel_timeout_s: float = Field(10, gt=0, description="Seconds a cancelled job may take before it is killed.")
     drain_timeout_s: float = Field(25, ge=0, description="Seconds a running job may finish after SIGTERM.")
+    sketch_s: float = Field(
+        0.5,
+        ge=0,
+        description="Models whose pictures take at most so many seconds here may draw while somebody types; 0 = none.",
+    )
     previews_per_s: float = Field(4, ge=0, le=30, description="Most live previews a second; 0 = none.")
 
     # The network

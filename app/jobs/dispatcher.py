@@ -16,6 +16,7 @@ from app.jobs.models import ModelState
 from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore
 from app.jobs.signals import Bell, EmptyLine, Held, Stopping
+from app.jobs.sketches import SketchDesk
 from app.jobs.table import JobTable
 from app.jobs.tally import Tally
 from app.jobs.worker import IDLE_S, EngineWorker, Shared
@@ -45,6 +46,7 @@ class Dispatcher:
         settings: Settings,
         inputs: Inputs,
         looks: LookDesk | None = None,
+        sketches: SketchDesk | None = None,
     ) -> None:
         self._table = table
         self._live = live
@@ -76,6 +78,7 @@ class Dispatcher:
             tally=self.tally,
             passes=Passes(settings.data_folder / PASSES_FILE),
             looks=looks,
+            sketches=sketches,
         )
         self._workers += [EngineWorker(engine, shared) for engine in engines]
         self._watch = threading.Thread(target=self._watch_loop, name="watch", daemon=True)

@@ -21,7 +21,12 @@ class Pace:
     samples: tuple[tuple[float, float], ...] = ()
 
     def seconds(self, work: float) -> float | None:
-        """Seconds for `work` megapixel steps, or None if nothing is known about this model.
+        """Seconds for a job of `work` megapixel steps, or None if nothing is known about this model."""
+        drawing = self.drawing(work)
+        return None if drawing is None else drawing + OVERHEAD_S
+
+    def drawing(self, work: float) -> float | None:
+        """Those of them that an engine works.
 
         The median of the jobs with exactly that much work, if there are any. Else what a job costs in any case (reading
         the prompt, decoding) and what each megapixel step adds, which jobs of different work tell apart. From jobs of
@@ -29,11 +34,11 @@ class Pace:
         """
         alike = [taken for size, taken in self.samples if abs(size - work) <= 1e-9]
         if alike:
-            return median(alike) + OVERHEAD_S
+            return median(alike)
         if not self.samples:
             return None
         fixed, each = self._line
-        return fixed + each * work + OVERHEAD_S
+        return fixed + each * work
 
     @cached_property
     def _line(self) -> tuple[float, float]:

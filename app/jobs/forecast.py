@@ -55,8 +55,9 @@ class Forecast:
                 run.intervals.append((now - run.at) / (step - run.step))
                 run.step, run.at = step, now
 
-    def finished(self, job: Job) -> None:
-        """The job's pictures are saved: what they took beside their steps is known now."""
+    def finished(self, job: Job, *, megapixel_steps: float) -> None:
+        """The job's pictures are saved: what they took beside their steps is known now. `megapixel_steps` as for
+        `left`: of the size that the model draws, whatever was asked for."""
         now, request = self._now(), job.request
         with self._lock:
             run = self._runs.pop(job.id, None)
@@ -64,9 +65,8 @@ class Forecast:
             if run is None or pace is None or run.step < run.of:
                 return
             beside = (now - run.began - pace * (run.step - run.skipped)) / request.num_images
-            size = (request.width or 0) * (request.height or 0) / 1e6
             learned = self._beside.setdefault(request.model or "", deque(maxlen=REMEMBERED))
-            learned.append((size, max(0.0, beside)))
+            learned.append((megapixel_steps / run.of, max(0.0, beside)))
 
     def left(self, job_id: str, model: str, *, megapixel_steps: float, images: int) -> float | None:
         """Seconds until the job is done; None before its pace is known."""
@@ -76,7 +76,7 @@ class Forecast:
             pace = run.pace() if run is not None else None
             if run is None or pace is None or not run.of:
                 return None
-            beside = self._beside_of(model, megapixel_steps / run.of)
+            beside = self._beside_of(model, megapixel_steps / run.of, otherwise=pace)
             steps = run.of - run.step
             pictures = math.ceil(steps * images / run.of)
             since = now - run.at
@@ -84,10 +84,11 @@ class Forecast:
                 return steps * pace + pictures * beside - min(since, pace)
             return max(0.0, beside - since)
 
-    def _beside_of(self, model: str, megapixels: float) -> float:
+    def _beside_of(self, model: str, megapixels: float, otherwise: float) -> float:
+        """Of a model that has drawn nothing yet `otherwise`: decoding takes about as long as a step or two."""
         learned = self._beside.get(model, ())
         alike = [seconds for size, seconds in learned if math.isclose(size, megapixels)]
         if alike:
             return median(alike)
         scaled = [seconds * megapixels / size for size, seconds in learned if size > 0]
-        return median(scaled) if scaled else 0.0
+        return median(scaled) if scaled else otherwise

@@ -10,7 +10,7 @@ from app.core.schema import GenerationRequest, Job, JobState
 from app.database import jobs, reading
 from app.jobs import history, several, transitions, turns
 from app.jobs.cursors import checked
-from app.jobs.eta import learn
+from app.jobs.eta import Pace, learn
 from app.jobs.forecast import Forecast
 from app.jobs.history import StoredEvent
 from app.jobs.job_rows import SAID, image_refs, job_of
@@ -91,10 +91,10 @@ class JobsSeen:
         """What runs, then what is next: at most `limit` jobs."""
         return list(self.line(limit=limit).items)
 
-    def seconds_for(self, model: str, megapixel_steps: float) -> float | None:
-        """What a job of so much work would take by the model's past jobs; None = none is known."""
+    def pace(self, model: str) -> Pace:
+        """What jobs take by the model's past ones."""
         with reading(self._database) as connection:
-            return learn(connection, model).seconds(megapixel_steps)
+            return learn(connection, model)
 
     def waiting_by_model(self) -> dict[str, tuple[int, float]]:
         """Model → how many jobs of it wait, and for how many seconds the oldest of them has."""

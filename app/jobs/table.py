@@ -171,7 +171,7 @@ class JobTable(JobsSteered):
                 written = transitions.end(connection, row, JobState.CANCELLED, now)
             else:
                 written = transitions.succeed(connection, row, job, images, seconds, now, text)
-        self._forecast.finished(job)
+        self._forecast.finished(job, megapixel_steps=row.megapixel_steps)
         self._announce(job.id, written)
         return not row.cancel_requested
 

@@ -19,6 +19,7 @@ from app.core.errors import (
     StorageUnavailable,
 )
 from app.core.schema import GenerationRequest, Job, JobError
+from app.core.task import Task
 from app.engine.base import Engine, Inputs
 from app.jobs.job_rows import Claimed
 from app.jobs.job_run import JobRun
@@ -28,6 +29,7 @@ from app.jobs.models import ModelDesk
 from app.jobs.passes import Passes
 from app.jobs.saver import PictureStore, Saver
 from app.jobs.signals import Bell, EmptyLine, Held, Hold, Stopping
+from app.jobs.sketches import SketchDesk, UntilAJob
 from app.jobs.table import JobTable
 from app.jobs.tally import Tally
 
@@ -55,6 +57,7 @@ class Shared:
     tally: Tally
     passes: Passes
     looks: LookDesk | None = None
+    sketches: SketchDesk | None = None
 
 
 class EngineWorker:
@@ -122,6 +125,9 @@ class EngineWorker:
             jobs = self._claim()
             if jobs:
                 self._run(jobs, saver)
+                self._worked_at = time.monotonic()
+                return True
+            if self._sketch():
                 self._worked_at = time.monotonic()
                 return True
             return looks is not None and looks.fill_one(self.engine, time.monotonic() - self._worked_at)
@@ -236,6 +242,25 @@ class EngineWorker:
             shared.empty.forget()
             self.running = ()
 
+    def _sketch(self) -> bool:
+        """Draw one of the pictures that somebody waits for while typing; False if there is none. A job ends it."""
+        shared = self._shared
+        if shared.sketches is None:
+            return False
+        stop = UntilAJob(shared.bell, shared.stopping, shared.table)
+        return shared.sketches.draw_one(self.engine, shared.inputs, self._may_sketch, stop)
+
+    def _may_sketch(self, entry: ModelEntry) -> bool:
+        """True if it can draw with this model, and no other one that is free has it loaded while this one has not."""
+        return self.engine.can_run(entry, Task.TEXT) and (self._has(entry) or not self._is_elsewhere(entry))
+
+    def _has(self, entry: ModelEntry) -> bool:
+        return entry.key in self.engine.status().loaded_models
+
+    def _is_elsewhere(self, entry: ModelEntry) -> bool:
+        others = [worker for worker in self._shared.workers if worker is not self and worker.is_free]
+        return any(entry.key in other.engine.status().loaded_models for other in others)
+
     def _capacity(self, request: GenerationRequest, entry: ModelEntry | None) -> int:
         """See `Capacity`. What this engine cannot do is left to one here that can, if there is one; and what it would
         have to load a model for, to one that is free and has it."""
@@ -244,9 +269,7 @@ class EngineWorker:
         others = [worker for worker in self._shared.workers if worker is not self]
         if not self.engine.can_run(entry, request.task):
             return 0 if any(other.engine.can_run(entry, request.task) for other in others) else 1
-        if others and entry.key not in self.engine.status().loaded_models:
-            free = [other.engine.status() for other in others if other.is_free]
-            if any(entry.key in status.loaded_models for status in free):
-                return 0
+        if others and not self._has(entry) and self._is_elsewhere(entry):
+            return 0
         most = self.engine.capacity(entry, request)
         return most if most <= 1 else self._shared.passes.best(self.engine.status().device, request, most)

@@ -143,15 +143,18 @@ class Library:
         after: float | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        oldest: bool = False,
     ) -> ListPage[SavedImage]:
-        """One page of images, newest first. `q`: words that the prompt has, parts of words and Chinese included.
+        """One page of images, newest first, or the `oldest`.
+
+        `q`: words that the prompt has, parts of words and Chinese included.
 
         `after` is a moment, in seconds since 1970: images made then or later.
 
         Raises InvalidRequest for a limit outside 1 to 200, a cursor that is none, a `q` that no prompt can hold.
         """
         wanted = finding.Filter(q, model, seed, favourite, width, height, after)
-        return finding.search(self._database, wanted, limit, cursor)
+        return finding.search(self._database, wanted, limit, cursor, oldest=oldest)
 
     def nearest(self, model: str, vector: bytes, limit: int) -> list[SavedImage]:
         """The images that look most like what `vector` stands for, the nearest first."""

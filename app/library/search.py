@@ -17,6 +17,7 @@ from app.library.full_text import few_with, index_of, prompt_has
 
 MAX_LIMIT = 200
 NEWEST_FIRST = (images.c.created_at.desc(), images.c.seq.desc())
+OLDEST_FIRST = (images.c.created_at.asc(), images.c.seq.asc())
 
 
 # How many of the newest images are looked through for words before all are: finding a frequent word everywhere and then
@@ -71,19 +72,24 @@ class Filter:
         return self.q if self.q and self.q.strip() else ""
 
 
-def search(database: Engine, wanted: Filter, limit: int, cursor: str | None) -> ListPage[SavedImage]:
-    """One page of single images, the newest first. Raises InvalidRequest for a wrong limit or cursor."""
+def search(
+    database: Engine, wanted: Filter, limit: int, cursor: str | None, *, oldest: bool = False
+) -> ListPage[SavedImage]:
+    """One page of single images, newest first, or the `oldest`. Raises InvalidRequest for a wrong limit or cursor."""
     check_limit(limit)
     dialect = database.dialect.name
-    before = None if cursor is None else tuple_(images.c.created_at, images.c.seq) < tuple_(*decode(cursor))
+    place, order = tuple_(images.c.created_at, images.c.seq), OLDEST_FIRST if oldest else NEWEST_FIRST
+    before = None
+    if cursor is not None:
+        before = place > tuple_(*decode(cursor)) if oldest else place < tuple_(*decode(cursor))
     with reading(database) as connection:
-        for window in windows(connection, wanted, before):
+        for window in [_few(connection, wanted)] if oldest else windows(connection, wanted, before):
             # Narrow first: a sort that carries whole rows, recipes included, costs ten times as much.
             places = select(images.c.seq).where(*wanted.where(dialect, within=window))
-            places = places.order_by(*NEWEST_FIRST).limit(limit + 1)
+            places = places.order_by(*order).limit(limit + 1)
             if before is not None:
                 places = places.where(before)
-            query = select(images).where(images.c.seq.in_(places)).order_by(*NEWEST_FIRST)
+            query = select(images).where(images.c.seq.in_(places)).order_by(*order)
             rows = connection.execute(query).mappings().all()
             if len(rows) > limit:
                 break

@@ -18,6 +18,7 @@ from app.jobs.grids import GridTable
 from app.jobs.live import LiveEvents
 from app.jobs.looks import LookDesk
 from app.jobs.models import ModelState
+from app.jobs.sketches import SketchDesk
 from app.jobs.table import JobTable
 from app.jobs.tally import Tally
 from app.library import Library
@@ -102,6 +103,7 @@ class Parts:
     dispatcher: Dispatcher
     downloads: Downloads
     inputs: InputStore
+    sketches: SketchDesk
     looks: LookDesk | None = None
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)

@@ -1,12 +1,14 @@
 """How each model would run on this machine, as `doctor` says it, and what a picture took here."""
 
-from app.catalog import ModelEntry
+from app.catalog import ModelEntry, tasks_of
 from app.core.batching import megapixel_steps
 from app.core.models import Verdict
 from app.core.schema import GenerationRequest
 from app.core.settings import Compute, Settings
 from app.core.shapes import as_drawn
-from app.jobs.table import JobTable
+from app.core.task import Task
+from app.jobs.eta import Pace
+from app.jobs.sketches import SketchDesk
 from app.machine import look_at_machine
 from app.tiers.choose import Room
 from app.tiers.compute import expected_compute
@@ -43,9 +45,19 @@ class Verdicts:
         )  # fmt: skip
 
 
-def seconds_a_picture(jobs: JobTable, entry: ModelEntry) -> float | None:
+def seconds_a_picture(pace: Pace, entry: ModelEntry) -> float | None:
     """What one picture of the model's own size and steps takes by what it took here; None if it made none yet."""
+    return pace.seconds(megapixel_steps(_usual(entry)))
+
+
+def sketch_steps(pace: Pace, sketches: SketchDesk, entry: ModelEntry) -> int | None:
+    """The steps of pictures of the model's own size that are drawn while somebody types; None if it is too slow here,
+    or made no picture yet."""
+    return sketches.steps(_usual(entry), entry, pace) if Task.TEXT in tasks_of(entry) else None
+
+
+def _usual(entry: ModelEntry) -> GenerationRequest:
     one = GenerationRequest(
         prompt="", width=entry.width, height=entry.height, num_inference_steps=entry.num_inference_steps
     )
-    return jobs.seconds_for(entry.key, megapixel_steps(as_drawn(one, entry.shapes)))
+    return as_drawn(one, entry.shapes)

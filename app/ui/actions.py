@@ -10,7 +10,8 @@ import gradio as gr
 # Run by Gradio when an HTML part appears and when it is drawn anew; the functions are in static/*.js.
 LISTEN = (
     "window.atelierActions(element, trigger); "
-    'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); window.atelierLook(); })'
+    'watch("value", () => { window.atelierDrawn(element); window.atelierPlaced(element); '
+    "window.atelierLook(); window.atelierStaged(); window.atelierRefocus(element); })"
 )
 MAX_PAGES_BACK = 2000
 LISTS = ("inputs", "extend", "styles", "control")  # the fields of a request that are some

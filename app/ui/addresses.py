@@ -19,8 +19,10 @@ ICONS = {
     "large": ("/atelier/icon/large.png", 512),
     "whole": ("/atelier/icon/whole.png", 512),
 }
+SKETCH_PATH = "/atelier/sketch"
 EVENTS_PATH = "/gradio_api/run/predict"
 MAX_JSON_BYTES = 2 * 2**20
+MAX_SKETCH_BYTES = 256 * 2**10
 MAX_FORM_BYTES = 16 * 2**10
 MAX_UPLOAD_BYTES = 32 * 2**20
 GET = ("GET", "HEAD")
@@ -58,6 +60,7 @@ ADDRESSES = (
     Address(r"/atelier/words/[^/]{1,200}\.json"),
     Address(r"/atelier/pictures\.zip"),
     Address(UPLOAD_PATH, POST, MAX_UPLOAD_BYTES),
+    Address(SKETCH_PATH, POST, MAX_SKETCH_BYTES),
     # Gradio's own: its scripts and styles, the one address that all events of the page go to, and the one that a page
     # which lost its line asks until there is an answer.
     Address(r"/assets/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}"),

@@ -126,7 +126,7 @@ FIELDS = (
           choices=(HR_LANCZOS, HR_LATENT)),
     Field("hr_second_pass_steps", Kind.SLIDER, Group.HIRES, info="form_hr_steps_info", default=0, kept=True,
           optional=True, width=200),
-    Field("scheduler", Kind.CHOICE, Group.MORE, default=DEFAULT, optional=True),
+    Field("scheduler", Kind.CHOICE, Group.MORE, info="form_scheduler_info", default=DEFAULT, optional=True),
     Field("subseed_strength", Kind.SLIDER, Group.MORE, info="form_subseed_strength_info", default=0, kept=True,
           optional=True, whole=False, step=0.01),
     Field("subseed", Kind.NUMBER, Group.MORE, info="form_subseed_info", default=RANDOM_SEED, kept=True, optional=True),
@@ -180,7 +180,12 @@ class Form:
             if field.kind is Kind.TEXT and len(text := self[field.name] or "") > MAX_PROMPT_CHARS
         ]
         return found + [
-            words("problem_range", field=named(name, words), value=_shown(value), allowed=allowed(span, words))
+            words(
+                "problem_range",
+                field=named(name, words),
+                value=_shown(value),
+                allowed=_allowed(value, span, name, words),
+            )
             for name, span in model.ranges.items()
             if name in _BY_NAME and not _fits(value := self[name], span, _BY_NAME[name])
         ]
@@ -212,6 +217,13 @@ def form_of(request: Mapping[str, Any], model: ModelInfo) -> Form:
         if not isinstance(value, _BY_NAME[name].type):
             raise ValueError(f"{name} is {value!r}")
     return Form({**values, **given, "model": model.key})
+
+
+def _allowed(value: Any, span: Span, name: str, words: Words) -> str:
+    """The range, and that it is of whole numbers where that is what is wrong."""
+    text = allowed(span, words)
+    broken = isinstance(value, float) and not value.is_integer()
+    return words("range_whole", range=text) if broken and _BY_NAME[name].whole else text
 
 
 def is_there(field: Field, model: ModelInfo) -> bool:

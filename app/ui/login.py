@@ -49,11 +49,13 @@ def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> AP
 
     @router.get(LOGIN_PATH)
     def show(request: Request) -> Response:
-        return HTMLResponse(login_page(words_of(request)))
+        return HTMLResponse(login_page(words_of(request), request.url.query))
 
-    def told_to_wait(words: Words, wait_s: float, status: int) -> Response:
+    def told_to_wait(request: Request, wait_s: float, status: int) -> Response:
+        words = words_of(request)
         text = words("login_wait", seconds=f"{wait_s + 0.5:.0f}")
-        return HTMLResponse(login_page(words, text), status, {"Retry-After": str(int(wait_s) + 1)})
+        page = login_page(words, request.url.query, text)
+        return HTMLResponse(page, status, {"Retry-After": str(int(wait_s) + 1)})
 
     @router.post(LOGIN_PATH)
     async def enter(
@@ -64,12 +66,12 @@ def login_routes(accounts: Accounts, sessions: Sessions, strings: Strings) -> AP
         words, address = words_of(request), address_of(request)
         wait_s = accounts.wait_s(name, address)
         if wait_s > 0:
-            return told_to_wait(words, wait_s, 429)
+            return told_to_wait(request, wait_s, 429)
         if checks.full:
-            return told_to_wait(words, BUSY_S, 503)
+            return told_to_wait(request, BUSY_S, 503)
         if not await checks.check(name, password, address):
-            return HTMLResponse(login_page(words, words("login_wrong")), 401)
-        answer = RedirectResponse("/", 303)
+            return HTMLResponse(login_page(words, request.url.query, words("login_wrong")), 401)
+        answer = RedirectResponse(f"/?{request.url.query}" if request.url.query else "/", 303)
         secure = request.url.scheme == "https"
         answer.set_cookie(
             SESSION_COOKIE, sessions.open(name), max_age=int(SESSION_S), httponly=True, samesite="lax", secure=secure
@@ -102,20 +104,21 @@ input {{ box-sizing: border-box; width: 100%; margin: 4px 0 14px; padding: 10px;
 button {{ width: 100%; padding: 11px; border: 0; border-radius: 8px; font: inherit; font-weight: 600;
   background: var(--accent); color: var(--on); cursor: pointer; }}
 :focus-visible {{ outline: 3px solid var(--accent); outline-offset: 2px; }} .bad {{ color: var(--bad); }}
-</style></head><body><main><h1>{title}</h1>{problem}<form method="post" action="login">
+</style></head><body><main><h1>{title}</h1>{problem}<form method="post" action="{action}">
 <label for="name">{name}</label><input id="name" name="name" autocomplete="username" required autofocus>
 <label for="password">{password}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <button type="submit">{enter}</button></form></main></body></html>""")
 
 
-def login_page(words: Words, problem: str | None = None) -> str:
-    """The form, with what went wrong the last time."""
+def login_page(words: Words, asked: str = "", problem: str | None = None) -> str:
+    """The form, with what went wrong the last time. `asked` is the query of the link that led here; it leads on."""
     told = Markup('<p class="bad" role="alert">{}</p>').format(problem) if problem else Markup("")
     return _PAGE.format(
         language=words.language,
         title=words("login_title"),
         problem=told,
+        action=f"login?{asked}" if asked else "login",
         name=words("login_name"),
         password=words("login_password"),
         enter=words("login_enter"),

@@ -109,7 +109,9 @@ def _wire_form(page: Page, events: FormEvents) -> None:
     refers.page.click(events.references.act, {refers.names}, [shell.toast, *fields.outputs], **QUIET)
     control.page.click(events.control.act, {model, control.model}, [shell.toast, *fields.outputs], **QUIET)
     control.preprocessor.input(events.control.look, set(control.inputs), [control.page], **QUIET)
-    model.input(events.choose_model, fields.inputs, [*fields.outputs, tab.model_line, tab.loras], **QUIET)
+    of_model = [*fields.outputs, tab.model_line, tab.live, tab.loras]
+    model.input(events.choose_model, fields.inputs, of_model, **QUIET)
+    tab.sketch.click(events.sketch_seed, None, [fields["seed"]], **QUIET)
     fields.ratio.input(events.choose_ratio, size, [fields["width"], fields["height"]], **QUIET)
     for side in (fields["width"], fields["height"]):
         side.input(events.type_size, size, [fields.ratio], **QUIET)
@@ -122,7 +124,9 @@ def _wire_form(page: Page, events: FormEvents) -> None:
     tab.model_line.click(events.act_on_model, {shell.memory, model}, told, **REMEMBERING)
     both = [fields["prompt"], fields["negative_prompt"]]
     tab.loras.click(events.loras.act, set(both), both, **QUIET)
-    fields["styles"].change(events.styles.look, {fields["styles"]}, [tab.styles_look], **QUIET)
+    cards = {fields["styles"], tab.style_cards}
+    fields["styles"].change(events.styles.look, cards, [tab.styles_look, tab.style_cards], **QUIET)
+    tab.style_cards.click(events.styles.act, cards, [fields["styles"], tab.style_cards], **QUIET)
 
 
 def _wire_grid(page: Page, events: GridEvents, shared: PageEvents) -> None:
@@ -150,8 +154,8 @@ def _wire_describe(page: Page, events: DescribeEvents) -> None:
 def _wire_tabs(page: Page, events: PageEvents) -> None:
     shell, library, queue, models = page.shell, page.library, page.queue, page.models
     fields, stage = page.generate.fields, page.generate.stage
-    of_model = [page.generate.model_line, page.generate.loras]
-    search = {library.search, library.favourites, library.view}
+    of_model = [page.generate.model_line, page.generate.live, page.generate.loras]
+    search = {library.search, library.favourites, library.oldest, library.view}
     clocks = [library.clock, queue.clock, models.clock]
     form = [shell.toast, shell.tabs, *fields.outputs]
     for name in (GENERATE, DESCRIBE, INSPECT):
@@ -160,7 +164,7 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
     page.tab[LIBRARY].select(events.library_returned, remembered, shown, **REMEMBERING)
     searched = {**QUIET, "js": "(...values) => { window.atelierWent('[]'); return values; }"}
     looks = [library.search.change, library.search.submit, library.view.change]
-    looks += [library.favourites.change, library.refresh.click]
+    looks += [library.favourites.change, library.oldest.change, library.refresh.click]
     # One event for all of them: a slow answer to an earlier one must not overwrite what was searched last.
     gr.on(looks, events.library_opened, search, shown, trigger_mode="always_last", **searched)
     line = {queue.filter, queue.search, queue.place}
@@ -184,10 +188,10 @@ def _wire_tabs(page: Page, events: PageEvents) -> None:
 
 def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     shell, tab, fields = page.shell, page.generate, page.generate.fields
-    form = [*fields.outputs, tab.model_line, tab.loras]
-    shown = [tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
+    form = [*fields.outputs, tab.model_line, tab.live, tab.loras]
+    shown = [tab.sketch, tab.style_cards, tab.stage, tab.clock, tab.history, tab.examples, page.inspect.drop]
     shown += [page.describe.drop, page.describe.page]
-    above = [shell.header, shell.tabs, shell.memory]
+    above = [shell.header, shell.tabs, shell.memory, shell.toast]
     opened = blocks.load(events.opened, {shell.memory}, [*above, *shown, *form], **REMEMBERING)
     opened.then(None, js="() => window.atelierOpened()", **QUIET)
     names = json.dumps(list(fields.by_name))

@@ -51,8 +51,10 @@ def picture_routes(link: ServiceLink, thumbnails: ThumbnailCache) -> APIRouter:
     def picture(image_id: str, download: bool = False, format: str = "png") -> Response:
         if not IMAGE_ID.fullmatch(image_id) or format not in FORMATS.values():
             return _missing(404)
-        kind, ending = "attachment" if download else "inline", "jpg" if format == "jpeg" else format
-        name = {"Content-Disposition": f'{kind}; filename="atelier-{image_id}.{ending}"'}
+        ending = "jpg" if format == "jpeg" else format
+        # A name said here would go before the link's own, which says the seed.
+        kind = "attachment" if download else f'inline; filename="atelier-{image_id}.{ending}"'
+        name = {"Content-Disposition": kind}
         return _file(link, lambda: link.client.image_bytes(image_id, format), name, format)
 
     @router.get("/grid/{grid_id}.png")

@@ -35,6 +35,7 @@ _NEEDED = (
     (Role.GENERATE, "POST", re.compile(r"/api/generate")),
     (Role.GENERATE, "POST", re.compile(r"/api/grids(/[^/]+/cancel)?")),
     (Role.GENERATE, "POST", re.compile(r"/api/inputs")),
+    (Role.GENERATE, "POST", re.compile(r"/api/sketch")),
     (Role.GENERATE, "PATCH", re.compile(r"/api/images/[^/]+")),
 )
 

@@ -1,5 +1,5 @@
-"""What is typed into the library's search: words of the prompt, `model:`, `seed:`, `size:`, `after:`, `favourite`;
-or `means:` and what pictures show, or `like:` and the id of one that they are to look like."""
+"""What is typed into the library's search: words of the prompt, `model:`, `seed:`, `size:`, `after:`, `favourite`,
+`oldest`; or `means:` and what pictures show, or `like:` and the id of one that they are to look like."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from typing import Any
 _SIZE = re.compile(r"(\d{1,5})[x×](\d{1,5})", re.IGNORECASE)
 MAX_SEED_DIGITS = 10
 LIKE, MEANS = "like", "means"
+OLDEST = {"order": "oldest"}
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Search:
 
     @property
     def is_empty(self) -> bool:
-        """True if every picture fits."""
-        return not self.words and not self.filters
+        """True if every picture fits, in whatever order."""
+        return not self.words and not self.filters.keys() - OLDEST.keys()
 
     @property
     def by_look(self) -> bool:
@@ -49,6 +50,8 @@ def _filter(part: str) -> dict[str, Any]:
     name, colon, value = part.partition(":")
     if name.lower() in ("favourite", "favorite", "收藏") and not colon:
         return {"favourite": True}
+    if name.lower() in ("oldest", "最早") and not colon:
+        return OLDEST
     if name == LIKE and value:
         return {LIKE: value}
     if name == "model" and value:

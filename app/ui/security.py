@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.settings import LOOPBACK_HOSTS, Settings
@@ -25,6 +25,7 @@ from app.ui.visitors import PERSON
 
 SESSION_COOKIE = "atelier_session"
 SESSION_S = 14 * 86_400.0
+NOT_FOUND = 404
 MAX_SESSIONS = 1000
 # A browser asks for the manifest and the icons of an app without saying who it is for.
 OPEN_PATHS = (LOGIN_PATH, HEALTH_PATH, MANIFEST_PATH, *(path for path, _ in ICONS.values()))
@@ -67,9 +68,18 @@ class Doorkeeper:
     """Refuses foreign hosts (400), foreign origins (403), addresses that are not listed (404, 405) and bodies of more
     than an address takes (411, 413); and adds the headers that keep a page to itself."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], open_to_others: bool, addresses: Iterable[Address]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: Iterable[str],
+        open_to_others: bool,
+        addresses: Iterable[Address],
+        lost: Callable[[Request], str] | None = None,
+    ) -> None:
         """`open_to_others`: this machine's own name is fine too, whatever it is at the moment, and so is any numeric
-        host; DNS rebinding needs a name of its own."""
+        host; DNS rebinding needs a name of its own. `lost` writes the page for a person who opens an address that is
+        none; without it they get a line of text."""
+        self._lost = lost
         self._app = app
         self._names = frozenset(names)
         self._open_to_others = open_to_others
@@ -87,6 +97,9 @@ class Doorkeeper:
             await self._app({**scope, "headers": kept}, receive, _with_headers(send, scope["path"]))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
+        elif refusal[0] == NOT_FOUND and self._lost is not None and _is_a_person(scope):
+            page = HTMLResponse(self._lost(Request(scope)), NOT_FOUND)
+            await page(scope, receive, _with_headers(send, LOGIN_PATH))
         else:
             refuse = PlainTextResponse(refusal[1], refusal[0])
             await refuse(scope, receive, _with_headers(send, scope["path"]))
@@ -162,9 +175,14 @@ class LoginGate:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif "text/html" in request.headers.get("accept", "") and request.method == "GET":
-            await RedirectResponse(LOGIN_PATH, 303)(scope, receive, send)
+            asked = f"?{request.url.query}" if request.url.path == "/" and request.url.query else ""
+            await RedirectResponse(LOGIN_PATH + asked, 303)(scope, receive, send)
         else:
             await PlainTextResponse("Log in first.", 401)(scope, receive, send)
+
+
+def _is_a_person(scope: Scope) -> bool:
+    return scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def _opens_a_page(headers: Headers) -> bool:

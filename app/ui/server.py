@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
 from app.ui.installable import STATIC, installable_routes
 from app.ui.link import ServiceLink
 from app.ui.login import login_routes
+from app.ui.lost import lost_page
 from app.ui.page import create_page
 from app.ui.page_head import PageHead, head_of
 from app.ui.pictures import picture_routes
+from app.ui.ports import refuse_taken_port
 from app.ui.roles import RoleClient
 from app.ui.security import Doorkeeper, LoginGate, Sessions, binds_beyond_loopback, host_names
+from app.ui.sketches import sketch_routes
 from app.ui.strings import Strings
 from app.ui.studio import Studio
 from app.ui.theme import create_theme
@@ -30,7 +34,7 @@ from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
 from app.ui.word_lists import word_routes
 
-STYLE, SCRIPTS = "style.css", ("coach", "paint", "memory", "page", "lightbox", "prompts", "notice")
+STYLE, SCRIPTS = "style.css", ("coach", "paint", "memory", "page", "lightbox", "prompts", "notice", "sketch")
 CACHE_FOLDER = "ui-cache"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
@@ -49,10 +53,11 @@ class ToolsMissing(AtelierError):
 
 
 def run(settings: Settings) -> None:
-    """Serve the page until it is stopped. Raises LoginNeeded or BadAuthFile before it listens.
+    """Serve the page until it is stopped. Raises LoginNeeded, BadAuthFile or PortTaken before it listens.
 
     The service may be away: the page says so and goes on when it is there.
     """
+    refuse_taken_port(settings.ui_host, settings.ui_port)
     app = build_app(settings)
     uvicorn.run(
         app,
@@ -91,6 +96,7 @@ def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(picture_routes(studio.link, ThumbnailCache(cache / "thumbnails", settings.ui_cache_bytes)))
     app.include_router(upload_routes(uploads))
+    app.include_router(sketch_routes(studio))
     app.include_router(word_routes(settings.models_folder))
     app.include_router(installable_routes(strings))
     if accounts is not None:
@@ -103,6 +109,7 @@ def build_app(settings: Settings) -> FastAPI:
         names=host_names(settings),
         open_to_others=binds_beyond_loopback(settings),
         addresses=(*ADDRESSES, *(TOOL_ADDRESSES if settings.ui_mcp else ())),
+        lost=partial(lost_page, strings=strings),
     )  # added last = asked first
     return _mounted(app, blocks, studio.texts, settings)
 

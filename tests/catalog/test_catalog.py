@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.catalog import Catalog, folder_entry
+from app.catalog import Catalog, allowed_schedulers, folder_entry
 from app.catalog.tasks import OF_A_MASK, kinds_of, tasks_of
 from app.core.control import ControlUnit
 from app.core.errors import InvalidRequest, UnknownModel
@@ -124,6 +124,7 @@ def test_the_defaults_of_every_entry_are_where_it_draws_well_and_that_is_allowed
     for name, good in entry.good.items():
         allowed = shipped.ranges(entry)[name]
         assert allowed.low <= good.low <= getattr(entry, name) <= good.high <= allowed.high
+    assert set(entry.good_schedulers) <= set(allowed_schedulers(entry))
 
 
 def test_a_random_seed_is_drawn_at_resolve_and_never_minus_one(shipped: Catalog) -> None:

@@ -110,6 +110,8 @@ def test_pictures_are_found_marked_and_deleted(service: FakeService, capsys: pyt
     captured = capsys.readouterr()
     assert IMAGE["id"] in captured.out
     assert "more than these 20" in captured.err
+    assert main(["library", "search", "--oldest"]) == 0
+    assert service.calls[-1].path == "/api/images?limit=20&order=oldest"
     assert main(["library", "favourite", IMAGE["id"], "--off"]) == 0
     assert json.loads(service.calls[-1].body) == {"favourite": False}
     assert main(["library", "delete", IMAGE["id"], "--yes"]) == 0

@@ -29,13 +29,17 @@ def a_job(**changes: object) -> Job:
     )
 
 
-def left(forecast: Forecast, job: Job) -> float | None:
+def work_of(job: Job) -> float:
     request = job.request
-    work = (request.width or 0) * (request.height or 0) / 1e6 * STEPS * request.num_images
-    return forecast.left(job.id, "pocket", megapixel_steps=work, images=request.num_images)
+    return (request.width or 0) * (request.height or 0) / 1e6 * STEPS * request.num_images
 
 
-def draw(forecast: Forecast, clock: Clock, job: Job, *, stop_at: int | None = None) -> None:
+def left(forecast: Forecast, job: Job, work: float | None = None) -> float | None:
+    work = work_of(job) if work is None else work
+    return forecast.left(job.id, "pocket", megapixel_steps=work, images=job.request.num_images)
+
+
+def draw(forecast: Forecast, clock: Clock, job: Job, *, stop_at: int | None = None, work: float | None = None) -> None:
     """Every picture: its steps, then its decoding, as a CPU does it. `stop_at` a step of all."""
     of = STEPS * job.request.num_images
     for step in range(1, of + 1):
@@ -45,7 +49,7 @@ def draw(forecast: Forecast, clock: Clock, job: Job, *, stop_at: int | None = No
             return
         if step % STEPS == 0:
             clock.pass_s(DECODE_S)
-    forecast.finished(job)
+    forecast.finished(job, megapixel_steps=work_of(job) if work is None else work)
 
 
 def test_nothing_is_said_before_the_pace_of_the_steps_is_known(clock: Clock) -> None:
@@ -60,11 +64,12 @@ def test_the_pace_of_the_running_steps_gives_the_time_left_from_the_second_step_
     for step in (1, 2):
         clock.pass_s(STEP_S)
         forecast.step(job.id, step, STEPS)
-    assert left(forecast, job) == pytest.approx((STEPS - 2) * STEP_S)
+    # Of a model that drew nothing yet, decoding is taken for one step.
+    assert left(forecast, job) == pytest.approx((STEPS - 2 + 1) * STEP_S)
     clock.pass_s(STEP_S / 2)
-    assert left(forecast, job) == pytest.approx((STEPS - 2.5) * STEP_S)
+    assert left(forecast, job) == pytest.approx((STEPS - 2.5 + 1) * STEP_S)
     clock.pass_s(100)  # a step that takes long is still one step
-    assert left(forecast, job) == pytest.approx((STEPS - 3) * STEP_S)
+    assert left(forecast, job) == pytest.approx((STEPS - 3 + 1) * STEP_S)
 
 
 @pytest.mark.parametrize("images", [1, 4])
@@ -85,6 +90,14 @@ def test_a_larger_picture_takes_longer_beside_its_steps_too(clock: Clock) -> Non
     assert left(forecast, large) == pytest.approx(4 * DECODE_S, rel=0.1)
     clock.pass_s(100)
     assert left(forecast, large) == 0
+
+
+def test_a_size_that_is_asked_for_and_not_drawn_makes_no_difference(clock: Clock) -> None:
+    forecast, drawn = Forecast(now=clock), work_of(a_job())  # a model that draws one size, and scales
+    draw(forecast, clock, a_job(width=512, height=512), work=drawn)
+    job = a_job(width=32, height=32)
+    draw(forecast, clock, job, stop_at=STEPS)
+    assert left(forecast, job, drawn) == pytest.approx(DECODE_S)
 
 
 def test_another_try_of_a_job_begins_anew(clock: Clock) -> None:
@@ -108,5 +121,5 @@ def test_a_table_and_its_live_events_tell_the_time_by_the_steps(a_table: Callabl
         clock.pass_s(0.1)
         live.step(EngineEvent(job.id, "step", step, 100))
     live.step(EngineEvent(job.id, "step", 20, 100, "saving"))  # not one of the steps
-    assert table.get(job.id).eta_s == pytest.approx(8.0)
-    assert table.get(queued.id).eta_s == pytest.approx(8.0 + 2.2)
+    assert table.get(job.id).eta_s == pytest.approx(8.1)
+    assert table.get(queued.id).eta_s == pytest.approx(8.1 + 2.2)

@@ -114,6 +114,21 @@ def test_model_seed_and_favourite_narrow_the_search_together(shelf: Shelf) -> No
     assert found(shelf, favourite=False) == ["three", "two"]
 
 
+@pytest.mark.parametrize("words", [None, "prompt", "no"])  # none, in the index, too short for it
+def test_the_oldest_come_first_page_by_page(shelf: Shelf, words: str | None) -> None:
+    for number in range(3):
+        shelf.save(f"prompt no {number}", count=2)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = shelf.library.search(q=words, limit=2, cursor=cursor, oldest=True)
+        seen += [f"{image.prompt}/{image.index}" for image in page.items]
+        if page.next is None:
+            break
+        cursor = page.next
+    assert seen == [f"prompt no {number}/{index}" for number in range(3) for index in range(2)]
+
+
 def test_pages_give_every_image_once_even_when_images_come_and_go(shelf: Shelf) -> None:
     for number in range(7):
         shelf.save(f"prompt {number}", count=2)

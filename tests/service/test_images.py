@@ -121,6 +121,8 @@ def test_pictures_are_found_by_size_and_day_and_counted(house: House) -> None:
         "after=soon",
         "width=0",
         "group=prompt&after=2026-01-01",
+        "group=prompt&order=oldest",
+        "order=largest",
         "limit=0",
         "limit=201",
         "seed=-1",

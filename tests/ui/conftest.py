@@ -48,7 +48,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, hub: 
         patch.setenv("HF_ENDPOINT", hub.url)
         patch.setenv("HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub cache")))
         patch.delenv("HF_HUB_OFFLINE", raising=False)
-        running = RunningService(tmp_path_factory.mktemp("service"), MODELS_FOLDER=str(models_folder))
+        running = RunningService(tmp_path_factory.mktemp("service"), MODELS_FOLDER=str(models_folder), SKETCH_S="1000")
     with running:
         yield running
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.ui.addresses import ADDRESSES, EVENTS_PATH, MAX_JSON_BYTES, TOOL_ADDRESSES, AddressBook
+from app.ui.ports import PortTaken, refuse_taken_port
 from app.ui.roles import CURRENT_ROLE, Role
 from app.ui.security import (
     ALL_HEADERS,
@@ -42,12 +43,14 @@ class Inside:
             await send({"type": "http.response.body", "body": b"inside"})
 
 
-def call(app: Any, path: str = "/", method: str = "GET", kind: str = "http", **headers: str) -> dict[str, Any]:
+def call(
+    app: Any, path: str = "/", method: str = "GET", kind: str = "http", query: str = "", **headers: str
+) -> dict[str, Any]:
     """The first thing that comes back, its headers by name. `_` in a name stands for `-`."""
     named = {"host": OWN} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
-        "type": kind, "path": path, "method": method, "query_string": b"", "scheme": "http", "server": ("x", 1),
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+        "type": kind, "path": path, "method": method, "query_string": query.encode(), "scheme": "http",
+        "server": ("x", 1), "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
     }  # fmt: skip
     if kind == "websocket":
         del scope["method"]
@@ -74,7 +77,7 @@ def inside() -> Inside:
 
 def door(inside: Any, *, others: bool = False, names: tuple[str, ...] = ("127.0.0.1", "studio.lan")) -> Doorkeeper:
     """The page's own doorkeeper in front of it."""
-    return Doorkeeper(inside, names=names, open_to_others=others, addresses=ADDRESSES)
+    return Doorkeeper(inside, names=names, open_to_others=others, addresses=ADDRESSES, lost=lambda _: "<h1>lost</h1>")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,15 @@ def test_the_tools_have_addresses_only_where_they_are_offered() -> None:
     assert AddressBook((*ADDRESSES, *TOOL_ADDRESSES)).find("/gradio_api/mcp/../x", "POST") == (404, None)
 
 
+def test_a_person_at_an_address_that_is_none_gets_a_page_and_a_program_a_line(inside: Inside) -> None:
+    person = call(door(inside), "/nonsense", accept="text/html,*/*")
+    assert (person["status"], person["headers"]["content-type"]) == (404, "text/html; charset=utf-8")
+    assert person["headers"]["content-security-policy"] == LOGIN_POLICY
+    for program in (call(door(inside), "/nonsense"), call(door(inside), "/nonsense", "POST", accept="text/html")):
+        assert (program["status"], program["headers"]["content-type"]) == (404, "text/plain; charset=utf-8")
+    assert inside.scopes == []
+
+
 def test_no_linked_address_takes_anything() -> None:
     for address in (*ADDRESSES, *TOOL_ADDRESSES):
         assert not address.linked or (set(address.methods) <= {"GET", "HEAD"} and address.max_body == 0)
@@ -255,6 +267,22 @@ def test_nobody_without_a_session_passes(gate: LoginGate, inside: Inside, path: 
     assert (shown["status"], shown["headers"]["location"]) == (303, "/login")
     assert call(gate, path, kind="websocket", cookie=cookie)["type"] == "websocket.close"
     assert inside.scopes == []
+
+
+def test_a_link_to_the_page_is_kept_while_somebody_logs_in(gate: LoginGate) -> None:
+    sent = call(gate, query="prompt=a%20cup&job=1", accept="text/html")
+    assert sent["headers"]["location"] == "/login?prompt=a%20cup&job=1"
+    assert call(gate, "/theme.css", query="prompt=a", accept="text/html")["headers"]["location"] == "/login"
+
+
+def test_a_taken_port_is_said_in_words() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"port {port} of 127.0.0.1: choose another with --port"):
+            refuse_taken_port("127.0.0.1", port)
+    refuse_taken_port("127.0.0.1", 0)
 
 
 def test_a_websocket_with_a_session_passes(gate: LoginGate, inside: Inside, sessions: Sessions) -> None:

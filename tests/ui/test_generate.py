@@ -68,6 +68,10 @@ def test_no_reset_button_changes_steps_or_guidance(page: Page) -> None:
 def test_an_empty_prompt_is_refused_in_words(page: Page) -> None:
     page.locator("#at-generate").click()
     expect(page.locator("#at-toast")).to_contain_text("Write a prompt first.")
+    write(page, "a seed and a half")
+    set_number(page, "Seed (-1 = random)", 1.5)
+    page.locator("#at-generate").click()
+    expect(page.locator("#at-toast")).to_contain_text(re.compile("1.5 is not allowed; allowed is .* in whole numbers"))
 
 
 def test_progress_counts_steps_and_shows_previews(page: Page) -> None:
@@ -76,8 +80,10 @@ def test_progress_counts_steps_and_shows_previews(page: Page) -> None:
     expect(page.locator("#at-stage .at-canvas img")).to_be_visible()
     assert page.locator("#at-stage [role=progressbar]").first.get_attribute("aria-valuenow")
     expect(page.locator("#at-stage [aria-live=polite]")).to_contain_text("percent")
-    page.get_by_role("button", name="Cancel").first.click()
+    stop = page.get_by_role("button", name="Stop", exact=True)  # beside the button that began it
+    stop.click()
     until(page, "cancelled")
+    expect(stop).to_be_hidden()
 
 
 def test_cancel_at_step_three_ends_the_job_and_it_can_be_run_again(page: Page, client: ImageServiceClient) -> None:
@@ -180,6 +186,9 @@ def test_the_form_follows_the_chosen_model(page: Page) -> None:
     width, height = (int(page.get_by_label(name).input_value()) for name in ("Width", "Height"))
     assert width % 8 == height % 8 == 0
     assert width / height == pytest.approx(16 / 9, rel=0.1)
+    page.get_by_role("button", name=re.compile("^More")).click()
+    page.get_by_label("Scheduler").click()
+    expect(page.get_by_role("option").filter(has_text="★")).to_have_text([re.compile("default"), re.compile("Euler a")])
 
 
 def test_the_last_seed_can_be_used_again(page: Page, client: ImageServiceClient) -> None:
@@ -195,6 +204,8 @@ def test_links_carry_a_prompt_or_a_job(browser: Browser, page_process: RunningPa
     job = client.generate({"prompt": "made elsewhere"})
     with visit(browser, page_process.url, path=f"/?job={job.id}") as page:
         expect(until(page, "succeeded")).to_contain_text("made elsewhere")
+    with visit(browser, page_process.url, path="/?job=nobody") as page:
+        expect(page.locator("#at-toast")).to_contain_text("This job no longer exists.")
 
 
 def test_a_failed_job_says_why_and_offers_another_try(page: Page) -> None:

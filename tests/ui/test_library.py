@@ -24,6 +24,8 @@ MANY = 30
         ("Favourite 猫", "猫", {"favourite": True}),
         ("seed:x size:5 after:soon model:", "seed:x size:5 after:soon model:", {}),
         ("seed:99999999999", "seed:99999999999", {}),
+        ("Oldest cat", "cat", {"order": "oldest"}),
+        ("最早", "", {"order": "oldest"}),
         ("", "", {}),
     ],
 )  # fmt: skip
@@ -68,6 +70,11 @@ def test_filters_find_a_seed_and_a_size(page: Page, many: list[str]) -> None:
     expect(cells).to_have_count(MANY // 3)
     page.get_by_label("Search prompts").fill("wallflower after:2999-01-01")
     expect(page.locator("#at-library")).to_contain_text("Nothing fits this search.")
+    page.get_by_label("Search prompts").fill("wallflower")
+    first = page.locator("#at-library [data-pick]").first
+    expect(first).to_have_attribute("data-pick", many[0])
+    page.get_by_label("Oldest first").check()
+    expect(first).to_have_attribute("data-pick", many[-1])
 
 
 @pytest.mark.browser

@@ -116,6 +116,14 @@ def test_a_route_of_gradio_that_the_page_does_not_use_is_closed(
     assert (answer.status_code, answer.text) == (404, "There is nothing here.")
 
 
+def test_a_lost_person_is_led_to_the_page_in_their_language(http: requests.Session, page_process: RunningPage) -> None:
+    asking = {"Accept": "text/html", "Accept-Language": "zh-CN"}
+    answer = http.get(f"{page_process.url}/nonsense", headers=asking)
+    assert answer.status_code == 404
+    assert 'lang="zh-CN"' in answer.text
+    assert 'href="/"' in answer.text
+
+
 def test_only_the_methods_of_an_address_and_only_its_size_of_body_pass(
     http: requests.Session, page_process: RunningPage
 ) -> None:
@@ -178,8 +186,8 @@ def test_the_right_password_opens_the_page_and_logout_closes_it(tmp_path: Path, 
     with RunningPage(tmp_path / "page", service.url, "--auth-file", str(people)) as page:
         session = requests.Session()
         session.trust_env = False
-        entered = session.post(page.url + "/login", data={"name": "ada", "password": "correct horse"})
-        assert entered.status_code == 200
+        entered = session.post(page.url + "/login?prompt=a+cup", data={"name": "ada", "password": "correct horse"})
+        assert (entered.status_code, entered.url) == (200, page.url + "/?prompt=a+cup")
         cookie = next(iter(session.cookies))
         assert cookie.has_nonstandard_attr("HttpOnly")
         assert session.get(page.url + "/theme.css").status_code == 200

@@ -29,6 +29,7 @@ def test_a_downloaded_picture_is_the_saved_file_and_gives_the_identical_image_ag
     card = until(page, "succeeded")
     with page.expect_download() as download:
         card.get_by_role("link", name="Download PNG").click()
+    assert re.fullmatch(r"atelier-\d+-[0-9a-f]{8}\.png", download.value.suggested_filename)  # the seed
     path = download.value.path()
     saved = client.image_bytes(client.job(job.id).images[0].id)
     assert path.read_bytes() == saved

@@ -8,7 +8,8 @@ AtelierError
 │   ├── QueueFull              try later (429, Retry-After)
 │   ├── NotAllowed · NotAuthenticated
 │   ├── UnreadablePicture      not a picture, or one that we refuse to open
-│   └── ModelNotInstalled · ModelRefused · ModelBusy · NotDownloadable
+│   ├── ModelNotInstalled · ModelRefused · ModelBusy · NotDownloadable
+│   └── JobsComeFirst · SketchReplaced · TooSlowToSketch   of pictures while typing
 ├── ServerError                ours, or the machine's (HTTP 5xx)
 │   ├── EngineCrashed · EngineHung
 │   ├── EngineUnavailable
@@ -39,6 +40,7 @@ from app.core.errors.caller import (
     FieldError,
     IdempotencyConflict,
     InvalidRequest,
+    JobsComeFirst,
     ModelBusy,
     ModelNotInstalled,
     ModelRefused,
@@ -46,6 +48,8 @@ from app.core.errors.caller import (
     NotAuthenticated,
     NotDownloadable,
     QueueFull,
+    SketchReplaced,
+    TooSlowToSketch,
     UnknownGrid,
     UnknownImage,
     UnknownInput,
@@ -98,6 +102,7 @@ __all__ = [
     "IdempotencyConflict",
     "InputsFull",
     "InvalidRequest",
+    "JobsComeFirst",
     "LibraryFull",
     "ModelBusy",
     "ModelNotInstalled",
@@ -111,7 +116,9 @@ __all__ = [
     "ServiceError",
     "ServiceUnreachable",
     "ShuttingDown",
+    "SketchReplaced",
     "StorageUnavailable",
+    "TooSlowToSketch",
     "UnknownGrid",
     "UnknownImage",
     "UnknownInput",

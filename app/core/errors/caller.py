@@ -137,6 +137,27 @@ class ModelBusy(CallerError):
     http_status = 409
 
 
+class JobsComeFirst(CallerError):
+    """Every device is busy with jobs; pictures while typing come when none is left."""
+
+    code = "jobs_come_first"
+    http_status = 429
+
+
+class SketchReplaced(CallerError):
+    """A later sketch took the place of this one."""
+
+    code = "sketch_replaced"
+    http_status = 409
+
+
+class TooSlowToSketch(CallerError):
+    """Pictures of this model and size take too long here to be drawn while typing."""
+
+    code = "too_slow_to_sketch"
+    http_status = 409
+
+
 class NotDownloadable(CallerError):
     """There is nothing to download for this model."""
 

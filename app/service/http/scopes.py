@@ -112,6 +112,7 @@ TABLE: Mapping[Act, str] = {
         POST /api/jobs
         POST /api/generate
         POST /api/describe
+        POST /api/sketch
         POST /api/grids
         POST /api/inputs
         POST /api/inputs/<sha256>/crop

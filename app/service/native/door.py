@@ -4,7 +4,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.openapi import OpenAPI
 
 from app.service.http.parameters import check_body
-from app.service.native import describe, events, grids, images, inputs, jobs, models, operations, queue, trash
+from app.service.native import describe, events, grids, images, inputs, jobs, models, operations, queue, sketches, trash
 from app.service.parts import Parts
 
 
@@ -12,6 +12,6 @@ def register(app: OpenAPI, parts: Parts) -> None:
     """Open this door."""
     native = APIBlueprint("native", __name__)
     native.before_request(check_body)
-    for resource in (jobs, describe, queue, events, grids, images, trash, inputs, models, operations):
+    for resource in (jobs, describe, sketches, queue, events, grids, images, trash, inputs, models, operations):
         native.register_api(resource.blueprint())
     app.register_api(native)

@@ -54,6 +54,7 @@ class ImagesQuery(PageQuery):
         None, min_length=1, max_length=1000, description="The images that show most nearly this; the nearest first."
     )
     after: date | None = Field(None, description="Made on this day (UTC) or later, as 2026-11-21.")
+    order: Literal["newest", "oldest"] = Field("newest", description="Which come first.")
     count: bool = Field(False, description="Say how many images fit in all, too.")
     group: Literal["prompt"] | None = Field(None, description="Put the images of one job together.")
     cursor: str | None = Field(None, max_length=200, description="`next` of the page before.")
@@ -102,11 +103,12 @@ def list_images(query: ImagesQuery) -> Response:
         wanted = Filter(
             query.q, query.model, query.seed, query.favourite, query.width, query.height, _moment(query.after)
         )
-        found = library.search(**vars(wanted), limit=query.limit, cursor=query.cursor)
+        oldest = query.order == "oldest"
+        found = library.search(**vars(wanted), limit=query.limit, cursor=query.cursor, oldest=oldest)
         count = library.count(wanted) if query.count else None
         return reply(ImagePage(items=tuple(_shown(image) for image in found.items), next=found.next, count=count))
-    for name in ("seed", "width", "height", "after"):
-        if getattr(query, name) is not None:
+    for name in ("seed", "width", "height", "after", "order"):
+        if getattr(query, name) != ImagesQuery.model_fields[name].default:
             raise InvalidRequest([FieldError(name, str(getattr(query, name)), "it cannot be used with group=prompt")])
     groups = library.groups(
         q=query.q, model=query.model, favourite=query.favourite, limit=query.limit, cursor=query.cursor

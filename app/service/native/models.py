@@ -19,7 +19,7 @@ from app.service.http.parameters import ModelPath
 from app.service.installed import check_installed, files_of
 from app.service.model_events import entry_of, state_of
 from app.service.parts import Parts, current_parts
-from app.service.verdicts import seconds_a_picture
+from app.service.verdicts import seconds_a_picture, sketch_steps
 
 TAG = Tag(name="models", description="What can draw.")
 
@@ -182,6 +182,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
     files = files_of(parts, entry)
     download = parts.downloads.states().get(entry.key)
     refused = JobError(code=ModelRefused.code, message=entry.refused) if entry.refused else None
+    pace = parts.jobs.pace(entry.key)
     values: dict[str, Any] = entry.facts() | {"schedulers": allowed_schedulers(entry)}
     return ModelInfo.model_construct(
         **values,
@@ -198,7 +199,8 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
         kinds=kinds_of(entry),
         references=references_of(entry),
         verdict=parts.verdicts.of(entry),
-        seconds_a_picture=seconds_a_picture(parts.jobs, entry),
+        seconds_a_picture=seconds_a_picture(pace, entry),
+        sketch_steps=sketch_steps(pace, parts.sketches, entry),
     )
 
 

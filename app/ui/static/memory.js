@@ -72,12 +72,15 @@
       for (const name of TEXTS) said[name] = document.querySelector(`#at-${name} textarea`)?.value ?? said[name];
       keep(said);
       window.atelierCoach(); // the text may come from elsewhere than the keys
+      window.atelierSketchSoon();
     });
   };
 
   // Texts as they are typed: Gradio tells of them later.
   document.addEventListener("input", (event) => {
     const field = event.target instanceof HTMLTextAreaElement ? event.target.closest(TEXTS.map((name) => `#at-${name}`).join()) : null;
-    if (field) keep({ [field.id.replace("at-", "")]: event.target.value });
+    if (!field) return;
+    keep({ [field.id.replace("at-", "")]: event.target.value });
+    window.atelierSketchSoon();
   });
 })();

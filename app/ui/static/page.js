@@ -1,5 +1,6 @@
 // What Gradio cannot do for the page: keyboard, dialogs, clipboard. All texts come from data attributes.
 (() => {
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)"); // whoever wants no movement
   const press = (selector) => document.querySelector(selector)?.click();
 
   document.addEventListener("keydown", (event) => {
@@ -26,6 +27,8 @@
       document.cookie = `atelier-language=${language}; path=/; max-age=31536000; samesite=strict`;
       return location.reload();
     }
+    const other = target?.closest("[data-press]");
+    if (other) press(other.dataset.press);
     const copy = target?.closest("[data-copy]");
     if (copy) await copyText(copy);
     const example = target?.closest("[data-words]");
@@ -34,7 +37,7 @@
     const message = target?.closest(".at-toast [data-close]")?.closest(".at-toast");
     if (message) message.hidden = true;
     if (target?.closest("#at-generate") && window.innerWidth < 768) {
-      setTimeout(() => document.querySelector("#at-stage")?.scrollIntoView({ behavior: "smooth", block: "start" }), 350);
+      setTimeout(() => document.querySelector("#at-stage")?.scrollIntoView({ behavior: still.matches ? "auto" : "smooth", block: "start" }), 350);
     }
   });
 
@@ -60,7 +63,7 @@
   }
 
   // The page's own server: asked every moment, and missed when it does not answer.
-  const PATIENCE_MS = 5000;
+  const PATIENCE_MS = 5000, ANSWERED_MS = 5000;
   let askedAt = null;
   window.atelierAsked = () => { askedAt ??= Date.now(); };
   window.atelierAnswered = () => { askedAt = null; showCut(); };
@@ -184,6 +187,16 @@
     handIn(zone, file, (_, data) => told?.atelierTell(data));
   });
 
+  // A part that is drawn anew takes its buttons along, and whoever uses the keyboard would begin again at the top: the
+  // button that was just pressed has the focus again, or the first one where it is gone.
+  window.atelierRefocus = (element) => {
+    const pressed = element.atelierPressed;
+    if (document.activeElement !== document.body || !pressed || Date.now() - pressed.at > ANSWERED_MS) return;
+    const buttons = [...element.querySelectorAll("button:not(:disabled)")];
+    const same = buttons.find(({ dataset }) => dataset.act === pressed.act && dataset.id === pressed.id);
+    (same ?? buttons[0])?.focus({ preventScroll: true });
+  };
+
   // Called by each HTML part of the page: buttons with data-act send their data to Python.
   window.atelierActions = (element, trigger) => {
     listenForFiles(element, trigger);
@@ -191,6 +204,7 @@
     element.addEventListener("click", async (event) => {
       const pressed = event.target instanceof Element ? event.target.closest("[data-act]") : null;
       if (!pressed || pressed.disabled || !element.contains(pressed)) return;
+      element.atelierPressed = { act: pressed.dataset.act, id: pressed.dataset.id, at: Date.now() };
       const data = { here: pressed.closest("[data-stack]")?.dataset.stack, ...pressed.dataset };
       if (data.act === "lora") data.weight = pressed.closest("[data-lora]")?.querySelector("[data-weight]")?.value;
       if (data.act === "variations") data.far = pressed.closest(".at-job")?.querySelector("[data-far]")?.value;

@@ -19,6 +19,7 @@ from app.ui.tabs.start_panel import StartPanel, frame_of
 
 DRAWING = frozenset({Task.TEXT, Task.EDIT})  # a model that does neither is chosen elsewhere
 WITH_STRENGTH = frozenset({Task.IMAGE, Task.INPAINT})
+SUITS = "★"  # behind the samplers that suit the model
 WIDEST = 1000  # a slider's end where a request has no bound of its own
 Components = dict[str, gr.components.Component]
 
@@ -88,7 +89,7 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
         )  # fmt: skip
     if field.kind is Kind.NUMBER:
         said["visible"] = "hidden" if field.some else True  # until a model is chosen that has it
-        return gr.Number(value=field.default, precision=0 if field.whole else None, min_width=field.width, **said)
+        return gr.Number(value=field.default, min_width=field.width, **said)  # rounds nothing: `Form.problems` says so
     if field.kind is Kind.SLIDER:
         # The widest range there is; each model narrows it when it is chosen. No reset: it would give the least.
         low, high = bounds(GenerationRequest)[field.name]
@@ -128,7 +129,9 @@ def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo])
     if field.name == "model":
         return [(_title(each), each.key) for each in models if not each.tasks or not DRAWING.isdisjoint(each.tasks)]
     listed = model.schedulers if model else ()
-    return [field.default, *(name for name in listed if name != field.default)]
+    names = [field.default, *(name for name in listed if name != field.default)]
+    good = {field.default, *model.good_schedulers} if model and model.good_schedulers else set()
+    return [(f"{name} {SUITS}", name) if name in good else name for name in names]
 
 
 def _title(model: ModelInfo) -> str:

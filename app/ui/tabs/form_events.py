@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
-from app.core.schema import RANDOM_SEED
+from app.core.schema import MAX_SEED, RANDOM_SEED
 from app.core.sizes import OWN_SIZE, RATIOS, ratio_of, size_for
 from app.ui.actions import Action
 from app.ui.form import FIELDS, Form, Kind, beyond_good, changed_model, form_of, fresh
@@ -24,6 +24,7 @@ from app.ui.tabs.start_events import StartEvents
 from app.ui.tabs.style_events import StyleEvents
 from app.ui.views.generate import advice
 from app.ui.views.models import model_line
+from app.ui.views.sketch import live_switch
 from app.ui.views.toast import toast
 
 
@@ -98,6 +99,13 @@ class FormEvents:
         """The seed that means: draw one."""
         return {self._fields["seed"]: RANDOM_SEED}
 
+    def sketch_seed(self, event: gr.EventData) -> Updates:
+        """The seed of the picture that was drawn while typing."""
+        action = Action.of(event)
+        seed = str(action.data.get("seed", ""))
+        known = action.act == "sketch-seed" and seed.isascii() and seed.isdecimal() and int(seed) <= MAX_SEED
+        return {self._fields["seed"]: int(seed)} if known else {}
+
     def act_on_model(self, request: gr.Request, event: gr.EventData, values: Values) -> Updates:
         """The load or download button under the model list, or what waits for a download is let be."""
         words, action, key = self._studio.words(request), Action.of(event), values.get(self._fields["model"])
@@ -116,7 +124,8 @@ class FormEvents:
         models, key = self._studio.models(), values.get(self._fields["model"])
         model = find_model(models, key)
         if model is not None:
-            return {self._tab.model_line: self.awaited.line(values, words)}  # an open list of LoRAs stays as it is
+            # An open list of LoRAs stays as it is.
+            return {self._tab.model_line: self.awaited.line(values, words), self._tab.live: live_switch(model, words)}
         if key or not models:
             return {}
         form = self.first({}, words)
@@ -159,7 +168,8 @@ class FormEvents:
 
     def _of_model(self, model: ModelInfo, words: Words) -> Updates:
         """What is shown of a model beside its numbers."""
-        return {self._tab.model_line: model_line(model, words)} | self.loras.shown(model, words)
+        shown = {self._tab.model_line: model_line(model, words), self._tab.live: live_switch(model, words)}
+        return shown | self.loras.shown(model, words)
 
 
 def _remembered(given: Mapping[str, Any], model: ModelInfo) -> Form:

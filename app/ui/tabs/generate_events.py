@@ -20,6 +20,7 @@ from app.ui.tabs.generate_tab import EXAMPLES, GenerateTab
 from app.ui.views.generate import examples
 from app.ui.views.job import mark_of_job
 from app.ui.views.library import history, mark_of
+from app.ui.views.sketch import sketch_frame
 from app.ui.views.toast import NO_TOAST, toast
 
 
@@ -135,6 +136,7 @@ class GenerateEvents:
         seen = look(self._link, memory.with_focus(wanted), words, fresh=True)
         shown: Updates = {
             self._tab.stage: seen.stage,
+            self._tab.sketch: sketch_frame(words),
             self._tab.examples: examples([words(key) for key in EXAMPLES], words),
         }
         # A quick person may have pressed Generate before this answer arrives: it must take nothing back.
@@ -142,12 +144,15 @@ class GenerateEvents:
             shown[self._shell.memory] = seen.memory.told(memory)
         if seen.busy:
             shown[self._tab.clock] = gr.Timer(active=True)
+        if asked.get("job") and asked["job"] not in seen.memory.jobs:
+            shown[self._shell.toast] = toast(words("error_unknown_job"), words, "bad")
         given = dict(memory.draft or {})
         if asked.get("prompt"):
             given["prompt"] = asked["prompt"]
         start = self.form.start.remembered(memory.start, words) | self.form.control.of_units((), words)
         start |= self.form.references.of_names((), words)
-        return shown | self._history(words) | self.form.first(given, words) | start
+        shown |= self._history(words) | self.form.styles.hidden(words)
+        return shown | self.form.first(given, words) | start
 
     def clock_if_busy(self, values: Values) -> Updates:
         """The clock, running, if a job of this browser is open: an answer that was late may have stopped it."""

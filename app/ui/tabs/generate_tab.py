@@ -24,8 +24,11 @@ class GenerateTab:
 
     fields: FormFields
     model_line: gr.HTML
+    live: gr.HTML
+    sketch: gr.HTML
     loras: gr.HTML
     styles_look: gr.HTML
+    style_cards: gr.HTML
     examples: gr.HTML
     advice: gr.HTML
     defaults: gr.Button
@@ -49,12 +52,14 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
             generate = gr.Button(
                 texts("generate"), variant="primary", size="lg", elem_id="at-generate", elem_classes="at-go"
             )
+            live = html_part("at-live", "window.atelierLive(); watch('value', () => window.atelierLive());")
             with gr.Column(elem_classes="at-after"):
                 by_name |= create_fields(Group.MODEL, texts, models)
                 model_line = html_part("at-model-line")
                 loras = html_part("at-loras")
                 by_name |= create_fields(Group.STYLES, texts, models)
                 styles_look = html_part("at-styles-look")
+                style_cards = html_part("at-styles-cards")
                 with create_start_frame() as frame:
                     start = StartPanel(frame, create_start_page())
                     beside = create_reference_panel()
@@ -82,6 +87,7 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
                         texts("form_defaults"), size="sm", elem_id="at-defaults", elem_classes="at-beside"
                     )
         with gr.Column(scale=6, min_width=320, elem_classes="at-result"):
+            sketch = html_part("at-sketch")
             stage = html_part("at-stage")
             with gr.Accordion(texts("history"), open=True, elem_id="at-history"):
                 refresh = gr.Button(texts("refresh_history"), size="sm", elem_classes="at-right")
@@ -91,8 +97,11 @@ def create_generate_tab(studio: Studio, models: list[ModelInfo]) -> GenerateTab:
     return GenerateTab(
         fields,
         model_line,
+        live,
+        sketch,
         loras,
         styles_look,
+        style_cards,
         examples,
         advice,
         defaults,

@@ -9,7 +9,7 @@ from app.core.errors import ServiceError, ServiceUnreachable
 from app.ui.actions import Action, html_part, texts_of
 from app.ui.markup import Markup
 from app.ui.memory import Memory
-from app.ui.search import Search, parse
+from app.ui.search import OLDEST, Search, parse
 from app.ui.shell import Shell, Updates, Values
 from app.ui.strings import Words
 from app.ui.studio import Studio
@@ -32,6 +32,7 @@ class LibraryTab:
 
     search: gr.Textbox
     favourites: gr.Checkbox
+    oldest: gr.Checkbox
     view: gr.Radio
     refresh: gr.Button
     page: gr.HTML
@@ -57,10 +58,11 @@ def create_library_tab(studio: Studio) -> LibraryTab:
         )
         with gr.Column(scale=0, min_width=190, elem_classes="at-line"):
             favourites = gr.Checkbox(label=texts("library_only_favourites"))
+            oldest = gr.Checkbox(label=texts("library_oldest"))
         refresh = gr.Button(texts("refresh"), size="md", scale=0, min_width=120, elem_classes="at-beside")
     chain = html_part("at-chain")
     page = html_part("at-library")
-    return LibraryTab(search, favourites, view, refresh, page, chain, gr.Timer(EVERY_S, active=False))
+    return LibraryTab(search, favourites, oldest, view, refresh, page, chain, gr.Timer(EVERY_S, active=False))
 
 
 class LibraryEvents:
@@ -109,6 +111,8 @@ class LibraryEvents:
         """One page: `stack` are the cursors of the pages before and of this one. Nothing if its mark is `unless`."""
         wanted = parse(values.get(self._tab.search) or "")
         filters = wanted.filters | ({"favourite": True} if values.get(self._tab.favourites) else {})
+        if values.get(self._tab.oldest) and not wanted.by_look:  # those have an order of their own
+            filters |= OLDEST
         search = Search(wanted.words, filters)
         try:
             if search.by_look:
