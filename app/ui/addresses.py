@@ -23,6 +23,7 @@ SKETCH_PATH = "/atelier/sketch"
 EVENTS_PATH = "/gradio_api/run/predict"
 MAX_JSON_BYTES = 2 * 2**20
 MAX_SKETCH_BYTES = 256 * 2**10
+MAX_TOOL_BYTES = 8 * 2**20  # a picture of 6 MB that an assistant hands in
 MAX_FORM_BYTES = 16 * 2**10
 MAX_UPLOAD_BYTES = 32 * 2**20
 GET = ("GET", "HEAD")
@@ -72,7 +73,7 @@ ADDRESSES = (
 # Only when the owner offers the tools to assistants. Gradio runs a tool by calling itself: it asks what there is, joins
 # its own queue and reads the answer.
 TOOL_ADDRESSES = (
-    Address(r"/gradio_api/mcp(/[A-Za-z0-9_/-]{0,100})?", (*GET, *POST, "DELETE"), MAX_JSON_BYTES),
+    Address(r"/gradio_api/mcp(/[A-Za-z0-9_/-]{0,100})?", (*GET, *POST, "DELETE"), MAX_TOOL_BYTES),
     Address("/gradio_api/info"),
     Address("/gradio_api/queue/join", POST, MAX_JSON_BYTES),
     Address("/gradio_api/queue/data"),

@@ -30,6 +30,7 @@ from app.ui.strings import Strings
 from app.ui.studio import Studio
 from app.ui.theme import create_theme
 from app.ui.thumbnails import ThumbnailCache
+from app.ui.tool_pictures import contents
 from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
 from app.ui.word_lists import word_routes
@@ -111,7 +112,10 @@ def build_app(settings: Settings) -> FastAPI:
         addresses=(*ADDRESSES, *(TOOL_ADDRESSES if settings.ui_mcp else ())),
         lost=partial(lost_page, strings=strings),
     )  # added last = asked first
-    return _mounted(app, blocks, studio.texts, settings)
+    mounted = _mounted(app, blocks, studio.texts, settings)
+    if blocks.mcp_server_obj is not None:
+        blocks.mcp_server_obj.postprocess_output_data = contents
+    return mounted
 
 
 def _mounted(app: FastAPI, blocks: gr.Blocks, texts: gr.I18n, settings: Settings) -> FastAPI:

@@ -8,14 +8,21 @@ import gradio as gr
 
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
-from app.ui.tool_pictures import with_pictures
+from app.ui.tool_pictures import as_data, handed_in, with_pictures
 
 
 def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
-    """Offer `generate_image`, `list_models` and `get_job`. Nothing else of the page is visible to an assistant."""
+    """Offer the tools below. Nothing else of the page is visible to an assistant."""
 
     def generate_image(
-        prompt: str, model: str = "", negative_prompt: str = "", seed: int = -1, pictures: str = "", control: str = ""
+        prompt: str,
+        model: str = "",
+        negative_prompt: str = "",
+        seed: int = -1,
+        pictures: str = "",
+        control: str = "",
+        mask: str = "",
+        strength: float = -1,
     ) -> str:
         """Queue one picture and return its job at once. Ask get_job with the id until its state is succeeded.
 
@@ -24,16 +31,41 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
             model: a key of list_models; empty = the default model
             negative_prompt: what it must not show
             seed: -1 = random
-            pictures: ids of saved pictures, separated by commas: the first is the one to start from, or to change
-                as the prompt says if the model's tasks have edit; such a model looks at the others, too
-            control: model=id pairs, separated by commas: a control model of list_models and the saved picture, as
+            pictures: ids of saved pictures, or names that hand_in_picture gave, separated by commas: the first is the
+                one to start from, or to change as the prompt says if the model's tasks have edit; such a model looks at
+                the others, too
+            control: model=picture pairs, separated by commas: a control model of list_models and the picture, as
                 that model reads it (edges, depth or a pose), by which the new one is held
+            mask: a picture, named likewise, that is white where the first one is made anew and black elsewhere
+            strength: how far the new picture may leave the first one, from 0 to 1; -1 = as usual
         """
         body: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": int(seed)}
         body |= {"model": model} if model else {}
-        return _told(
-            lambda: client.submit(body | with_pictures(client, model, pictures, control)).model_dump(mode="json")
-        )
+        body |= {"strength": strength} if strength >= 0 else {}
+
+        def job() -> Any:
+            return client.submit(body | with_pictures(client, model, pictures, control, mask)).model_dump(mode="json")
+
+        return _told(job)
+
+    def hand_in_picture(picture: str) -> str:
+        """Hand in a picture of your own. Its sha256 in the answer is its name for generate_image.
+
+        Args:
+            picture: a PNG, JPEG or WebP as base64, or as a data: URL
+        """
+        return _told(lambda: handed_in(client, picture).model_dump(mode="json"))
+
+    def get_picture(image_id: str) -> str:
+        """A saved picture itself, as the PNG that says how it was made.
+
+        Args:
+            image_id: an id among the images of a job
+        """
+        try:
+            return as_data(client.image_bytes(image_id))
+        except ServiceError as error:
+            return _told_error(error)
 
     def list_models() -> str:
         """The models there are, with their defaults and whether they are installed."""
@@ -48,7 +80,7 @@ def add_tools(blocks: gr.Blocks, client: ImageServiceClient) -> None:
         return _told(lambda: client.job(job_id).model_dump(mode="json"))
 
     with blocks:
-        for tool in (generate_image, list_models, get_job):
+        for tool in (generate_image, list_models, get_job, hand_in_picture, get_picture):
             # Not queued: Gradio answers a queued one by calling its own addresses, and those are closed.
             gr.api(tool, api_name=tool.__name__, queue=False)
 
@@ -59,7 +91,10 @@ def _told(call: Callable[[], Any]) -> str:
     Gradio would send a dict as Python writes it, with single quotes.
     """
     try:
-        answer = call()
+        return json.dumps(call(), ensure_ascii=False)
     except ServiceError as error:
-        answer = {"error": error.as_dict() | {"errors": list(error.errors)}}
-    return json.dumps(answer, ensure_ascii=False)
+        return _told_error(error)
+
+
+def _told_error(error: ServiceError) -> str:
+    return json.dumps({"error": error.as_dict() | {"errors": list(error.errors)}}, ensure_ascii=False)
