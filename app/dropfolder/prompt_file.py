@@ -12,8 +12,6 @@ from pathlib import Path
 from app.core.schema import MAX_PROMPT_CHARS
 
 MAX_FILE_BYTES = 2**20
-MAX_START_BYTES = 32 * 2**20  # the service's own limit is lower
-START_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 NO_FILE = "The {kind} must be a regular file, not a link, a pipe or a device."
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _STEM = re.compile(
@@ -45,11 +43,6 @@ class PromptName:
         return f"{self.stem}.png"
 
     @property
-    def starts(self) -> tuple[str, ...]:
-        """The names that the picture to start from may have."""
-        return tuple(f"{self.stem}-start{ending}" for ending in START_ENDINGS)
-
-    @property
     def error(self) -> str:
         """The name of the answer when there is no picture."""
         return f"{self.stem}-error.txt"
@@ -61,17 +54,18 @@ class PromptName:
 
 def parse_name(name: str) -> PromptName | None:
     """The parts of a prompt file's name, or None for any other name (which the watcher leaves alone)."""
-    return _of_stem(name[: -len(".txt")]) if name.endswith(".txt") else None
+    return parse_stem(name[: -len(".txt")]) if name.endswith(".txt") else None
 
 
 def parse_claim(name: str) -> tuple[PromptName, str] | None:
     """The prompt and the claimant of a claimed file's name, or None for any other name."""
     stem, mark, claimant = name.partition(_CLAIM_MARK)
-    prompt = _of_stem(stem) if mark and claimant else None
+    prompt = parse_stem(stem) if mark and claimant else None
     return (prompt, claimant) if prompt else None
 
 
-def _of_stem(stem: str) -> PromptName | None:
+def parse_stem(stem: str) -> PromptName | None:
+    """The parts of a name without its ending, or None for any other name."""
     match = _STEM.fullmatch(stem)
     return PromptName(stem, int(match["width"]), int(match["height"])) if match else None
 
@@ -92,35 +86,24 @@ def read_prompt(file: Path) -> Prompt:
     characters become spaces, outer blanks go. Raises RefusedPrompt for what is no readable regular file with one name,
     and for text that is empty, too long or not Unicode; FileNotFoundError if it is gone.
     """
-    data, written_ns = _read(file, "prompt", MAX_FILE_BYTES)
+    data, written_ns = read_regular(file, "prompt", MAX_FILE_BYTES)
     return Prompt(_text_of(data), written_ns)
 
 
-def read_start(folder: Path, name: PromptName) -> tuple[Path, bytes] | None:
-    """The picture that stands beside a prompt file to start from, and what is in it; None if there is none.
-
-    Raises RefusedPrompt for what is no readable regular file with one name, and for two of them.
-    """
-    found = [folder / start for start in name.starts if os.path.lexists(folder / start)]
-    if len(found) > 1:
-        raise RefusedPrompt(f"There are {len(found)} pictures to start from beside the prompt; one is allowed.")
-    return (found[0], _read(found[0], "start picture", MAX_START_BYTES)[0]) if found else None
-
-
-def key_of(name: PromptName, prompt: Prompt, start: bytes | None, model: str | None) -> str:
-    """The idempotency key of what is asked: the same for whoever works on this file, another for a new file.
+def key_of(name: PromptName, prompt: Prompt, beside: bytes, model: str | None) -> str:
+    """The idempotency key of what is asked: the same for whoever works on this file, another for a new file. `beside`:
+    the seal of the pictures beside it.
 
     A claim is a rename, so the time of writing is still the asker's: a new file of the same name and text has another.
     """
-    seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode()
-    if start is not None:
-        seal += b"\0" + hashlib.sha256(start).digest()
+    seal = f"{name.stem}\0{prompt.written_ns}\0{prompt.text}".encode() + beside
     if model is not None:
         seal += f"\0model {model}".encode()
     return f"drop-{hashlib.sha256(seal).hexdigest()}"
 
 
-def _read(file: Path, kind: str, most: int) -> tuple[bytes, int]:
+def read_regular(file: Path, kind: str, most: int) -> tuple[bytes, int]:
+    """What is in a regular file of at most so many bytes, and when it was written, as `read_prompt` reads it."""
     try:
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:

@@ -15,8 +15,9 @@ import watchfiles
 from app.client import ImageServiceClient
 from app.core.errors import IdempotencyConflict, ModelNotInstalled, ServiceError, ServiceUnreachable
 from app.core.schema import Job, JobState
+from app.dropfolder.beside import Beside, files_beside, read_beside
 from app.dropfolder.claims import HEARTBEAT_PREFIX, TEMPORARY_PREFIX, Claims
-from app.dropfolder.prompt_file import PromptName, RefusedPrompt, key_of, read_prompt, read_start
+from app.dropfolder.prompt_file import PromptName, RefusedPrompt, key_of, read_prompt
 from app.dropfolder.retries import Retries
 
 log = structlog.get_logger(__name__)
@@ -192,8 +193,8 @@ class Watcher:
             self._write(name.error, f"{refusal}\n".encode())
             log.info("refused", file=name.error, reason=str(refusal))
         path.unlink(missing_ok=True)
-        for start in name.starts:
-            (self._folder / start).unlink(missing_ok=True)
+        for picture in files_beside(self._folder, name):
+            picture.unlink(missing_ok=True)
 
     def _picture(self, job: Job) -> bytes:
         try:
@@ -205,19 +206,17 @@ class Watcher:
         raise RefusedPrompt("The picture was made and has been deleted from the library since.")
 
     def _job(self, name: PromptName, path: Path) -> Job | None:
-        prompt, start = read_prompt(path), read_start(self._folder, name)
+        prompt, beside = read_prompt(path), read_beside(self._folder, name)
         request = {"prompt": prompt.text, "model": self._model, "width": name.width, "height": name.height}
-        picture = start[1] if start else None
-        return self._insist(request, picture, key_of(name, prompt, picture, self._model))
+        return self._insist(request, beside, key_of(name, prompt, beside.seal(), self._model))
 
-    def _insist(self, request: dict[str, Any], start: bytes | None, key: str) -> Job | None:
+    def _insist(self, request: dict[str, Any], beside: Beside, key: str) -> Job | None:
         """The finished job, however often the service is restarted or full meanwhile. None when stopped."""
         pause_s = 0.5
         while not self._stop.is_set():
             try:
-                if start is not None:
-                    request |= {"task": "image", "inputs": [{"sha256": self._client.upload(start).sha256}]}
-                job = self._client.submit(request, idempotency_key=key, origin="drop")
+                pictures = beside.fields(lambda picture: self._client.upload(picture).sha256)
+                job = self._client.submit(request | pictures, idempotency_key=key, origin="drop")
                 while not job.state.finished and not self._stop.wait(0.1):
                     job = self._client.job(job.id)
                 return job if job.state.finished else None

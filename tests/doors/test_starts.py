@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +19,10 @@ from app.cli.main import main
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import Job, JobState
-from app.dropfolder import Watcher
 from app.picture import infotext
 from app.picture.fit import scaled
+from app.picture.png import inspect
+from tests.doors.dropping import answer_all
 from tests.running import RunningService
 
 pytestmark = pytest.mark.model
@@ -255,6 +255,8 @@ def test_the_command_line_starts_from_a_file(
     with Image.open(wide) as extended:
         assert extended.size == (SIDE + 48, SIDE + 8)
         assert extended.crop((0, 8, SIDE, SIDE + 8)).tobytes() == start.tobytes()
+    drawn = inspect(wide.read_bytes()).request
+    assert (drawn["width"], drawn["height"]) == (SIDE + 48, SIDE + 8)  # and so of no other ratio
     for wrong in ([*words, "--extend", "up=8"], ["generate", PROMPT, "--url", pocket.url, "--extend", "left=8"]):
         assert main(wrong) != 0
         assert "--extend" in capsys.readouterr().err
@@ -300,24 +302,17 @@ def test_a_picture_that_would_become_too_large_fails_by_name(client: ImageServic
     assert "12000x8000 is too large" in job.error.message
 
 
-def test_the_drop_folder_starts_from_the_picture_beside_the_prompt(
-    pocket: RunningService, start: Image.Image, tmp_path: Path
+def test_the_drop_folder_starts_from_the_pictures_beside_the_prompt(
+    pocket: RunningService, client: ImageServiceClient, start: Image.Image, mask: Image.Image, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    stem = f"0199a1b2-0000-4000-8000-000000000000-1-{SIDE}x{SIDE}"
-    start.save(folder / f"{stem}-start.jpg", quality=95)
-    (folder / f"{stem}.txt").write_text(PROMPT)
-    with ImageServiceClient(pocket.url, origin="drop") as client:
-        watcher = Watcher(folder, client)
-        thread = threading.Thread(target=watcher.run)
-        thread.start()
-        deadline = time.monotonic() + 90
-        while any(file.name.endswith((".txt", "start.jpg")) or ".claimed" in file.name for file in folder.iterdir()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        watcher.stop()
-        thread.join(30)
-        [newest, *_], _ = client.images(limit=1)
-    assert (folder / f"{stem}.png").exists()
-    assert newest.recipe["request"]["task"] == "image"
+    stems = [f"0199a1b2-0000-4000-8000-000000000000-{number}-{SIDE}x{SIDE}" for number in (1, 2)]
+    for stem in stems:
+        start.save(tmp_path / f"{stem}-start.png")
+        (tmp_path / f"{stem}.txt").write_text(PROMPT)
+    mask.save(tmp_path / f"{stems[1]}-mask.png")
+    answer_all(tmp_path, pocket.url)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{stem}.png" for stem in stems]
+    with Image.open(tmp_path / f"{stems[1]}.png") as inside:
+        assert untouched(inside, start, mask)
+    tasks = {image.recipe["request"]["task"] for image in client.images(limit=2)[0]}
+    assert tasks == {"image", "inpaint"}

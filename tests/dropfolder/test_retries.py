@@ -15,6 +15,7 @@ import requests
 
 from app.client import ImageServiceClient
 from app.dropfolder import Watcher
+from app.dropfolder.beside import Beside, Held
 from app.dropfolder.prompt_file import key_of, parse_name, read_prompt
 from app.dropfolder.retries import Retries
 from benchmarks.soak.disk import small_disk, take_all_room
@@ -136,7 +137,7 @@ def test_a_key_that_another_request_has_used_holds_no_file_up(folder: Path, serv
     name = parse_name(file.name)
     assert name is not None
     for ending in ("", "-again"):  # as another version of the service may have understood the same file
-        key = key_of(name, read_prompt(file), None, None) + ending
+        key = key_of(name, read_prompt(file), b"", None) + ending
         client.submit({"prompt": "a dog", "width": 64, "height": 64}, idempotency_key=key)
     with a_watcher(folder, service.url):
         assert answer_of(file, 90) is None
@@ -187,15 +188,17 @@ def test_no_more_files_are_claimed_than_are_worked_on(folder: Path, service: Run
         client.set_paused(False)
 
 
-def test_a_file_is_asked_anew_for_another_model_and_for_another_picture_to_start_from(folder: Path) -> None:
+def test_a_file_is_asked_anew_for_another_model_and_for_other_pictures_beside_it(folder: Path) -> None:
     file = drop(folder, b"a cat")
     name = parse_name(file.name)
     assert name is not None
     prompt = read_prompt(file)
-    keys = [key_of(name, prompt, start, model) for start in (None, b"1", b"2") for model in (None, "one", "two")]
+    held = [Held("canny", "none", b"1"), Held("canny", "canny", b"1"), Held("depth", "none", b"1")]
+    beside = [Beside(), Beside(b"1"), Beside(b"2"), Beside(b"1", b"2"), *(Beside(b"1", control=(one,)) for one in held)]
+    keys = [key_of(name, prompt, each.seal(), model) for each in beside for model in (None, "one", "two")]
     assert len(set(keys)) == len(keys)
     os.utime(file, ns=(0, prompt.written_ns + 1))
-    assert key_of(name, read_prompt(file), None, None) not in keys
+    assert key_of(name, read_prompt(file), b"", None) not in keys
 
 
 def test_an_answer_that_could_not_be_written_is_written_later(folder: Path, service: RunningService) -> None:
