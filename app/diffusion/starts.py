@@ -17,7 +17,7 @@ from app.core.task import Task
 from app.diffusion.kinds import Pipeline
 from app.families import family_of
 from app.picture.fit import cover, delivered, flat, scaled
-from app.picture.mask import extended, filled_from_around, part_to_draw, softened
+from app.picture.mask import Box, extended, filled_from_around, inside_of, part_to_draw, softened
 from app.picture.resize import MAX_PIXELS
 
 INPAINT_CHANNELS = (4, 9)  # of a UNet that diffusers' inpainting takes
@@ -47,13 +47,14 @@ class Start:
     """The picture to start from (RGB), and where it is to be made anew (L: 255 there, 0 elsewhere; None = all of it).
 
     `cut` says how the picture was brought to this size, if something of it was lost. `box` is the part of it that is
-    drawn, where that is not all of it.
+    drawn, where that is not all of it; `inside` the part of what is drawn that belongs there, where that is not all.
     """
 
     picture: Image.Image
     mask: Image.Image | None = None
     cut: str | None = None
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
+    inside: Box | None = None
 
     def pixels(self) -> torch.Tensor:
         """The picture as a pipeline gives its own: [3, h, w] in 0 to 1."""
@@ -121,7 +122,7 @@ def finished(picture: Picture, request: GenerationRequest, frame: Start | None) 
     how = {**picture.how, "notes": [*picture.how.get("notes", ()), *([frame.cut] if frame.cut else [])]}
     if frame.box is not None:
         how |= {"drawn": {"width": picture.width, "height": picture.height}, "part": list(frame.box)}
-        how["notes"] += _stretched(picture, frame.box)
+        how["notes"] += _stretched(picture, frame.box, frame.inside or (0, 0, picture.width, picture.height))
     size = frame.picture.size
     if request.strength == 0:
         return replace(picture, width=size[0], height=size[1], rgb=frame.picture.tobytes(), how=how)
@@ -205,14 +206,25 @@ def whole(picture: Image.Image, mask: Image.Image | None, sized: GenerationReque
 def _part(
     picture: Image.Image, mask: Image.Image, drawn: GenerationRequest, asked: GenerationRequest
 ) -> tuple[Start, Start]:
-    """The part that is drawn, in that size, and all of the picture with the place of that part in it."""
+    """The part that is drawn, in that size, and all of the picture with the place of that part in it.
+
+    All of a picture of another ratio is drawn with a margin, which is then left out: nothing is stretched.
+    """
     size = drawn.width or 0, drawn.height or 0
     soft = softened(_filling(mask, picture.size), asked.mask_blur, asked.mask_blur)
-    box = 0, 0, *picture.size
     if asked.inpaint_full_res:
         box = part_to_draw(soft, asked.inpaint_full_res_padding, *size)
-    part = scaled(picture, *size, Image.Resampling.LANCZOS, box), scaled(soft, *size, Image.Resampling.BILINEAR, box)
-    return Start(*part), Start(picture, soft, box=box)
+        inside = 0, 0, *size
+    else:
+        box = 0, 0, *picture.size
+        inside = inside_of(picture.size, size)
+    left, top, right, bottom = inside
+    fitted = right - left, bottom - top
+    part = scaled(picture, *fitted, Image.Resampling.LANCZOS, box)
+    grey = scaled(soft, *fitted, Image.Resampling.BILINEAR, box)
+    if fitted != size:
+        part, grey = extended(part, grey, (left, top, size[0] - right, size[1] - bottom))
+    return Start(part, grey), Start(picture, soft, box=box, inside=inside)
 
 
 def _in_frame(drawn: Picture, frame: Start) -> Image.Image:
@@ -222,14 +234,14 @@ def _in_frame(drawn: Picture, frame: Start) -> Image.Image:
             return made.copy()
         left, top, right, bottom = frame.box
         whole = frame.picture.copy()
-        whole.paste(scaled(made, right - left, bottom - top, Image.Resampling.LANCZOS), (left, top))
+        whole.paste(scaled(made, right - left, bottom - top, Image.Resampling.LANCZOS, frame.inside), (left, top))
         return whole
 
 
-def _stretched(drawn: Picture, box: tuple[int, int, int, int]) -> list[str]:
-    """What is said of a part whose ratio is not that of what was drawn, by more than rounding."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    if 0.98 < width * drawn.height / (height * drawn.width) < 1.02:
+def _stretched(drawn: Picture, box: Box, inside: Box) -> list[str]:
+    """What is said of a part whose ratio is not that of what was drawn for it, by more than rounding."""
+    (width, height), (wide, high) = ((each[2] - each[0], each[3] - each[1]) for each in (box, inside))
+    if 0.98 < width * high / (height * wide) < 1.02:
         return []
     return [f"drawn at {drawn.width}x{drawn.height}, then stretched to {width}x{height}"]
 

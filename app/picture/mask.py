@@ -5,6 +5,7 @@ from io import BytesIO
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 GREY = (128, 128, 128)
+Box = tuple[int, int, int, int]  # left, top, right, bottom; pixels
 # A1111's `modules/masking.py`: how far colours are carried, from far to near, and how often each is laid on.
 _CARRIED = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
 
@@ -14,7 +15,7 @@ def softened(mask: Image.Image, across: float, down: float) -> Image.Image:
     return mask.filter(ImageFilter.GaussianBlur((across, down))) if across or down else mask
 
 
-def part_to_draw(mask: Image.Image, padding: int, width: int, height: int) -> tuple[int, int, int, int]:
+def part_to_draw(mask: Image.Image, padding: int, width: int, height: int) -> Box:
     """The box around what is masked, with so many pixels more at each side, in the ratio of `width` to `height` where
     the picture has room for it. The whole picture if nothing is masked."""
     found = mask.getbbox()
@@ -28,6 +29,13 @@ def part_to_draw(mask: Image.Image, padding: int, width: int, height: int) -> tu
     else:
         left, right = _widened(left, right, round(high * width / height), mask.width)
     return left, top, right, bottom
+
+
+def inside_of(picture: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """Where in the middle of a frame a picture lies that fills it as far as its ratio lets it."""
+    width, height = (min(frame[i], max(1, round(picture[i] * frame[1 - i] / picture[1 - i]))) for i in (0, 1))
+    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    return left, top, left + width, top + height
 
 
 def _widened(low: int, high: int, wanted: int, most: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from flask import g
 from app.catalog import ModelEntry
 from app.core.errors import FieldError, InvalidRequest, ShuttingDown, UnknownInput, UnknownModel
 from app.core.grids import Grid, GridRequest, Plan, plan
-from app.core.schema import GenerationRequest, InputRole, Job
+from app.core.schema import NO_SIDES, GenerationRequest, InputRole, Job
 from app.core.sizes import size_of_picture
 from app.core.task import Task
 from app.jobs.grids import Cell
@@ -114,19 +114,23 @@ def _cell(parts: Parts, planned: Plan, place: int) -> Cell:
 
 
 def _sized(parts: Parts, request: GenerationRequest) -> GenerationRequest:
-    """An instruction that says no size, with that of the picture it changes: the model draws it anew, and cuts nothing.
+    """A request that says no size, with that of its picture where all of that is drawn: an instruction changes it, or
+    it is extended, and nothing is to be cut.
 
     As it is where something is wrong with it: the catalog says so.
     """
     changed = next((item.sha256 for item in request.inputs if item.role is InputRole.IMAGE), None)
-    if request.task is not Task.EDIT or changed is None or (request.width, request.height) != (None, None):
+    extended = request.extend != NO_SIDES and not request.inpaint_full_res
+    no_size = (request.width, request.height) == (None, None)
+    if not (request.task is Task.EDIT or extended) or changed is None or not no_size:
         return request
     try:
         entry = parts.catalog.get(request.model or parts.catalog.default_key)
         picture = parts.inputs.ref(changed)
     except (UnknownModel, UnknownInput):
         return request
-    width, height = size_of_picture(picture.width, picture.height, entry)
+    left, top, right, bottom = request.extend
+    width, height = size_of_picture(picture.width + left + right, picture.height + top + bottom, entry)
     return request.model_copy(update={"width": width, "height": height})
 
 
@@ -144,7 +148,7 @@ def _refuse_large(extra: Mapping[str, Any]) -> None:
 def _refuse_what_cannot_be_drawn(parts: Parts, *entries: ModelEntry) -> None:
     """For want of the model or of room. A key that made a job before gets that one whatever is missing now."""
     for entry in entries:
-        for needed in (entry, *entry.controls):
+        for needed in (entry, *entry.beside):
             check_installed(parts, needed)
     parts.dispatcher.check_storage()
     parts.library.room.check()

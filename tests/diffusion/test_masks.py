@@ -17,7 +17,7 @@ from app.diffusion.blend import begin_anew
 from app.diffusion.cache import ModelCache
 from app.diffusion.generate import generate
 from app.diffusion.pipelines import LoadedModel
-from app.diffusion.starts import Held, starts_of
+from app.diffusion.starts import Held, finished, starts_of
 from app.picture.fit import scaled
 from app.picture.mask import filled_from_around, part_to_draw
 from tests.pipelines import make_tiny_sd
@@ -178,7 +178,7 @@ def test_a_picture_is_extended_by_its_sides_and_keeps_every_pixel_of_its_own(loa
     made = Image.frombytes("RGB", (200, 144), picture.rgb)
     assert made.crop((40, 0, 200, 120)).tobytes() == COLOURS.tobytes()
     assert made.crop((0, 0, 40, 144)).getcolors() is None or len(made.crop((0, 0, 40, 144)).getcolors() or ()) > 1
-    assert picture.how["notes"] == ["drawn at 64x64, then stretched to 200x144"]
+    assert (picture.how["part"], picture.how["notes"]) == ([0, 0, 200, 144], [])
     part = draw(loaded, inputs=INPUTS[:1], extend=[40, 0, 0, 0], inpaint_full_res=True, inpaint_full_res_padding=80)
     assert (part.how["part"], part.how["notes"]) == ([0, 0, 120, 120], [])
     both = draw(loaded, extend=[40, 0, 0, 0], strength=1.0)
@@ -187,6 +187,26 @@ def test_a_picture_is_extended_by_its_sides_and_keeps_every_pixel_of_its_own(loa
     ).getbbox()
     assert touched is not None
     assert BOX[0] <= touched[0] < touched[2] <= BOX[2]
+
+
+def test_what_is_extended_is_drawn_unstretched_whatever_size_is_asked_for() -> None:
+    asked = ask(inputs=INPUTS[:1], extend=[40, 0, 40, 0])  # 240x120, drawn in a square of 64
+    start, frame = starts_of(asked, asked, PICTURES)
+    assert start is not None
+    assert frame is not None
+    assert (frame.box, frame.inside) == ((0, 0, 240, 120), (0, 16, 64, 48))
+    seen = start.picture.crop((11, 16, 53, 48))
+    assert seen.tobytes() == scaled(frame.picture, 64, 32, Image.Resampling.LANCZOS).crop((11, 0, 53, 32)).tobytes()
+    assert start.mask is not None
+    assert start.mask.getpixel((32, 8)) == start.mask.getpixel((2, 32)) == 255
+    assert start.mask.getpixel((32, 32)) == 0
+    drawn = Image.new("RGB", (64, 64), "red")
+    drawn.paste("blue", (0, 16, 64, 48))  # the margin is left out
+    given = finished(Picture(0, 1, 64, 64, drawn.tobytes(), {}), asked, frame)
+    made = Image.frombytes("RGB", (given.width, given.height), given.rgb)
+    assert made.crop((0, 0, 40, 120)).getcolors() == [(40 * 120, (0, 0, 255))]
+    assert made.crop((40, 0, 200, 120)).tobytes() == COLOURS.tobytes()
+    assert given.how["notes"] == []
 
 
 def test_a_picture_that_would_grow_too_large_is_refused_by_name() -> None:

@@ -83,9 +83,19 @@ def test_what_is_painted_over_a_picture_is_all_that_is_made_anew(
     expect(page.get_by_label("Width")).to_have_value(str(WIDTH))
     steps = page.get_by_role("spinbutton", name="Steps", exact=False).first
     expect(steps).to_have_value("4")  # a strength takes a share of them
+    page.get_by_label("Extend evenly to a ratio").select_option("16:9")
+    expect(says).to_have_text("It is extended to 224 × 128; what is there stays as it is.")
+    expect(page.get_by_label("Width")).to_have_value("224")  # the picture's own size follows
+    job = drawn_with(page, client, "a wide table")
+    assert (job.request.task, job.request.extend, len(job.request.inputs)) == (Task.INPAINT, (16, 0, 16, 0), 1)
+    assert (job.request.width, job.request.height) == (224, 128)
+    for side in ("left", "right"):
+        page.get_by_label(f"Extend to the {side}").fill("0")
+    expect(page.get_by_label("Width")).to_have_value(str(WIDTH))
     paint(page, (0.4, 0.5), (0.6, 0.5))
     expect(says).to_contain_text("Only what is painted")
     job = drawn_with(page, client, "a lemon")
+    expect(page.locator("#at-stage .at-facts")).to_contain_text("a picture, a part of it anew")
     mask = mask_of(client, job)
     assert (job.request.task, mask.size) == (Task.INPAINT, (WIDTH, HEIGHT))
     assert (mask.getpixel((WIDTH // 2, HEIGHT // 2)), mask.getpixel((4, 4))) == (255, 0)

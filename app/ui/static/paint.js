@@ -1,11 +1,14 @@
 // The picture to start from: handed in by whatever way, and a mask painted over it, which is sent when it is needed.
 (() => {
   const LEAST_PART = 8; // pixels of a part that is cut out
+  const MOST_WAIT_MS = 10000; // for a mask that is on its way
   const START = "atelier-start", STROKES = "atelier-strokes", SIDES = "atelier-sides", PAINT = "#e0367a", LONGEST = 2048; // pixels of a mask's longer side
   let strokes = []; // { eraser, size, points: [[x, y], …] }, in pixels of the mask
   let base = null; // a mask that was there before the first stroke
   let sent = null; // the name of the mask that was handed in last: null = nothing is painted, "" = it did not arrive
   let tool = "brush";
+  let typing = 0; // the clock of who types a number
+  let loaded = Promise.resolve(); // the picture and its mask are there, or will not come
   let frame = null; // left, top, width, height of what is about to be cut out
 
   const panel = () => document.querySelector("#at-start [data-start]");
@@ -34,12 +37,16 @@
     strokes = same && !shown.dataset.mask ? JSON.parse(stored(STROKES) || "[]") : [];
     const picture = shown.querySelector(".at-paint img");
     if (!picture) return keep();
-    const ready = () => begin(shown, picture);
-    if (picture.complete && picture.naturalWidth) ready();
-    else picture.addEventListener("load", ready, { once: true });
+    loaded = there(picture).then((came) => (came && panel() === shown ? begin(shown, picture) : undefined));
   };
 
-  function begin(shown, picture) {
+  // Whether a picture came.
+  const there = (picture) => picture.complete ? Promise.resolve(picture.naturalWidth > 0) : new Promise((resolve) => {
+    picture.addEventListener("load", () => resolve(true), { once: true });
+    picture.addEventListener("error", () => resolve(false), { once: true });
+  });
+
+  async function begin(shown, picture) {
     const scale = Math.min(1, LONGEST / Math.max(picture.naturalWidth, picture.naturalHeight));
     const area = canvas();
     tool = "brush"; // as the new toolbar shows it
@@ -47,11 +54,13 @@
     area.height = Math.max(1, Math.round(picture.naturalHeight * scale));
     listen(area);
     extend();
-    if (shown.dataset.mask) {
-      const mask = new Image();
-      mask.addEventListener("load", () => { base = lit(mask, area); draw(); }, { once: true });
-      mask.src = shown.dataset.mask;
-    }
+    draw();
+    if (!shown.dataset.mask) return;
+    const mask = new Image();
+    mask.src = shown.dataset.mask;
+    if (!await there(mask) || panel() !== shown) return;
+    base = lit(mask, area);
+    area.dataset.lit = "";
     draw();
   }
 
@@ -179,8 +188,10 @@
 
   // Before a job is sent: what is painted goes to the page as a picture, white on black.
   window.atelierSendMask = async () => {
-    const area = canvas();
     sent = null;
+    await Promise.race([loaded, new Promise((resolve) => { setTimeout(resolve, MOST_WAIT_MS); })]);
+    const area = canvas();
+    if (panel()?.dataset.mask && area?.dataset.lit === undefined) sent = "";
     if (!area || !painted()) return;
     sent = "";
     const made = Object.assign(document.createElement("canvas"), { width: area.width, height: area.height });
@@ -224,8 +235,33 @@
     draw();
   });
 
+  // Python is told when the typing stops: the form's size is that of the whole picture then.
+  function extended() {
+    extend();
+    clearTimeout(typing);
+    const id = panel().dataset.start, picture = panel().querySelector(".at-paint img"), [left, top, right, bottom] = sides();
+    const width = picture.naturalWidth + left + right, height = picture.naturalHeight + top + bottom;
+    typing = setTimeout(() => { if (panel()?.dataset.start === id) tell({ act: "extend", id, width, height }); }, 300);
+  }
+
+  // As much at two sides as makes the picture so wide or so high.
+  function extendTo(ratio) {
+    const [wide, high] = ratio.split(":").map(Number), { naturalWidth, naturalHeight } = panel().querySelector(".at-paint img");
+    const [left, top, right, bottom] = panel().querySelectorAll(".at-side");
+    const beside = (missing, field) => Math.min(field.max, Math.max(0, 4 * Math.round(missing / 8)));
+    left.value = right.value = beside(naturalHeight * wide / high - naturalWidth, left);
+    top.value = bottom.value = beside(naturalWidth * high / wide - naturalHeight, top);
+    extended();
+  }
+
   document.addEventListener("input", (event) => {
-    if (event.target instanceof Element && event.target.matches("#at-start .at-side")) extend();
+    if (!(event.target instanceof Element)) return;
+    const to = panel()?.querySelector(".at-to-ratio");
+    if (event.target.matches("#at-start .at-side")) {
+      to.value = "";
+      extended();
+    }
+    if (event.target === to && to.value) extendTo(to.value);
   });
 
   document.addEventListener("paste", (event) => {

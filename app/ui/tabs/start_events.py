@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.core.errors import ServiceError
 from app.core.models import ModelInfo
-from app.core.schema import NO_SIDES, VARIATION_OF, InputRef
+from app.core.schema import VARIATION_OF, InputRef
 from app.core.sizes import ratio_of, size_of_picture
 from app.core.task import Task
 from app.ui.actions import Action
@@ -27,7 +27,9 @@ GONE = 404
 TWICE = 2
 NO_VARIATIONS = "The model of this picture is not here, or makes no pictures from pictures."
 VARIATIONS = 4
-KEPT = ("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "scheduler", "clip_skip")
+MAX_DIGITS = 6  # of a number of pixels
+KEPT = ("prompt", "negative_prompt", "model", "num_inference_steps", "guidance_scale", "scheduler", "clip_skip",
+        "vae")  # fmt: skip
 
 
 class StartEvents:
@@ -48,17 +50,20 @@ class StartEvents:
             return {self._panel.page: no_start(words, unfolded=True), **self._steps(values, model, started=False)}
         if action.act == "crop":
             return self._crop(action, values, words)
+        if action.act == "extend":
+            sides = _pixels(action, "width", "height")
+            model = self._studio.model(values.get(self._fields["model"]))
+            return self._sized(*sides, model) if sides and all(sides) else {}
         data = handed_in(self._studio, request, action, words)
         return {self._shell.toast: data} if isinstance(data, str) else self._use(data, values, words)
 
     def _crop(self, action: Action, values: Values, words: Words) -> Updates:
         """A part of the picture in its place."""
-        sides = [int(side) for name in ("left", "top", "width", "height")
-                 if str(side := action.data.get(name, "")).isdecimal()]  # fmt: skip
-        if len(sides) != len(NO_SIDES) or max(sides) > 2**16:
+        left_top, size = _pixels(action, "left", "top"), _pixels(action, "width", "height")
+        if not left_top or not size:
             return {}
         try:
-            kept = self._link.ask(lambda: self._link.client.crop(action.id, *sides))
+            kept = self._link.ask(lambda: self._link.client.crop(action.id, *left_top, *size))
         except ServiceError as error:
             return {self._shell.toast: self._studio.refusal(error, words)}
         return self._shown(kept, self._studio.model(values.get(self._fields["model"])), words)
@@ -171,15 +176,24 @@ class StartEvents:
             self._shell.tabs: gr.Tabs(selected=GENERATE),
             self._shell.toast: NO_TOAST,
         }
-        return shown | self._sized(kept, model)
+        return shown | self._sized(kept.width, kept.height, model)
 
-    def _sized(self, kept: InputRef, model: ModelInfo | None) -> Updates:
-        """The size of the new picture: that of the first one, if the model allows it, else its ratio."""
+    def _sized(self, width: int, height: int, model: ModelInfo | None) -> Updates:
+        """The size of the new picture: that of the first one with what is drawn beyond it, if the model allows it, else
+        its ratio."""
         if model is None:
             return {}
-        width, height = size_of_picture(kept.width, kept.height, model)
+        width, height = size_of_picture(width, height, model)
         fields = self._fields
         return {fields["width"]: width, fields["height"]: height, fields.ratio: ratio_of(width, height, model)}
+
+
+def _pixels(action: Action, first: str, second: str) -> tuple[int, int] | None:
+    """Two numbers of pixels that a browser sent; None for anything else."""
+    found = [str(action.data.get(name, "")) for name in (first, second)]
+    if not all(text.isdecimal() and len(text) < MAX_DIGITS for text in found):
+        return None
+    return int(found[0]), int(found[1])
 
 
 def _share(far: object) -> float:

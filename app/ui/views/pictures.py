@@ -7,6 +7,7 @@ from app.core.parameters import numbers_of_infotext
 from app.core.picture import FORMATS
 from app.core.samplers import DEFAULT
 from app.core.schema import GenerationRequest
+from app.core.task import Task
 from app.ui.markup import Markup, action, attributes, icon, join
 from app.ui.strings import Words
 from app.ui.times import duration
@@ -121,14 +122,24 @@ def facts(request: Mapping[str, Any], seconds: float | None, words: Words) -> li
     """Name and value of what a picture was made with, ready to show."""
     rows = [
         (words("field_model"), request.get("model") or None),
+        (words("chain_made_from"), _made_from(request, words)),
+        (words("field_strength"), request.get("strength")),
         (words("form_size"), _size(request)),
         (words("field_num_inference_steps"), request.get("num_inference_steps")),
         (words("field_guidance_scale"), request.get("guidance_scale")),
         (words("field_seed"), request.get("seed")),
+        (words("field_subseed_strength"), request.get("subseed_strength") or None),
         (words("field_scheduler"), request.get("scheduler")),
         (words("took"), None if seconds is None else duration(seconds, words)),
     ]
     return [(name, _shown(value)) for name, value in rows if value is not None]
+
+
+def _made_from(request: Mapping[str, Any], words: Words) -> str | None:
+    """What became of the picture that it starts from, in words; None for one from words alone."""
+    sides = request.get("extend")  # a file may say anything
+    wider = request.get("task") == Task.INPAINT and isinstance(sides, list | tuple) and any(sides)
+    return words.find("from_extended" if wider else f"from_{request.get('task')}")
 
 
 def _size(request: Mapping[str, Any]) -> str | None:

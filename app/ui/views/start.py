@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.core.schema import MAX_EXTENSION, NO_SIDES
+from app.core.sizes import RATIOS
 from app.ui.addresses import MAX_UPLOAD_BYTES, UPLOAD_PATH
 from app.ui.markup import Markup, action, attributes, icon, join, notice
 from app.ui.strings import Words
@@ -51,7 +52,7 @@ def _folded(sha256: str, inside: Markup, words: Words, *, open_: bool, mask: str
 
 
 def _sides(extend: Sequence[int], words: Words) -> Markup:
-    """How many pixels are drawn beyond each side."""
+    """How many pixels are drawn beyond each side, or what ratio that makes."""
     fields = [
         Markup(
             '<label><span aria-hidden="true">{}</span><input type="number" class="at-side" min="0" max="{}" step="8" '
@@ -59,8 +60,12 @@ def _sides(extend: Sequence[int], words: Words) -> Markup:
         ).format(arrow, MAX_EXTENSION, pixels, words(f"start_{side}"))
         for arrow, pixels, side in zip("←↑→↓", extend, ("left", "top", "right", "bottom"), strict=True)
     ]
-    return Markup('<div class="at-row at-sides" role="group" aria-label="{0}"><span>{0}</span>{1}</div>').format(
-        words("start_extend"), join(fields)
+    ratios = join(Markup("<option>{}</option>").format(ratio) for ratio in RATIOS)
+    to_ratio = Markup('<select class="at-to-ratio" aria-label="{}"><option value="">{}</option>{}</select>').format(
+        words("start_to_ratio"), words("start_ratio"), ratios
+    )
+    return Markup('<div class="at-row at-sides" role="group" aria-label="{0}"><span>{0}</span>{1}{2}</div>').format(
+        words("start_extend"), join(fields), to_ratio
     )
 
 
