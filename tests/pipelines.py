@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Swin2SRConfig, Swin2SRForImageSuperResolution
 
 TEXT_WIDTH = 32
@@ -112,6 +113,16 @@ def make_tiny_upscaler(folder: Path, factor: int = 2) -> Path:
         torch.manual_seed(0)
         Swin2SRForImageSuperResolution(config).save_pretrained(folder)
     return folder
+
+
+def plain_upscaled(folder: Path, picture: Image.Image) -> Image.Image:
+    """A picture made larger as the documentation of Swin2SR does it."""
+    model = Swin2SRForImageSuperResolution.from_pretrained(folder).eval()
+    values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(picture.height, picture.width, 3)
+    with torch.no_grad():
+        made = model(values.permute(2, 0, 1)[None].float() / 255).reconstruction[0].clamp(0, 1)
+    pixels = (made * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels.numpy().tobytes())
 
 
 def catalog_toml(models_folder: Path, **models: dict[str, object]) -> Path:

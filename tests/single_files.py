@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
 Tensors = dict[str, torch.Tensor]
@@ -35,13 +36,23 @@ def save_single_file(pipe: Any, file: Path, **more: torch.Tensor) -> Path:
 def original_layout(pipe: Any) -> Tensors:
     """The weights of a pipeline under their names in the original training code."""
     tensors = {UNET + name: tensor for name, tensor in _unet(pipe.unet)}
-    tensors |= {"first_stage_model." + name: tensor for name, tensor in _vae(pipe.vae)}
+    tensors |= {"first_stage_model." + name: tensor for name, tensor in vae_tensors(pipe.vae)}
     if hasattr(pipe, "text_encoder_2"):
         tensors |= _clip(pipe.text_encoder, "conditioner.embedders.0.transformer.text_model.")
         tensors |= _open_clip(pipe.text_encoder_2, "conditioner.embedders.1.model.")
     else:
         tensors |= _clip(pipe.text_encoder, "cond_stage_model.transformer.text_model.")
     return tensors
+
+
+def save_other_vae(model: Path, file: Path) -> AutoencoderKL:
+    """Save a VAE like that of a diffusers folder, with weights of its own, as a file under the old names; gives it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(17)
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(model, subfolder="vae")).eval()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.clone().contiguous() for name, tensor in vae_tensors(vae)}, file)
+    return vae
 
 
 def _unet(unet: Any) -> Iterator[tuple[str, torch.Tensor]]:
@@ -75,7 +86,8 @@ def _unet(unet: Any) -> Iterator[tuple[str, torch.Tensor]]:
         yield f"{names[start]}.{rest}", tensor
 
 
-def _vae(vae: Any) -> Iterator[tuple[str, torch.Tensor]]:
+def vae_tensors(vae: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of a VAE of diffusers under the names of the training code."""
     last = len(vae.decoder.up_blocks) - 1
     changes = [
         (r"down_blocks\.(\d+)\.resnets", r"down.\1.block"),

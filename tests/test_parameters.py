@@ -19,7 +19,7 @@ RESOLVED = GenerationRequest(
 OTHER: dict[str, Any] = {
     "prompt": "a dog", "negative_prompt": "blurry", "model": "other", "num_inference_steps": 5, "guidance_scale": 2.0,
     "width": 128, "height": 128, "seed": 2, "subseed": 3, "subseed_strength": 0.25, "num_images": 2,
-    "scheduler": "Euler", "clip_skip": 1,
+    "scheduler": "Euler", "clip_skip": 1, "vae": "other",
     "task": Task.IMAGE, "inputs": (JobInput(sha256="a" * 64),), "strength": 0.5,
     "control": (ControlUnit(model="edges", image="b" * 64),),
     "mask_blur": 4.5, "inpaint_full_res": True, "inpaint_full_res_padding": 8, "inpainting_fill": 0,

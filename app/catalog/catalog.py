@@ -8,12 +8,14 @@ from typing import Any
 
 from app.catalog.control import control_models
 from app.catalog.decoders import decoder_problem
+from app.catalog.enlarging import hires_upscaler
 from app.catalog.entry import ModelEntry, allowed_schedulers
 from app.catalog.own import SingleFiles, Skipped, hub_models, own_models
 from app.catalog.ranges import ranges
 from app.catalog.styles import Styles, read_styles
 from app.catalog.table import Table
 from app.catalog.tasks import WITH_STRENGTH, strength_of, task_errors
+from app.catalog.vaes import vae_errors, vaes_of
 from app.catalog.written import as_stored
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.hires import result_size
@@ -126,6 +128,10 @@ class Catalog:
         """Every embedding in the models folder; one that is damaged says so in `refused`."""
         return [look_at_embedding(name, file) for name, file in embedding_files(self.folder).items()]
 
+    def vaes(self, entry: ModelEntry) -> tuple[str, ...]:
+        """The names of the VAEs that may stand in for the model's own."""
+        return vaes_of(self.folder, entry)
+
     def styles(self) -> Styles:
         """Every style that a request may name, and the files of styles that cannot be read."""
         return read_styles(self.folder)
@@ -142,6 +148,9 @@ class Catalog:
         errors += task_errors(filled, entry, self._max_inputs)
         controls, wrong = control_models(filled, entry, self.get)
         errors += wrong
+        upscaler, wrong = hires_upscaler(filled, self.get, self.entries)
+        errors += wrong
+        errors += vae_errors(filled, self.folder, entry)
         prompt = Prompt("")
         try:
             prompt = Prompt.read(filled.prompt)
@@ -157,7 +166,8 @@ class Catalog:
         # One spelling of a sampler, so that `k_euler` and `Euler` can share a batch.
         choice = parse_scheduler(filled.scheduler or DEFAULT)
         filled = filled.model_copy(update={"scheduler": choice.value if choice else DEFAULT})
-        return Resolved(filled, prompt, entry.model_copy(update={"controls": controls}) if controls else entry)
+        beside = {"controls": controls, "upscaler": upscaler, "vae": filled.vae or entry.vae}
+        return Resolved(filled, prompt, entry.model_copy(update=beside) if any(beside.values()) else entry)
 
 
 def _missing_lora(entry: ModelEntry) -> str:

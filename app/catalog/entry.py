@@ -15,6 +15,14 @@ class ModelEntry(ModelFacts):
     pipeline: str = STABLE_DIFFUSION.pipeline
     # The control models that a request names, as they are now: they go with the model of its job.
     controls: tuple["ModelEntry", ...] = ()
+    # What enlarges between the passes of its hires fix, if a model does.
+    upscaler: "ModelEntry | None" = None
+    vae: str | None = None  # of models/vae, in the place of its own
+
+    @property
+    def beside(self) -> tuple["ModelEntry", ...]:
+        """The models that its job needs as well."""
+        return (*self.controls, *([self.upscaler] if self.upscaler else []))
 
     @model_validator(mode="before")
     @classmethod
@@ -25,7 +33,7 @@ class ModelEntry(ModelFacts):
         return {**OF_TOKENS, **{name: value for name, value in values.items() if value is not None}}
 
     def facts(self) -> dict[str, Any]:
-        """All but its control models: the fields that a `ModelInfo` has too."""
+        """All but the models beside it: the fields that a `ModelInfo` has too."""
         return {name: value for name, value in self if name in ModelFacts.model_fields}
 
     @property

@@ -39,6 +39,7 @@ def generate(
     num_images: Annotated[int, typer.Option("--num-images", "-n", help="Images of this job.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Sampler, by its A1111 or diffusers name.")] = None,
     clip_skip: Annotated[int | None, typer.Option(help="Last layers of the CLIP text encoders to leave out.")] = None,
+    vae: Annotated[str | None, typer.Option(help="A VAE of models/vae in the place of the model's own.")] = None,
     start: Annotated[
         list[Path] | None,
         typer.Option("--from", help="Picture to start from: PNG, JPEG or WebP. Several: the first is edited."),
@@ -83,7 +84,7 @@ def generate(
         bool, typer.Option("--enable-hr", help="Hires fix: enlarge the picture and draw it again (--strength).")
     ] = False,
     hr_scale: Annotated[float | None, typer.Option(help="With --enable-hr: how many times as large, 1 to 4.")] = None,
-    hr_upscaler: Annotated[str | None, typer.Option(help="With --enable-hr: Lanczos or Latent.")] = None,
+    hr_upscaler: Annotated[str | None, typer.Option(help="With --enable-hr: Lanczos, Latent or a model.")] = None,
     hr_second_pass_steps: Annotated[
         int | None, typer.Option(help="With --enable-hr: steps of the second pass; 0 = as many as the first.")
     ] = None,
@@ -113,6 +114,7 @@ def generate(
         "num_images": num_images,
         "scheduler": scheduler,
         "clip_skip": clip_skip,
+        "vae": vae,
         "mask_blur": mask_blur,
         "inpaint_full_res": inpaint_full_res,
         "inpaint_full_res_padding": inpaint_full_res_padding,

@@ -8,7 +8,9 @@ from typing import Any
 
 from app.core.models import ModelInfo, Span
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
+from app.core.schema import HR_LANCZOS, HR_LATENT
 from app.core.sizes import size_of_picture
+from app.core.task import Task
 
 _SIZE = ("width", "height")
 _NO_NAME = re.compile(r"[^a-z0-9]+")
@@ -50,6 +52,8 @@ def fit(request: Mapping[str, Any], unusable: Mapping[str, str], name: str, mode
         if field in _SIZE:
             continue
         nearest = _nearest(field, wanted, model, usable=field in request)
+        if field == "hr_upscaler":
+            nearest = _upscaler(str(wanted), models)
         if nearest != wanted or field in unusable:
             found.append(Difference(field, str(wanted), nearest))
             fitted[field] = nearest
@@ -83,12 +87,21 @@ def _nearest(field: str, wanted: Any, model: ModelInfo, *, usable: bool) -> Any:
     """The value for this model; None where the field is left out, or asks for nothing."""
     if wanted is None:
         return None
+    if field == "vae":
+        return wanted if wanted in model.vaes else None
     if field == "scheduler":
         return _sampler(str(wanted), model)
     span = model.ranges.get(field)
     if not usable or span is None or not isinstance(wanted, int | float):
         return wanted if usable else None
     return wanted if span.allows(wanted) else _inside(wanted, span)
+
+
+def _upscaler(wanted: str, models: Sequence[ModelInfo]) -> str:
+    """The same way to enlarge, by the model of that name if it is here; else the usual way."""
+    known = model_named(wanted, [model for model in models if model.tasks == (Task.UPSCALE,) and model.installed])
+    near = HR_LATENT if wanted.startswith(HR_LATENT) else HR_LANCZOS
+    return near if known is None else known.key
 
 
 def _inside(wanted: float, span: Span) -> int | float:

@@ -177,6 +177,7 @@ class ModelInfo(ModelFacts):
     progress: ModelProgress | None = Field(None, description="Set while it is loading.")
     error: JobError | None = Field(None, description="Why loading it failed.")
     ranges: Mapping[str, Span] = Field({}, description="What is allowed here for each number of a request.")
+    vaes: tuple[str, ...] = Field((), description="The VAEs that a request for it may name.")
     tasks: tuple[Task, ...] = Field((), description="What it can make of what.")
     kinds: tuple[ModelKind, ...] = Field((), description="What it is for.")
     references: int = Field(0, description="How many more pictures an instruction may speak of (the task edit).")

@@ -141,6 +141,9 @@ class GenerationRequest(Value):
     clip_skip: Annotated[int, Parameter(argument=True, infotext="Clip skip", infotext_from=1)] = Field(
         0, ge=0, le=31, strict=True, description="Last layers of the CLIP text encoders to leave out (A1111's less 1)."
     )
+    vae: Annotated[str | None, Parameter()] = Field(
+        None, min_length=1, max_length=200, description="A VAE of models/vae in the place of the model's own."
+    )
     # JSON has no word for the types of these two: a text and a list are taken for them where all else is strict.
     task: Annotated[Task, Parameter()] = Field(Task.TEXT, strict=False, description="What is made of what.")
     inputs: Annotated[tuple[JobInput, ...], Parameter()] = Field(
@@ -191,8 +194,8 @@ class GenerationRequest(Value):
     hr_scale: Annotated[float, Parameter()] = Field(
         2.0, ge=1, le=4, allow_inf_nan=False, description="With enable_hr: how many times as wide and high it becomes."
     )
-    hr_upscaler: Annotated[Literal["Lanczos", "Latent"], Parameter()] = Field(
-        HR_LANCZOS, description="With enable_hr: enlarge the picture (Lanczos) or what it is decoded from (Latent)."
+    hr_upscaler: Annotated[str, Parameter()] = Field(
+        HR_LANCZOS, min_length=1, max_length=200, description="How: Lanczos, Latent, or the key of an upscaling model."
     )
     hr_second_pass_steps: Annotated[int, Parameter()] = Field(
         0, ge=0, le=1000, strict=True, description="With enable_hr: steps of the second pass; 0 = as many as the first."

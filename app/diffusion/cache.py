@@ -28,6 +28,8 @@ from app.diffusion.shared import SharedParts, bytes_of
 from app.diffusion.single_file import CheckedFile
 from app.diffusion.small_decoder import DecodedPreviews, read_decoder
 from app.diffusion.stamps import Stamp, stamp
+from app.diffusion.upscalers import Upscalers
+from app.diffusion.vaes import Vaes
 from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
 from app.tiers.model_parts import ModelParts
 from app.tiers.plan import Plan
@@ -75,6 +77,8 @@ class ModelCache:
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._parts = SharedParts()
         self._controls = ControlModels(self.device)
+        self.upscalers = Upscalers(self.device)
+        self._vaes = Vaes(self.device)
         self._lock = threading.RLock()
 
     def load(
@@ -82,7 +86,8 @@ class ModelCache:
     ) -> LoadedModel:
         """The model, ready to run; nearly free if it is loaded and its files are as they were. `folder`: of the models.
 
-        With it the control models that `entry` names; they are read once, whichever models they are for.
+        With it the control models, the upscaler and the VAE that `entry` names; the first two are read once, whichever
+        models they are for.
 
         Raises ModelNotInstalled, ModelRefused, OutOfMemory (after everything else was unloaded for it).
         """
@@ -139,8 +144,12 @@ class ModelCache:
             self.unload(loaded.entry.key)
 
     def unload(self, key: str) -> bool:
-        """Free one model's memory, or one control model's. False if it was not loaded."""
+        """Free the memory of one model, control model or upscaler. False if it was not loaded."""
         with self._lock:
+            if self.upscalers.unload(key):
+                for model in self._models.values():
+                    model.upscaler = None
+                return True
             if self._controls.unload(key):
                 for model in self._models.values():
                     model.controls.pop(key, None)
@@ -154,12 +163,13 @@ class ModelCache:
 
     def clear(self) -> None:
         """Unload everything."""
+        self._vaes.forget()
         for key in self.loaded():
             self.unload(key)
 
     def loaded(self) -> tuple[str, ...]:
-        """Keys of the loaded models, the least recently used first; then those of the control models."""
-        return (*self._models, *self._controls.loaded())
+        """Keys of the loaded models, the least recently used first; then those of control models and upscaler."""
+        return (*self._models, *self._controls.loaded(), *self.upscalers.loaded())
 
     def _keep(self, source: _Source, loaded: LoadedModel) -> LoadedModel:
         loaded.loras.folder = loaded.embeddings.folder = source.folder
@@ -185,6 +195,10 @@ class ModelCache:
         found = self._controls.load(wanted, source.folder, loaded.dtype)
         fits_together(found, loaded.pipe)
         loaded.controls = {**found}
+        upscaler = source.entry.upscaler
+        loaded.upscaler = self.upscalers.load(upscaler, source.folder) if upscaler else None
+        vae = source.entry.vae
+        loaded.vae = self._vaes.load(vae, source.folder, source.checked, loaded.dtype) if vae else None
         if source.entry.decoder and loaded.decoder is None:
             loaded.decoder = read_decoder(source.entry, source.folder, loaded.pipe, self.device, loaded.dtype)
             if loaded.preview_fit is not None:

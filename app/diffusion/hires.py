@@ -1,11 +1,13 @@
 """Both passes of the hires fix, over the same rows: from words, then from what that made, enlarged."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
 from PIL import Image
 
+from app.core.errors import GenerationCancelled
 from app.core.hires import from_latents, second_pass, steps_again
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
@@ -13,6 +15,7 @@ from app.core.shapes import as_drawn
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.rows import Row, RunWatch, latents_of, run_rows
 from app.diffusion.starts import Latents, Start, finished, whole
+from app.diffusion.upscalers import Upscaler, fitted
 from app.picture.fit import scaled
 
 
@@ -20,31 +23,66 @@ def run_twice(loaded: LoadedModel, rows: list[Row], asked: GenerationRequest, wa
     """`run_rows` for rows with a second pass; the pictures come in the size that is given out.
 
     `asked` has the sizes that all rows share, as they were asked for. The same as asking for the two passes by hand.
+    Raises GenerationCancelled if nobody waits for any of them, and what `run_rows` and `Upscaler.enlarge` raise.
     """
     again = second_pass(asked)
     drawn = as_drawn(again, loaded.entry.shapes)
-    watch.beside = 0, steps_again(asked)
+    upscaler = loaded.upscaler
+    tiles = upscaler.tiles(asked.width or 0, asked.height or 0, asked.hr_scale) if upscaler else 0
+    watch.beside = 0, tiles + steps_again(asked)
     first: dict[Row, Picture] = {}
     frames: dict[Row, Start] = {}
+    notes: list[str] = []
     starts: dict[Row, Start | Latents]
     if from_latents(asked):
         starts = dict(zip(rows, _enlarged_latents(loaded, latents_of(loaded, rows, watch), drawn), strict=True))
     else:
         alone = asked.model_copy(update={"enable_hr": False})
         first = {row: finished(made, alone, None) for row, made in run_rows(loaded, rows, watch).items()}
-        large = {row: _enlarged(picture, again) for row, picture in first.items()}
+        watch.beside = watch.steps, tiles + steps_again(asked)
+        large, notes = _by_model(upscaler, first, asked, again, watch) if upscaler else _by_lanczos(first, again)
         starts = {row: whole(picture, None, drawn, again) for row, picture in large.items()}
         frames = {row: whole(picture, None, again, again) for row, picture in large.items()}
-    watch.beside = watch.steps, 0
+    watch.beside = watch.steps + tiles, 0
     second = {row: _second(row, drawn, starts[row]) for row in rows if row.request_index not in watch.dropped}
+    if not second:
+        raise GenerationCancelled
     made = run_rows(loaded, list(second.values()), watch)
     done = {row: finished(made[other], again, frames.get(row)) for row, other in second.items() if other in made}
-    return {row: replace(picture, how=_both(picture, first.get(row), asked)) for row, picture in done.items()}
+    how = _between(upscaler) if upscaler else {}
+    return {
+        row: replace(picture, how=_both(picture, first.get(row), asked, notes) | how) for row, picture in done.items()
+    }
 
 
-def _enlarged(picture: Picture, again: GenerationRequest) -> Image.Image:
-    with Image.frombytes("RGB", (picture.width, picture.height), picture.rgb) as small:
-        return scaled(small, again.width or 0, again.height or 0, Image.Resampling.LANCZOS)
+def _by_lanczos(first: dict[Row, Picture], again: GenerationRequest) -> tuple[dict[Row, Image.Image], list[str]]:
+    size = again.width or 0, again.height or 0
+    return {row: scaled(_opened(picture), *size, Image.Resampling.LANCZOS) for row, picture in first.items()}, []
+
+
+def _by_model(
+    upscaler: Upscaler, first: dict[Row, Picture], asked: GenerationRequest, again: GenerationRequest, watch: RunWatch
+) -> tuple[dict[Row, Image.Image], list[str]]:
+    """Each picture made larger by the model, less those that nobody waits for any more; and what is said of it."""
+    large: dict[Row, Image.Image] = {}
+    notes: list[str] = []
+    for place, (row, picture) in enumerate(first.items()):
+
+        def told(done: int, of: int, row: Row = row, place: int = place) -> None:
+            watch.between(row.request_index, (place * of + done) // len(first))
+
+        with suppress(GenerationCancelled):
+            made = upscaler.enlarge(_opened(picture), asked.hr_scale, told, "hr_scale")
+            large[row], notes = fitted(made, again.width or 0, again.height or 0)
+    return large, notes
+
+
+def _opened(picture: Picture) -> Image.Image:
+    return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
+
+
+def _between(upscaler: Upscaler) -> dict[str, Any]:
+    return {"hires_upscaler": {"model": upscaler.entry.key, "repository": upscaler.entry.repository}}
 
 
 def _enlarged_latents(loaded: LoadedModel, latents: torch.Tensor, drawn: GenerationRequest) -> list[Latents]:
@@ -60,12 +98,12 @@ def _second(row: Row, drawn: GenerationRequest, start: Start | Latents) -> Row:
     return replace(row, asked=replace(row.asked, request=row.request.model_copy(update=own)), start=start)
 
 
-def _both(picture: Picture, first: Picture | None, asked: GenerationRequest) -> dict[str, Any]:
-    """How the picture was made, in both passes."""
+def _both(picture: Picture, first: Picture | None, asked: GenerationRequest, notes: list[str]) -> dict[str, Any]:
+    """How the picture was made, in both passes, with what is said of what is between."""
     before: dict[str, Any] = first.how if first else {"seconds": 0.0, "notes": []}
     return {
         **picture.how,
         "first_pass": {"width": asked.width, "height": asked.height},
         "seconds": round(before["seconds"] + picture.how["seconds"], 3),
-        "notes": list(dict.fromkeys([*before["notes"], *picture.how["notes"]])),
+        "notes": list(dict.fromkeys([*before["notes"], *notes, *picture.how["notes"]])),
     }

@@ -34,6 +34,8 @@ from app.diffusion.shared import SharedParts
 from app.diffusion.single_file import CheckedFile, check_file, read_file
 from app.diffusion.small_decoder import DecodedPreviews, SmallDecoder
 from app.diffusion.tokens.reading import check_tokens, read_tokens, token_components
+from app.diffusion.upscalers import Upscaler
+from app.diffusion.vaes import OtherVae
 from app.families import family_of
 from app.hub.disk import on_disk
 from app.hub.fetch import fetch
@@ -55,8 +57,9 @@ class LoadedModel:
     """A pipeline that is ready to run, and how it was loaded. Used by one thread at a time.
 
     `plan` is how it is laid out now, `planned` how it would be if memory had not run out; `retried` says so in words.
-    `controls`: the control models that its next pictures may name, by key. `decoder` decodes in the place of its VAE,
-    and makes `previews`, if there is one.
+    `controls`: the control models that its next pictures may name, by key; `upscaler` what enlarges between their two
+    passes, if a model does; `vae` what stands in for its own VAE. `decoder` decodes in the place of its VAE, and makes
+    `previews`, if there is one.
     """
 
     entry: ModelEntry
@@ -73,6 +76,8 @@ class LoadedModel:
     loras: Loras = field(default_factory=Loras)
     embeddings: Embeddings = field(default_factory=Embeddings)
     controls: dict[str, Any] = field(default_factory=dict)
+    upscaler: Upscaler | None = None
+    vae: OtherVae | None = None
     decoder: SmallDecoder | None = None
     previews: DecodedPreviews | None = None
     notes: list[str] = field(default_factory=list)
@@ -305,7 +310,7 @@ def _drop(pipe: Pipeline) -> None:
 def release(loaded: LoadedModel) -> None:
     """Free a pipeline's memory. The object must not be used afterwards; what other models share with it stays."""
     _drop(loaded.pipe)
-    loaded.preview_fit = loaded.decoder = loaded.previews = None
+    loaded.preview_fit = loaded.decoder = loaded.previews = loaded.upscaler = loaded.vae = None
     loaded.prompts.clear()
     loaded.prompts.encoding = loaded.loras.changing = nullcontext
     free_caches()

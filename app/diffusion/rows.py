@@ -29,6 +29,7 @@ from app.diffusion.prompts import Asked, prompt_notes, text_arguments
 from app.diffusion.samplers import make_scheduler, sampler_label, with_config
 from app.diffusion.small_decoder import in_place_of_vae
 from app.diffusion.starts import Latents, Start, pipeline_of, start_arguments
+from app.diffusion.vaes import with_other_vae
 from app.diffusion.word_room import word_room
 from app.families import family_of
 
@@ -89,7 +90,7 @@ class RunWatch:
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
         indices = list(dict.fromkeys(row.request_index for row in self._rows))
-        self.dropped |= {index for index in indices if index not in self.dropped and self._watch.cancelled(index)}
+        self._drop(indices)
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
         self.steps = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
@@ -105,6 +106,21 @@ class RunWatch:
     def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
         """The same for pipelines that know only `callback(step, timestep, latents)`."""
         self(None, step, timestep, {"latents": latents})
+
+    def between(self, index: int, done: int) -> None:
+        """Tell a request how much of what lies between two passes is done; `beside` counts that to the second.
+
+        Raises GenerationCancelled if nobody waits for it any more.
+        """
+        self._drop([index])
+        if index in self.dropped:
+            raise GenerationCancelled
+        earlier, later = self.beside
+        before, chunks = self._places[index]
+        self._watch.step(index, before * (earlier + later) + earlier + done, chunks * (earlier + later), None)
+
+    def _drop(self, indices: list[int]) -> None:
+        self.dropped |= {index for index in indices if index not in self.dropped and self._watch.cancelled(index)}
 
     def _preview(self, index: int, latents: torch.Tensor | None) -> bytes | None:
         loaded = self._loaded
@@ -189,7 +205,8 @@ def _drawn(
         pipe.scheduler = scheduler
         with (
             loaded.prompts.around(pipe, state),
-            in_place_of_vae(pipe, loaded.decoder, tiled=loaded.plan.vae_tiling),
+            in_place_of_vae(pipe, None if loaded.vae else loaded.decoder, tiled=loaded.plan.vae_tiling),
+            with_other_vae(pipe, loaded.vae, tiled=loaded.plan.vae_tiling),
             decoding.watched(pipe),
             varied(pipe, [row.variation for row in rows]),
             settled(pipe.vae) if rows[0].control else nullcontext(),
@@ -283,7 +300,7 @@ def _as_ours(error: BaseException, request: GenerationRequest, decoding: Decodin
 def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: int, seconds: float) -> dict[str, Any]:
     request = row.request
     notes = prompt_notes(loaded.pipe, row.asked)
-    decoder = family_of(loaded.entry.pipeline).small_decoder if loaded.decoder else None
+    decoder = family_of(loaded.entry.pipeline).small_decoder if loaded.decoder and not loaded.vae else None
     notes += [SOFT] if decoder else []
     if row.shown:
         notes += row.shown.notes(_taken(pipe), request.width or 0, request.height or 0)
@@ -305,6 +322,7 @@ def _how(loaded: LoadedModel, pipe: Pipeline, row: Row, scheduler: Any, batch: i
         "batch_size": batch,
         "memory": loaded.plan.words(),
         **computed_by(loaded.pipe),
+        **({"vae": {"name": loaded.vae.name, "hash": loaded.vae.hash}} if loaded.vae else {}),
         **({"decoder": f"{decoder.name} ({decoder.repository})"} if decoder else {}),
         **({"retried": loaded.retried} if loaded.retried else {}),
         "safety_checker": False,

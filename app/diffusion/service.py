@@ -25,7 +25,6 @@ from app.diffusion.generate import generate
 from app.diffusion.given import Given, control_fields, start_fields
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.throttle import throttle
-from app.diffusion.upscalers import Upscalers
 from app.families import family_of
 from app.picture.png import encode
 from app.picture.recipe import stated
@@ -146,6 +145,7 @@ class DiffusionService:
         top_k: int | None = None,
         top_p: float | None = None,
         temperature: float | None = None,
+        vae: str | None = None,
     ) -> dict[str, Any]:
         """Make and save `num_images` pictures; `None` means the model's own default, seed -1 a random one.
 
@@ -156,13 +156,15 @@ class DiffusionService:
         at `width` and `height`, and put back into the picture, which keeps its own size. `extend` draws so many pixels
         more at its left, top, right and bottom.
 
-        With `enable_hr` what was drawn is enlarged `hr_scale` times (`hr_upscaler` "Lanczos" or "Latent") and drawn
-        again as far as `strength` says, in `hr_second_pass_steps` steps (0 = as many as the first time).
+        With `enable_hr` what was drawn is enlarged `hr_scale` times (`hr_upscaler` "Lanczos", "Latent" or the key of an
+        upscaling model) and drawn again as far as `strength` says, in `hr_second_pass_steps` steps (0 = as many as the
+        first time).
 
         With `edit` the prompt is an instruction: the `image` is changed as it says, and it may speak of the
         `reference_images`. `control` holds the picture by others: `{"model": key, "image": picture}`, and if wanted
         `preprocessor`, `weight`, `start` and `end`. `top_k`, `top_p` and `temperature` are for models that draw token
-        by token; others say that they have no effect.
+        by token; others say that they have no effect. `vae` names one of the models folder's `vae/` to stand in for the
+        model's own.
 
         Gives `{"success": True, "images": [PIL], "paths": [str], "seeds": [int], "metadata": [dict], "message"}` or
         `{"success": False, "message", "error": {"code", "message", "hint"}}`. Image i has seed + i and is the same as
@@ -179,7 +181,7 @@ class DiffusionService:
             "inpaint_full_res_padding": inpaint_full_res_padding, "inpainting_fill": inpainting_fill,
             "extend": extend, "subseed": subseed, "subseed_strength": subseed_strength, "enable_hr": enable_hr,
             "hr_scale": hr_scale, "hr_upscaler": hr_upscaler, "hr_second_pass_steps": hr_second_pass_steps,
-            "top_k": top_k, "top_p": top_p, "temperature": temperature,
+            "top_k": top_k, "top_p": top_p, "temperature": temperature, "vae": vae,
         }  # fmt: skip
         with _ONE_AT_A_TIME:
             try:
@@ -222,7 +224,7 @@ class DiffusionService:
                 self._check_output()
                 upscaler = None
                 if family_of(entry.pipeline).only_enlarges:
-                    upscaler = Upscalers(self._cache.device).load(entry, self._settings.models_folder)
+                    upscaler = self._cache.upscalers.load(entry, self._settings.models_folder)
                 return self._result(request, [enlarged(request, pictures, upscaler)])
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}

@@ -30,25 +30,34 @@ class Upscaler:
     factor: int
     device: torch.device
 
-    def passes(self, scale: int) -> int:
-        """How often it runs until a picture is `scale` times as large, or larger."""
+    def passes(self, scale: float) -> int:
+        """How often it runs until a picture is `scale` times as large, or larger; at least once."""
         return next(count for count in range(1, 8) if self.factor**count >= scale)
 
-    def enlarge(self, picture: Image.Image, scale: int, told: Callable[[int, int], None]) -> Image.Image:
-        """The RGB picture `scale` times as large. `told` hears how many tiles are made of how many, and may raise.
+    def sizes(self, width: int, height: int, scale: float) -> list[tuple[int, int]]:
+        """The sizes that a picture has on its way to one `scale` times as large, its own first."""
+        return [(width * self.factor**i, height * self.factor**i) for i in range(self.passes(scale) + 1)]
 
-        Raises InvalidRequest if it would have more than 16 million pixels on the way.
+    def tiles(self, width: int, height: int, scale: float) -> int:
+        """How many tiles are made for that."""
+        return sum(len(list(_tiles(*size))) for size in self.sizes(width, height, scale)[:-1])
+
+    def enlarge(
+        self, picture: Image.Image, scale: float, told: Callable[[int, int], None], field: str = "scale"
+    ) -> Image.Image:
+        """The RGB picture `scale` times as large, or larger. `told` hears how many tiles are made of how many, and may
+        raise.
+
+        Raises InvalidRequest, naming `field`, if it would have more than 16 million pixels on the way.
         """
-        sizes = [
-            (picture.width * self.factor**i, picture.height * self.factor**i) for i in range(self.passes(scale) + 1)
-        ]
+        sizes = self.sizes(picture.width, picture.height, scale)
         if math.prod(sizes[-1]) > MAX_PIXELS:
             width, height = sizes[-1]
             allowed = (
                 f"{self.entry.key} would make {width}x{height}, which is too large; allowed are {MAX_PIXELS} pixels"
             )
-            raise InvalidRequest([FieldError("scale", scale, f"{allowed} in all")])
-        of = sum(len(list(_tiles(*size))) for size in sizes[:-1])
+            raise InvalidRequest([FieldError(field, scale, f"{allowed} in all")])
+        of = self.tiles(picture.width, picture.height, scale)
         done = 0
         for size in sizes[1:]:
             large = Image.new("RGB", size)

@@ -21,6 +21,7 @@ from app.core.settings import PROJECT_FOLDER, Settings
 from app.hub.disk import hub_cache, storage_folder
 from app.weights.embeddings import EMBEDDING_FOLDER
 from app.weights.loras import LORA_FOLDER
+from app.weights.vaes import VAE_FOLDER
 
 SCRATCH_FOLDER = "scratch"
 SYSTEM = (
@@ -74,10 +75,10 @@ class Reach:
         )
 
     def covers(self, entry: ModelEntry) -> bool:
-        """False if the model, LoRAs or embeddings came after the last `walls`; a new child can read them."""
-        wanted = [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER]
+        """False if the model, LoRAs, embeddings or VAEs came after the last `walls`; a new child can read them."""
+        wanted = [self._models / LORA_FOLDER, self._models / EMBEDDING_FOLDER, self._models / VAE_FOLDER]
         wanted += [place for place in [decoder_folder(self._models, entry)] if place]
-        for each in (entry, *entry.controls):
+        for each in (entry, *entry.beside):
             wanted += [self._models / name for name in (each.path, each.config, each.transformer) if name]
             if each.repository and not each.path:
                 wanted.append(storage_folder(each.repository))
@@ -89,7 +90,7 @@ class Reach:
 
     def _models_now(self) -> Iterable[Path]:
         """Each thing in the models folder but the pictures, where it really is; and the hub's cache."""
-        beside = (LORA_FOLDER, EMBEDDING_FOLDER, DECODER_FOLDER)
+        beside = (LORA_FOLDER, EMBEDDING_FOLDER, DECODER_FOLDER, VAE_FOLDER)
         for folder in (self._models, *(self._models / name for name in beside), hub_cache()):
             entries = folder.iterdir() if folder.is_dir() else ()
             for path in entries:

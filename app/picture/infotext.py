@@ -25,6 +25,7 @@ MAX_CHARS = 256 * 1024  # two prompts of 20,000 characters and all parameters ar
 MAX_PARAMETER_LINE_CHARS = 16 * 1024
 MIN_PARAMETERS = 3
 HIRES_SCALE, HIRES_STEPS, HIRES_UPSCALER = "Hires upscale", "Hires steps", "Hires upscaler"
+VAE = "VAE"
 VARIATION_SEED = "Variation seed"  # of the image, as its seed
 
 # A1111's pattern, with the key's length bounded so that a hostile line cannot cost quadratic time.
@@ -79,6 +80,8 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         **control_values(request),
         "Model hash": how.get("model_hash"),
         "Model": request.model,
+        "VAE hash": (how.get("vae") or {}).get("hash"),
+        VAE: (how.get("vae") or {}).get("name") or request.vae,
         "Lora hashes": _hashes(how, "loras"),
         "TI hashes": _hashes(how, "embeddings"),
         "Styles": ", ".join(request.written.styles) or None,
@@ -192,6 +195,7 @@ def found_in(parsed: dict[str, Any]) -> Found:
         "hr_upscaler": parsed.get(HIRES_UPSCALER),
         "hr_second_pass_steps": number(parsed.get(HIRES_STEPS), int),
         "control": control_of(parsed),
+        "vae": parsed[VAE].removesuffix(".safetensors") if _named(parsed.get(VAE)) else None,
     }
     return found(raw, parsed.get("Model"))
 
@@ -227,4 +231,4 @@ def _numbers(parsed: dict[str, Any]) -> dict[str, int | float | None]:
 
 
 def _named(name: str | None) -> bool:
-    return bool(name) and name != "Automatic"
+    return bool(name) and name not in ("Automatic", "None")

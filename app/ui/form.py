@@ -53,7 +53,7 @@ class Field:
     `default` stands there where neither request nor model say a value. `kept`: another model leaves it as it is.
     `some`: only models that give it a range have it. `optional`: left out of a request while it is its default.
     `whole`: fractions are refused. `choices`: what can be chosen where the model lists nothing, with the words
-    `field_NAME_CHOICE`.
+    `field_NAME_CHOICE`; with `upscalers` the models that make pictures larger, too.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Field:
     lines: int = 1
     width: int = 160
     choices: tuple[int, ...] | tuple[str, ...] = ()
+    upscalers: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -123,13 +124,14 @@ FIELDS = (
           width=420),
     Field("hr_scale", Kind.SLIDER, Group.HIRES, default=2, kept=True, optional=True, whole=False, step=0.25, width=200),
     Field("hr_upscaler", Kind.CHOICE, Group.HIRES, default=HR_LANCZOS, kept=True, optional=True,
-          choices=(HR_LANCZOS, HR_LATENT)),
+          choices=(HR_LANCZOS, HR_LATENT), upscalers=True),
     Field("hr_second_pass_steps", Kind.SLIDER, Group.HIRES, info="form_hr_steps_info", default=0, kept=True,
           optional=True, width=200),
     Field("scheduler", Kind.CHOICE, Group.MORE, info="form_scheduler_info", default=DEFAULT, optional=True),
     Field("subseed_strength", Kind.SLIDER, Group.MORE, info="form_subseed_strength_info", default=0, kept=True,
           optional=True, whole=False, step=0.01),
     Field("subseed", Kind.NUMBER, Group.MORE, info="form_subseed_info", default=RANDOM_SEED, kept=True, optional=True),
+    Field("vae", Kind.CHOICE, Group.MORE, info="form_vae_info", default="", optional=True),
     Field("clip_skip", Kind.SLIDER, Group.MORE, info="form_clip_skip_info", default=0, optional=True),
 )  # fmt: skip
 _BY_NAME = {field.name: field for field in FIELDS}

@@ -23,6 +23,7 @@ from app.families import family_of
 from app.picture import infotext
 from app.picture.recipe import request_of
 from tests.families import save
+from tests.pipelines import make_tiny_upscaler, plain_upscaled
 
 SIDE, LARGE = 64, 96
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -48,8 +49,8 @@ def loaded(folders: dict[str, Path]) -> LoadedModel:
     return ModelCache("cpu").load(folder_entry(folders["sd15"]), Path("/"))
 
 
-def by_hand(folder: Path, *, latent: bool) -> bytes:
-    """Both passes by two pipelines of plain diffusers."""
+def by_hand(folder: Path, *, latent: bool, larger: Path | None = None) -> bytes:
+    """Both passes by two pipelines of plain diffusers, and between them an upscaler of plain transformers."""
     family = family_of(folder_entry(folder).pipeline)
     first = getattr(diffusers, family.pipeline).from_pretrained(folder)
     second = diffusers.AutoPipelineForImage2Image.from_pipe(first)
@@ -66,7 +67,8 @@ def by_hand(folder: Path, *, latent: bool) -> bytes:
     if latent:
         start = torch.nn.functional.interpolate(made, size=(LARGE // 8, LARGE // 8), mode="bilinear", antialias=False)
     else:
-        start = made[0].resize((LARGE, LARGE), Image.Resampling.LANCZOS)
+        between = plain_upscaled(larger, made[0]) if larger else made[0]
+        start = between.resize((LARGE, LARGE), Image.Resampling.LANCZOS)
     words["num_inference_steps"] = 4  # of which the last two are made
     return bytes(second(**words, image=start, strength=0.5, generator=noise(), **sides).images[0].tobytes())
 
@@ -82,6 +84,30 @@ def test_both_passes_are_those_of_plain_diffusers(name: str, upscaler: str, fold
     assert steps == [(step, 6) for step in range(1, 7)]  # one progress over both
     assert picture.how["first_pass"] == {"width": SIDE, "height": SIDE}
     assert picture.how["notes"] == []
+
+
+def test_a_model_enlarges_between_the_passes_tile_by_tile(folders: dict[str, Path], tmp_path: Path) -> None:
+    larger, cache = make_tiny_upscaler(tmp_path / "larger"), ModelCache("cpu")
+    asked = Catalog(Settings(models_folder=tmp_path)).resolve_for(
+        ask(hr_upscaler="larger", num_images=2), folder_entry(folders["sd15"])
+    )
+    loaded = cache.load(asked.entry, tmp_path)
+    steps: list[tuple[int, int]] = []
+    picture, other = generate(loaded, asked.request, on_step=lambda step, of, _: steps.append((step, of)))
+    assert picture.rgb == by_hand(folders["sd15"], latent=False, larger=larger)
+    assert other.rgb == generate(loaded, asked.request.model_copy(update={"seed": 8, "num_images": 1}))[0].rgb
+    assert steps[-1] == (14, 14)  # of each picture four steps, a tile, two steps
+    assert [step for step, _ in steps] == list(range(1, 15))
+    assert picture.how["hires_upscaler"] == {"model": "larger", "repository": None}
+    assert picture.how["notes"] == ["made 128x128 by the model, then reduced to 96x96"]
+    assert "Hires upscaler: larger" in (text := infotext.build(asked.request, 7, picture.how))
+    assert infotext.request_fields(infotext.parse(text))["hr_upscaler"] == "larger"
+    heard: list[int] = []
+    with pytest.raises(GenerationCancelled):  # asked at each step, and at the tile
+        generate(loaded, asked.request, cancelled=lambda: len(heard) >= 4, on_step=lambda step, *_: heard.append(step))
+    assert heard == [1, 2, 3, 4]
+    assert "larger" in cache.loaded()
+    assert (cache.unload("larger"), loaded.upscaler) == (True, None)
 
 
 def test_it_is_the_same_as_asking_twice_and_each_of_a_batch_equals_its_single(loaded: LoadedModel) -> None:
@@ -137,6 +163,7 @@ def test_an_infotext_and_a_recipe_say_it_as_a1111_does() -> None:
         ({"hr_scale": 4.0, "width": 1024, "height": 1024}, "hr_scale"),
         ({"enable_hr": False}, "hr_scale"),
         ({"hr_upscaler": "Latent", "strength": 0.0}, "strength"),
+        ({"hr_upscaler": "R-ESRGAN 4x+"}, "hr_upscaler"),
         ({"hr_second_pass_steps": 900, "strength": 0.1}, "strength"),
         ({"task": "image", "inputs": [{"sha256": "0" * 64}]}, "enable_hr"),
         ({"pipeline": "FluxPipeline", "hr_upscaler": "Latent"}, "hr_upscaler"),

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
-from transformers import Swin2SRForImageSuperResolution
 
 from app.catalog import Catalog, folder_entry, tasks_of
 from app.core.errors import GenerationCancelled, InvalidRequest, ModelRefused
@@ -24,7 +22,7 @@ from app.diffusion.made import PassWatch
 from app.diffusion.starts import Held
 from app.diffusion.upscalers import Upscaler, Upscalers
 from app.picture.fit import scaled
-from tests.pipelines import make_tiny_upscaler
+from tests.pipelines import make_tiny_upscaler, plain_upscaled
 
 SIZE = (48, 32)
 COLOURS = Image.frombytes("RGB", SIZE, bytes(i * i // 7 % 256 for i in range(SIZE[0] * SIZE[1] * 3)))
@@ -50,22 +48,12 @@ def ask(scale: int = 2, **fields: Any) -> GenerationRequest:
     return GenerationRequest.model_validate(values | fields)
 
 
-def plain(folder: Path, picture: Image.Image) -> Image.Image:
-    """As the model's own documentation does."""
-    model = Swin2SRForImageSuperResolution.from_pretrained(folder).eval()
-    values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(picture.height, picture.width, 3)
-    with torch.no_grad():
-        made = model(values.permute(2, 0, 1)[None].float() / 255).reconstruction[0].clamp(0, 1)
-    pixels = (made * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-    return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels.numpy().tobytes())
-
-
 def test_a_picture_is_what_plain_transformers_makes_of_it(folder: Path, upscaler: Upscaler) -> None:
     made = enlarged(ask(), HELD, upscaler)
-    wanted = plain(folder, COLOURS)
+    wanted = plain_upscaled(folder, COLOURS)
     assert (made.width, made.height, made.rgb) == (96, 64, wanted.tobytes())
     assert (made.how["upscaler"], made.how["model"], made.how["notes"]) == ("larger", "larger", [])
-    twice = plain(folder, wanted)
+    twice = plain_upscaled(folder, wanted)
     assert enlarged(ask(4), HELD, upscaler).rgb == twice.tobytes()
     third = enlarged(ask(3), HELD, upscaler)
     assert third.rgb == scaled(twice, 144, 96, Image.Resampling.LANCZOS).tobytes()
@@ -144,7 +132,7 @@ def test_the_library_class_makes_pictures_larger_by_a_model(folder: Path, tmp_pa
     service = DiffusionService(tmp_path / "out", device="cpu", models_folder=folder.parent)
     made = service.upscale(COLOURS, 2, model="larger")
     assert made["success"], made
-    assert made["images"][0].tobytes() == plain(folder, COLOURS).tobytes()
+    assert made["images"][0].tobytes() == plain_upscaled(folder, COLOURS).tobytes()
     request = made["metadata"][0]["request"]
     assert (request["model"], request["num_inference_steps"], request["scheduler"]) == ("larger", None, None)
     assert not service.generate_image("a cat", model="larger")["success"]

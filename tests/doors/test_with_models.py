@@ -16,11 +16,13 @@ from PIL import Image
 from app.diffusion import DiffusionService
 from app.picture.png import inspect
 from tests.controls import save_control
+from tests.doors.dropping import answer_all
 from tests.families import save
 from tests.janus import TOKENS, make_tiny_janus
 from tests.loras import TEXT_LAYERS, save_lora
 from tests.pipelines import catalog_toml, make_tiny_sd, make_tiny_upscaler
 from tests.running import RunningService
+from tests.single_files import save_other_vae
 
 pytestmark = pytest.mark.model
 ASKED = {"prompt": "a (red:1.3) apple", "negative_prompt": "blurry", "seed": 7, "width": 64, "height": 64}
@@ -33,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save("flux", folder / "flux")
     make_tiny_upscaler(folder / "larger")
     save_lora(folder / "loras" / "ink.safetensors", text=TEXT_LAYERS)
+    save_other_vae(folder / "pocket", folder / "vae" / "other.safetensors")
     save_control("sd15", StableDiffusionPipeline.from_pretrained(folder / "pocket"), folder / "my-canny")
     flux = {"title": "Flux", "path": "flux", "pipeline": "FluxPipeline"}
     catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux)
@@ -109,8 +112,34 @@ def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
         assert saved.convert("RGB").tobytes() == larger.convert("RGB").tobytes()
     by_size = {"resize_mode": 1, "upscaling_resize_w": 100, "upscaling_resize_h": 90}
     assert api.extra_single_image(image=drawn, upscaler_1="larger", **by_size).image.size == (100, 90)
+    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "larger", "denoising_strength": 0.5}
+    twice = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64, **hires)
+    assert twice.image.size == (96, 96)
+    assert twice.info["extra_generation_params"]["Hires upscaler"] == "larger"
+    assert "Hires upscaler: larger" in api.png_info(twice.image).info
     refused = http.post(f"{real.url}/sdapi/v1/extra-single-image", json={"image": "eA==", "upscaler_1": "SwinIR_4x"})
     assert (refused.status_code, "upscaler_1" in refused.json()["detail"]) == (422, True)
+
+
+def test_another_vae_is_listed_and_chosen_through_a1111s_door_and_our_own(
+    real: RunningService, http: requests.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    api = webuiapi.WebUIApi(host="127.0.0.1", port=real.port)
+    assert http.get(f"{real.url}/sdapi/v1/sd-vae").json() == [{"model_name": "other", "filename": "other"}]
+    models = {each["key"]: each["vaes"] for each in http.get(f"{real.url}/api/models").json()["items"]}
+    assert (models["pocket"], models["flux"]) == (["other"], [])
+    asked = ASKED | {"steps": 2, "cfg_scale": 4.0, "sampler_name": "Euler"}
+    made = api.txt2img(**asked, override_settings={"sd_vae": "other.safetensors"})
+    assert (made.info["sd_vae_name"], "VAE: other" in made.info["infotexts"][0]) == ("other", True)
+    ours = native(real, http, **ASKED, num_inference_steps=2, guidance_scale=4.0, scheduler="Euler", vae="other")
+    assert pixels(ours["png"], tmp_path) == made.image.convert("RGB").tobytes()
+    again = inspect(ours["png"]).request
+    assert again["vae"] == "other"
+    usual = api.txt2img(**asked, override_settings={"sd_vae": "Automatic"})
+    assert usual.image.convert("RGB").tobytes() != made.image.convert("RGB").tobytes()
+    refused = http.post(f"{real.url}/sdapi/v1/txt2img", json=asked | {"override_settings": {"sd_vae": "none such"}})
+    assert (refused.status_code, "sd_vae" in refused.json()["detail"]) == (422, True)
 
 
 def test_a_control_unit_of_webuiapi_is_drawn_as_by_our_own_door(
@@ -139,6 +168,15 @@ def test_a_control_unit_of_webuiapi_is_drawn_as_by_our_own_door(
         control=[{"model": "my-canny", "image": kept["sha256"], "weight": 0.8, "end": 0.75}],
     )  # fmt: skip
     assert pixels(ours["png"], tmp_path) == made.image.convert("RGB").tobytes()
+    # The drop folder names model and preprocessor beside the prompt.
+    folder, stem = tmp_path / "drop", f"0199a1b2-0000-4000-8000-000000000000-1-{ASKED['width']}x{ASKED['height']}"
+    folder.mkdir()
+    picture.save(folder / f"{stem}-control-my-canny@canny.png")
+    (folder / f"{stem}.txt").write_text("held", encoding="utf-8")
+    answer_all(folder, real.url)
+    assert [file.name for file in folder.iterdir()] == [f"{stem}.png"]
+    [unit] = inspect((folder / f"{stem}.png").read_bytes()).request["control"]
+    assert (unit["model"], unit["preprocessor"]) == ("my-canny", "canny")
     free = api.txt2img(**asked, alwayson_scripts={})
     assert made.image.tobytes() != free.image.tobytes()
     # In img2img a unit without a picture takes the one to start from.

@@ -244,6 +244,21 @@ def test_what_cannot_be_had_here_is_listed_and_the_rest_stays() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("Latent (bicubic)", "Latent"), ("R-ESRGAN 4x+", "Lanczos"), ("swin2sr.safetensors", "swin2sr"),
+        ("swin2sr", "swin2sr"), ("Lanczos", "Lanczos"),
+    ],
+)  # fmt: skip
+def test_the_upscaler_of_a_hires_fix_is_one_that_is_here(said: str, taken: str) -> None:
+    upscaler = a_model("swin2sr").model_copy(update={"tasks": ("upscale",)})
+    fitted = fit({"prompt": "x", "hr_upscaler": said}, {}, "", [a_model("pocket", default=True), upscaler])
+    assert fitted is not None
+    assert fitted.request["hr_upscaler"] == taken
+    assert [each.name for each in fitted.differences] == ([] if said == taken else ["hr_upscaler"])
+
+
+@pytest.mark.parametrize(
     "name", ["Real-Model", "checkpoints\\real_model.safetensors", "owner/real-model", "real model"]
 )
 def test_a_model_is_known_by_any_of_its_names_and_used_if_it_is_here(name: str) -> None:

@@ -35,6 +35,7 @@ NOTES = (
     "decoded in float32: the model's VAE gave no picture in float16",
     "drawn at 128x128, a size that this model knows, then enlarged and cut to 512x256",
     "clip_skip has no effect with this model",
+    "made 128x128 by the model, then reduced to 96x96",
 )
 # Seen by the owner of a service in its log, not on the page.
 UNSEEN = {

@@ -18,14 +18,16 @@ from tests.running import RunningPage, RunningService
 from tests.ui.browser import visit
 from tests.ui.steps import generate, open_tab, until
 
+FOLDERS = ("loras", "embeddings", "enlarger", "vae")
 LAYER = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
 
 @pytest.fixture(scope="module")
 def tools(models_folder: Path) -> Iterator[None]:
     """A LoRA, an embedding, a style and a model that enlarges lie in the models folder."""
-    for name in ("loras", "embeddings", "enlarger"):
+    for name in FOLDERS:
         (models_folder / name).mkdir()
+    save_file({"decoder.conv_in.weight": np.zeros((8, 4, 3, 3), np.float32)}, models_folder / "vae/other.safetensors")
     sides = {f"{LAYER}.lora_A.weight": (4, 32), f"{LAYER}.lora_B.weight": (32, 4)}
     save_file(
         {name: np.zeros(each, np.float32) for name, each in sides.items()}, models_folder / "loras/ink.safetensors"
@@ -37,7 +39,7 @@ def tools(models_folder: Path) -> Iterator[None]:
     save_file({"a": np.zeros(1, np.float32)}, models_folder / "enlarger" / "model.safetensors")
     yield
     (models_folder / "styles.csv").unlink()
-    for name in ("loras", "embeddings", "enlarger"):
+    for name in FOLDERS:
         shutil.rmtree(models_folder / name)
 
 
@@ -76,12 +78,18 @@ def test_everything_around_a_prompt_goes_into_the_job_and_the_chain_leads_back(
     page.get_by_role("button", name="Put the styles away").click()
     page.get_by_role("button", name="Larger in two passes").click()
     page.locator("#at-enable_hr input").check()
+    page.locator("#at-hr_upscaler input").click()
+    page.get_by_role("option", name="enlarger").click()
+    page.get_by_role("button", name="More", exact=True).click()
+    page.locator("#at-vae input").click()
+    page.get_by_role("option", name="other").click()
     first = client.job(generate(page, "a cup <lora:ink:0.8>"))
     until(page, "succeeded")
     assert first.request.prompt == "a cup <lora:ink:0.8>, film noir"
     assert first.request.negative_prompt.endswith("bad hands, colour")
     assert (first.request.written.prompt, first.request.written.styles) == ("a cup <lora:ink:0.8>", ("noir",))
-    assert (first.request.enable_hr, first.request.hr_scale) == (True, 2)
+    assert (first.request.enable_hr, first.request.hr_scale, first.request.hr_upscaler) == (True, 2, "enlarger")
+    assert first.request.vae == "other"
     page.locator("#at-stage [data-act=upscale]").click()
     page.locator(f"#at-stage .at-job[data-state=succeeded]:not([data-job='{first.id}'])").wait_for()
     second = client.job(str(page.locator("#at-stage .at-job").get_attribute("data-job")))

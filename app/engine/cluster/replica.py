@@ -155,7 +155,9 @@ class Replica:
                     f"{name} is {ours!r} there and {theirs!r} here."
                 )
         places: dict[str, Any] = {name: getattr(here, name) for name in PLACES}
-        return entry.model_copy(update=places | {"controls": tuple(self._own(each) for each in entry.controls)})
+        controls = tuple(self._own(each) for each in entry.controls)
+        upscaler = self._own(entry.upscaler) if entry.upscaler else None
+        return entry.model_copy(update=places | {"controls": controls, "upscaler": upscaler})
 
 
 class Telling:

@@ -24,7 +24,6 @@ from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
 from app.diffusion.pulse import pulse
-from app.diffusion.upscalers import Upscalers
 from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
 from app.families import family_of
@@ -38,7 +37,6 @@ class PipelineMaker:
         tier = Tier(options.memory_tier) if options.memory_tier else None
         computing = Computing(Compute(options.compute), Path(options.compiled) if options.compiled else None)
         self._cache = ModelCache(options.device, machine_size=size, tier=tier, computing=computing)
-        self._upscalers = Upscalers(self._cache.device)
         self._describers = Describers(self._cache.device)
         self._finders = Finders(self._cache.device)
         self.name = str(self._cache.device)
@@ -49,7 +47,8 @@ class PipelineMaker:
             report.alive()
             with pulse(report.alive):
                 entry = work[0].entry
-                upscaler = self._upscalers.load(entry, folder) if family_of(entry.pipeline).only_enlarges else None
+                by_model = family_of(entry.pipeline).only_enlarges
+                upscaler = self._cache.upscalers.load(entry, folder) if by_model else None
                 enlarge_batch([item.request for item in work], _Told(work, report), inputs, upscaler)
             return
         if work[0].request.task is Task.DESCRIBE:
@@ -69,7 +68,7 @@ class PipelineMaker:
         """See `Maker`."""
         if family_of(entry.pipeline).only_enlarges:
             report.loading("loading")
-            self._upscalers.load(entry, folder)
+            self._cache.upscalers.load(entry, folder)
             report.loading("loaded")
             return
         if Task.DESCRIBE in family_of(entry.pipeline).tasks:
@@ -93,11 +92,11 @@ class PipelineMaker:
 
     def unload(self, key: str) -> bool:
         """See `Maker`."""
-        return self._cache.unload(key) or self._upscalers.unload(key) or self._describers.unload(key)
+        return self._cache.unload(key) or self._describers.unload(key)
 
     def loaded(self) -> tuple[str, ...]:
         """See `Maker`."""
-        return (*self._cache.loaded(), *self._upscalers.loaded(), *self._describers.loaded())
+        return (*self._cache.loaded(), *self._describers.loaded())
 
     def memory(self) -> tuple[int | None, int | None]:
         """See `Maker`. A GPU's memory as all its users see it; on a CPU what this process uses."""

@@ -61,6 +61,9 @@ class A1111Overrides(ForeignBody):
     not_here = OVERRIDES
 
     sd_model_checkpoint: str | None = Field(None, description="A title of the model list.")
+    sd_vae: Annotated[str | None, _EMPTY_IS_NONE] = Field(
+        None, description="A name of /sdapi/v1/sd-vae; Automatic or None = the model's own."
+    )
     CLIP_stop_at_last_layers: int | None = Field(
         None, ge=CLIP_FROM, le=MAX_CLIP, description="The layer that is read, counted from the end."
     )
@@ -111,7 +114,9 @@ class A1111Txt2Img(A1111Body):
     enable_hr: Flag = Field(False, description="Draw, enlarge, and draw again.")
     denoising_strength: float | None = ours("strength", strict=False)
     hr_scale: float | None = Field(None, description="With enable_hr: how many times as large, 1 to 4; 2 if absent.")
-    hr_upscaler: str | None = Field(None, description=f"With enable_hr: {HR_LATENT} (if absent) or {HR_LANCZOS}.")
+    hr_upscaler: str | None = Field(
+        None, description=f"With enable_hr: {HR_LATENT} (if absent), {HR_LANCZOS} or a model of the list of upscalers."
+    )
     hr_second_pass_steps: int | None = Field(None, description="With enable_hr: 0 = as many as the first pass.")
     hr_resize_x: int | None = Field(None, description="With enable_hr: the width in pixels, instead of hr_scale.")
     hr_resize_y: int | None = Field(None, description="With enable_hr: the height in pixels, instead of hr_scale.")

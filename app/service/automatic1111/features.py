@@ -44,14 +44,13 @@ IMG2IMG: Mapping[str, tuple[Any, ...]] = {
     "initial_noise_multiplier": (*_OFF, 1),
 }
 OVERRIDES: Mapping[str, tuple[Any, ...]] = {
-    "sd_vae": (*_OFF, "None", "Automatic", "auto"),
     "forge_additional_modules": (*_OFF, []),
     "eta_noise_seed_delta": _OFF,
     "sd_hypernetwork": (*_OFF, "None"),
 }
 # Those that are obeyed, and those that do not change what is drawn: how a server saves, shows and names things.
-HARMLESS_OVERRIDES = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_checkpoint_hash", "samples_", "grid_",
-                      "save_", "outdir_", "return_", "enable_pnginfo", "show_progress_", "live_preview",
+HARMLESS_OVERRIDES = ("sd_model_checkpoint", "sd_vae", "CLIP_stop_at_last_layers", "sd_checkpoint_hash", "samples_",
+                      "grid_", "save_", "outdir_", "return_", "enable_pnginfo", "show_progress_", "live_preview",
                       "do_not_")  # fmt: skip
 UPSCALING: Mapping[str, tuple[Any, ...]] = {
     "gfpgan_visibility": _OFF,

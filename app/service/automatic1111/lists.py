@@ -33,7 +33,7 @@ from app.service.http.json_reply import reply
 from app.service.installed import check_installed, installed_entries, installed_upscalers
 from app.service.parts import Parts
 
-EMPTY_LISTS = ("sd-vae", "sd-modules", "face-restorers", "hypernetworks",
+EMPTY_LISTS = ("sd-modules", "face-restorers", "hypernetworks",
                "realesrgan-models", "extensions", "script-info")  # fmt: skip
 NOTHING_TO_DO = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-embeddings")
 
@@ -73,6 +73,11 @@ def add_lists(api: APIBlueprint, parts: Parts, model: ChosenModel) -> None:
                 for name, fits in (("loaded", True), ("skipped", False))}  # fmt: skip
         return jsonify(told)
 
+    def sd_vae() -> Response:
+        """The VAEs that the chosen model may have in the place of its own"""
+        names = parts.catalog.vaes(parts.catalog.get(model.key))
+        return jsonify([{"model_name": name, "filename": name} for name in names])
+
     def upscalers() -> Response:
         """What makes pictures larger: filters, and the models that are installed for it"""
         return jsonify([_upscaler(name) for name in upscaler_names(parts)])
@@ -89,6 +94,7 @@ def add_lists(api: APIBlueprint, parts: Parts, model: ChosenModel) -> None:
     api.get("/sdapi/v1/sd-models", responses=answers({200: A1111Models}))(sd_models)
     api.get("/sdapi/v1/prompt-styles", responses=answers({200: A1111Fixed}))(prompt_styles)
     api.get("/sdapi/v1/embeddings", responses=answers({200: A1111Fixed}, 404))(embeddings)
+    api.get("/sdapi/v1/sd-vae", responses=answers({200: A1111Fixed}, 404))(sd_vae)
     api.get("/sdapi/v1/upscalers", responses=answers({200: A1111Fixed}))(upscalers)
     api.get("/sdapi/v1/loras", responses=answers({200: A1111Loras}))(loras)
     api.get("/sdapi/v1/memory", responses=answers({200: A1111Memory}))(memory)

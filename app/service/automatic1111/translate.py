@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.core.errors import FieldError, InvalidRequest
 from app.core.samplers import SCHEDULE_TYPES, Choice, find_sampler, find_schedule, parse_scheduler
-from app.core.schema import HR_LATENT, GenerationRequest, Job
+from app.core.schema import HR_LANCZOS, HR_LATENT, GenerationRequest, Job
 from app.picture import infotext
 from app.service.automatic1111.answers import A1111Made, A1111Progress, A1111State
 from app.service.automatic1111.bodies import CLIP_FROM, A1111Txt2Img
@@ -27,7 +27,10 @@ NAMES = {
     "num_images": "batch_size",
     "model": "sd_model_checkpoint",
     "strength": "denoising_strength",
+    "vae": "sd_vae",
 }
+OWN_VAE = ("", "None", "Automatic", "auto")
+NO_UPSCALER = "None"  # which is Lanczos there, too
 _INFOTEXT_FIELDS = {
     "prompt": "prompt",
     "negative_prompt": "negative_prompt",
@@ -101,6 +104,7 @@ def to_request(body: A1111Txt2Img, model: str) -> GenerationRequest:
             "num_images": (body.batch_size or 1) * (body.n_iter or 1),
             "scheduler": _sampling(body).value,
             "clip_skip": _clip_skip(body),
+            "vae": _vae(body),
             **(_hires(body) if body.enable_hr else {}),
         }
     )
@@ -178,7 +182,7 @@ def _info(job: Job, images: Sequence[MadeImage], body: A1111Txt2Img, version: st
         "face_restoration_model": None,
         "sd_model_name": model_name,
         "sd_model_hash": None,
-        "sd_vae_name": None,
+        "sd_vae_name": request.vae,
         "sd_vae_hash": None,
         "seed_resize_from_w": -1,
         "seed_resize_from_h": -1,
@@ -250,7 +254,7 @@ def _hires(body: A1111Txt2Img) -> dict[str, Any]:
         "enable_hr": True,
         "strength": body.denoising_strength,
         "hr_scale": next(iter(scales.values()), body.hr_scale),
-        "hr_upscaler": body.hr_upscaler or HR_LATENT,
+        "hr_upscaler": HR_LANCZOS if body.hr_upscaler == NO_UPSCALER else body.hr_upscaler or HR_LATENT,
         "hr_second_pass_steps": body.hr_second_pass_steps,
     }
     given = {name: value for name, value in values.items() if value is not None}
@@ -259,6 +263,12 @@ def _hires(body: A1111Txt2Img) -> dict[str, Any]:
     except ValidationError as error:
         raise InvalidRequest(field_errors(error, GenerationRequest, given, "")) from None
     return values
+
+
+def _vae(body: A1111Txt2Img) -> str | None:
+    """The name of a VAE; A1111 writes it with the file's ending."""
+    wanted = (body.override_settings.sd_vae if body.override_settings else None) or ""
+    return None if wanted in OWN_VAE else wanted.removesuffix(".safetensors")
 
 
 def _clip_skip(body: A1111Txt2Img) -> int:

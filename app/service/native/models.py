@@ -195,6 +195,7 @@ def _shown(parts: Parts, entry: ModelEntry) -> ModelInfo:
         progress=ModelProgress(phase=state.phase, done=state.done, of=state.of) if state.state == "loading" else None,
         error=refused or state.error,
         ranges=parts.catalog.ranges(entry),
+        vaes=parts.catalog.vaes(entry),
         tasks=tasks_of(entry),
         kinds=kinds_of(entry),
         references=references_of(entry),

@@ -1,6 +1,6 @@
 """The form's components: made from the table of fields, read and filled by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.core.sizes import OWN_SIZE, RATIOS, ratio_of
 from app.core.task import Task
 from app.ui.form import FIELDS, Field, Form, Group, Kind, is_there
 from app.ui.shell import Updates, Values
+from app.ui.strings import Words
 from app.ui.tabs.control_panel import ControlPanel
 from app.ui.tabs.reference_panel import ReferencePanel
 from app.ui.tabs.start_panel import StartPanel, frame_of
@@ -20,6 +21,7 @@ from app.ui.tabs.start_panel import StartPanel, frame_of
 DRAWING = frozenset({Task.TEXT, Task.EDIT})  # a model that does neither is chosen elsewhere
 WITH_STRENGTH = frozenset({Task.IMAGE, Task.INPAINT})
 SUITS = "★"  # behind the samplers that suit the model
+OWN_VAE = "–"  # how the model's own is shown
 WIDEST = 1000  # a slider's end where a request has no bound of its own
 Components = dict[str, gr.components.Component]
 
@@ -74,7 +76,10 @@ class FormFields:
         ratio = ratio_of(form["width"], form["height"], model)
         updates: Updates = {self.ratio: ratio, self.start.frame: frame_of(model)}
         for field in FIELDS:
-            updates[self[field.name]] = gr.update(value=form[field.name], **_limits(field, model, models))
+            limits = _limits(field, model, models)
+            if field.name == "vae" and form["vae"]:  # what a recipe asks for is seen, also where it is refused
+                limits["visible"] = True
+            updates[self[field.name]] = gr.update(value=form[field.name], **limits)
         return updates | self.control.of_model(model, models) | self.references.of_model(model)
 
 
@@ -102,9 +107,12 @@ def _component(field: Field, texts: gr.I18n, models: Sequence[ModelInfo]) -> gr.
         # Their choices come with the form's values; one that is gone by now is refused by the service.
         return gr.Dropdown([], value=field.default, multiselect=True, allow_custom_value=True, **said)
     if field.choices:
-        named = [(texts(f"field_{field.name}_{choice}"), choice) for choice in field.choices]
-        return gr.Dropdown(named, value=field.default, filterable=False, min_width=field.width, **said)
+        return gr.Dropdown(
+            _named(field, texts), value=field.default, filterable=False, min_width=field.width,
+            allow_custom_value=field.upscalers, **said,
+        )  # fmt: skip
     choices = _choices(field, None, models)
+    said["visible"] = field.name != "vae"  # until a model is chosen that has some
     # What a file or an older version asked for stays there to be seen; the service says whether it is allowed.
     return gr.Dropdown(
         choices, value=field.default, filterable=field.name != "model", allow_custom_value=field.optional, **said
@@ -115,6 +123,8 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
     span = model.ranges.get(field.name)
     if field.name == "strength":  # what only follows instructions knows none
         return {"visible": not model.tasks or not WITH_STRENGTH.isdisjoint(model.tasks)}
+    if field.name == "vae":  # most people have no other
+        return {"visible": bool(model.vaes), "choices": _choices(field, model, models)}
     if field.some and not is_there(field, model):
         return {"visible": "hidden"}
     shown = {"visible": True} if field.some else {}
@@ -125,9 +135,22 @@ def _limits(field: Field, model: ModelInfo, models: Sequence[ModelInfo]) -> dict
     return {"choices": _choices(field, model, models)} if field.kind is Kind.CHOICE and not field.choices else {}
 
 
+def upscaler_choices(models: Sequence[ModelInfo], words: Words) -> dict[str, Any]:
+    """The ways to enlarge that a fresh page offers: our own, and the models that are here."""
+    [field] = [field for field in FIELDS if field.upscalers]
+    here = [(_title(each), each.key) for each in models if each.tasks == (Task.UPSCALE,) and each.installed]
+    return {"choices": [*_named(field, words), *here]}
+
+
+def _named(field: Field, texts: Callable[[str], Any]) -> list[tuple[Any, Any]]:
+    return [(texts(f"field_{field.name}_{choice}"), choice) for choice in field.choices]
+
+
 def _choices(field: Field, model: ModelInfo | None, models: Sequence[ModelInfo]) -> list[Any]:
     if field.name == "model":
         return [(_title(each), each.key) for each in models if not each.tasks or not DRAWING.isdisjoint(each.tasks)]
+    if field.name == "vae":
+        return [(OWN_VAE, field.default), *(model.vaes if model else ())]
     listed = model.schedulers if model else ()
     names = [field.default, *(name for name in listed if name != field.default)]
     good = {field.default, *model.good_schedulers} if model and model.good_schedulers else set()

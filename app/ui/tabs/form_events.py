@@ -16,6 +16,7 @@ from app.ui.strings import Words
 from app.ui.studio import Studio, default_model, find_model, settings_of
 from app.ui.tabs.awaited_events import AwaitedEvents
 from app.ui.tabs.control_events import ControlEvents
+from app.ui.tabs.fields import upscaler_choices
 from app.ui.tabs.generate_tab import GenerateTab
 from app.ui.tabs.lora_events import LoraEvents
 from app.ui.tabs.models_tab import ModelsEvents
@@ -155,6 +156,7 @@ class FormEvents:
         form = _remembered(given, model)
         updates = self._fields.filled(form, model, models) | self._of_model(model, words)
         updates[self._fields["styles"]] |= self.styles.choices()
+        updates[self._fields["hr_upscaler"]] |= upscaler_choices(models, words)
         if not form["prompt"]:
             del updates[self._fields["prompt"]]
         return updates
