@@ -71,7 +71,7 @@ def generate(
         typer.Option(help="With --mask: begin with 0 the colours around it, 1 what is there, 2 noise, 3 nothing."),
     ] = None,
     extend: Annotated[
-        str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64.")
+        str | None, typer.Option(help="With --from: pixels to draw beyond its sides, like left=64,right=64, or 16:9.")
     ] = None,
     control: Annotated[
         list[str] | None,

@@ -1,5 +1,6 @@
 """Pictures on the command line that a new one starts from."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ import typer
 
 from app.client import ImageServiceClient
 from app.core.control import Preprocessor
+from app.core.schema import InputRef
+from app.core.sizes import sides_to_ratio
 
 CONTROL_FORM = "MODEL:PICTURE[:WEIGHT[:PREPROCESSOR[:START-END]]]"
 CONTROL_DEFAULTS = ("1", Preprocessor.NONE.value, "0-1")
+RATIO = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 SIDES = ("left", "top", "right", "bottom")
 
 
@@ -35,11 +39,12 @@ def start_fields(
         return {}
     files = [("image" if place == 0 else "reference", "--from", file) for place, file in enumerate(pictures)]
     files += [("mask", "--mask", mask)] if mask else []
-    inputs = [{"role": role, "sha256": client.upload(read_picture(file, name)).sha256} for role, name, file in files]
+    kept = [client.upload(read_picture(file, name)) for _, name, file in files]
+    inputs = [{"role": role, "sha256": ref.sha256} for (role, _, _), ref in zip(files, kept, strict=True)]
     task = "edit" if edit or len(pictures) > 1 else "inpaint" if mask or extend else "image"
     fields: dict[str, Any] = {"task": task, "inputs": inputs}
     if extend:
-        fields["extend"] = _sides(extend)
+        fields["extend"] = _sides(extend, kept[0])
     return fields if strength is None else fields | {"strength": strength}
 
 
@@ -65,13 +70,15 @@ def control_fields(client: ImageServiceClient, units: list[str]) -> dict[str, An
     return {"control": made} if made else {}
 
 
-def _sides(text: str) -> list[int]:
-    """Pixels beyond the left, top, right and bottom."""
+def _sides(text: str, picture: InputRef) -> list[int]:
+    """Pixels beyond the left, top, right and bottom: as they are named, or evenly to a ratio."""
+    if RATIO.fullmatch(text):
+        return list(sides_to_ratio(picture.width, picture.height, text))
     sides = dict.fromkeys(SIDES, 0)
     for part in text.split(","):
         name, _, pixels = part.strip().partition("=")
         if name not in sides or not pixels.isdecimal():
-            allowed = f"allowed are {', '.join(SIDES)} with their pixels, like left=64,right=64"
+            allowed = f"allowed are {', '.join(SIDES)} with their pixels, like left=64,right=64, or a ratio like 16:9"
             raise typer.BadParameter(f"{text!r} is no list of sides; {allowed}.", param_hint="--extend")
         sides[name] = int(pixels)
     return list(sides.values())

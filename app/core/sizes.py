@@ -31,6 +31,15 @@ def size_of_picture(width: int, height: int, model: ModelFacts) -> tuple[int, in
     return size_for(f"{width}:{height}", model)
 
 
+def sides_to_ratio(width: int, height: int, ratio: str) -> tuple[int, int, int, int]:
+    """Pixels beyond the left, top, right and bottom of a picture that make it `ratio` ("16:9"), as near as steps of 8
+    come; evenly, and at two sides only. `static/paint.js` knows it, too."""
+    wide, high = (int(part) for part in ratio.split(":"))
+    across = max(0, 4 * round((height * wide / high - width) / 8))
+    down = max(0, 4 * round((width * high / wide - height) / 8))
+    return across, down, across, down
+
+
 def ratio_of(width: int, height: int, model: ModelFacts) -> str:
     """The preset that gives exactly this size, or `custom`."""
     for ratio in RATIOS:

@@ -19,6 +19,7 @@ from app.cli.main import main
 from app.client import ImageServiceClient
 from app.core.errors import ServiceError
 from app.core.schema import Job, JobState
+from app.core.sizes import sides_to_ratio
 from app.picture import infotext
 from app.picture.fit import scaled
 from app.picture.png import inspect
@@ -257,6 +258,11 @@ def test_the_command_line_starts_from_a_file(
         assert extended.crop((0, 8, SIDE, SIDE + 8)).tobytes() == start.tobytes()
     drawn = inspect(wide.read_bytes()).request
     assert (drawn["width"], drawn["height"]) == (SIDE + 48, SIDE + 8)  # and so of no other ratio
+    assert sides_to_ratio(256, 256, "16:9") == (100, 0, 100, 0)
+    assert sides_to_ratio(640, 480, "2:3") == (0, 240, 0, 240)
+    assert main([*words, "--extend", "16:9", "--out", str(wide), "--overwrite"]) == 0
+    with Image.open(wide) as extended:
+        assert extended.size == (224, SIDE)
     for wrong in ([*words, "--extend", "up=8"], ["generate", PROMPT, "--url", pocket.url, "--extend", "left=8"]):
         assert main(wrong) != 0
         assert "--extend" in capsys.readouterr().err
