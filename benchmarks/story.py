@@ -25,6 +25,7 @@ from tests.ui.steps import generate, open_tab, picture_is_there, set_number, unt
 FIRST, LEMON = "a red apple on a white table", "a lemon on a white table"
 SEED = 7
 WIDE = (100, 100)  # pixels beyond left and right: 456x256 is as near to 16:9 as steps of 8 are
+SHOWN = "() => document.querySelector('#at-inspect img')?.src"  # no two files that follow each other look alike
 PATIENCE_S = 240.0  # seconds of one job on a busy machine
 
 
@@ -169,11 +170,11 @@ def sheet_again(story: Story, grid_id: str) -> None:
 def drop(page: Page, name: str, data: bytes) -> None:
     """Drop a PNG into Inspect, and wait for what is said of it."""
     open_tab(page, "Inspect")
-    before = page.locator("#at-inspect").inner_html()
+    before = page.evaluate(SHOWN)
     page.locator("#at-inspect-file input[type=file]").set_input_files(
         {"name": f"{name}.png", "mimeType": "image/png", "buffer": data}
     )
-    page.wait_for_function("before => document.querySelector('#at-inspect').innerHTML !== before", arg=before)
+    page.wait_for_function(f"before => ({SHOWN})() !== before", arg=before)
 
 
 def pixels(data: bytes) -> bytes:
