@@ -234,7 +234,8 @@ def _in_frame(drawn: Picture, frame: Start) -> Image.Image:
             return made.copy()
         left, top, right, bottom = frame.box
         whole = frame.picture.copy()
-        whole.paste(scaled(made, right - left, bottom - top, Image.Resampling.LANCZOS, frame.inside), (left, top))
+        part = made.crop(frame.inside) if frame.inside else made
+        whole.paste(scaled(part, right - left, bottom - top, Image.Resampling.LANCZOS), (left, top))
         return whole
 
 

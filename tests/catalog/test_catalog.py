@@ -106,9 +106,9 @@ def test_every_entry_is_complete_and_its_defaults_are_inside_its_own_ranges(ship
     if Task.TEXT not in tasks_of(entry):
         asked = asked.model_copy(update={"task": Task.EDIT, "inputs": (JobInput(sha256="0" * 64),)})
     resolved = shipped.resolve_for(asked, entry).request
-    # There is no picture to start from, so nothing says how far to go from it.
+    # No other VAE is named, and there is no picture to start from, so nothing says how far to go from it.
     others = [] if family_of(entry.pipeline).tokens else list(OF_TOKENS)  # what only models of another kind take
-    assert [name for name, value in resolved.model_dump().items() if value is None] == ["strength", *others]
+    assert [name for name, value in resolved.model_dump().items() if value is None] == ["vae", "strength", *others]
     assert (resolved.width, resolved.num_inference_steps) == (entry.width, entry.num_inference_steps)
     assert entry.size_bytes > 0
     assert entry.licence != "unknown"

@@ -80,7 +80,7 @@ def test_everything_around_a_prompt_goes_into_the_job_and_the_chain_leads_back(
     page.locator("#at-enable_hr input").check()
     page.locator("#at-hr_upscaler input").click()
     page.get_by_role("option", name="enlarger").click()
-    page.get_by_role("button", name="More", exact=True).click()
+    page.locator("#at-settings").get_by_role("button", name=re.compile("^More")).click()
     page.locator("#at-vae input").click()
     page.get_by_role("option", name="other").click()
     first = client.job(generate(page, "a cup <lora:ink:0.8>"))

@@ -12,7 +12,7 @@ from app.ui.markup import Markup, action, attributes, icon, join
 from app.ui.strings import Words
 from app.ui.times import duration
 
-FAR = 0.75  # how far variations go unless it is said: 0 would be the picture, 1 is another; so far they differ to the eye
+FAR = 0.75  # how far variations go unless it is said: 0 would be the picture, 1 is another; less looks alike
 
 
 def picture_url(image_id: str) -> str:
