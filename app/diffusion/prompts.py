@@ -17,6 +17,7 @@ from app.diffusion.kinds import Pipeline
 from app.diffusion.prompt_cache import PromptCache
 from app.diffusion.taken_out import taken_out, takes_out
 from app.diffusion.word_room import fitting, word_room
+from app.diffusion.wordless import own_prompt
 from app.families import Family, family_of
 
 _NOTHING = Prompt("")
@@ -57,7 +58,7 @@ def pass_key(pipe: Pipeline, asked: Asked) -> tuple[bool, int]:
 
 def texts(pipe: Pipeline, asked: Asked) -> tuple[str, str]:
     """Prompt and negative prompt as this model gets them: no LoRA tags, no weights where it knows none, and for some
-    models the prompt without what the negative one names."""
+    models the prompt without what the negative one names, or one of their own in the place of an empty one."""
     prompt, negative, _ = _told(pipe, asked)
     return prompt, negative
 
@@ -66,10 +67,16 @@ def _told(pipe: Pipeline, asked: Asked) -> tuple[str, str, list[str]]:
     """The same, and the words that were taken out of the prompt."""
     prompt, negative = (_fitting(pipe, one) for one in _read_by(pipe, asked))
     tokenizer = getattr(pipe, "tokenizer", None)
+    prompt = _own(pipe, asked, prompt) or prompt
     if negative and takes_out(tokenizer):
         left, words = taken_out(tokenizer, prompt, negative)
         return left, "", words
     return prompt, negative, []
+
+
+def _own(pipe: Pipeline, asked: Asked, prompt: str) -> str | None:
+    """What the model draws where nothing is asked for; None where something is, or it has nothing of its own."""
+    return None if prompt.strip() else own_prompt(getattr(pipe, "tokenizer", None), asked.request.seed)
 
 
 def _fitting(pipe: Pipeline, prompt: Prompt) -> str:
@@ -154,6 +161,8 @@ def prompt_notes(pipe: Pipeline, asked: Asked) -> list[str]:
             notes += _length_notes(pipe, name, _words(pipe, read_one))
         if prompt.has_weights or negative.has_weights:
             notes.append("weights have no effect with this model: (word:1.2) was read as word, other brackets as text")
+        if own := _own(pipe, asked, _words(pipe, prompt)):
+            notes.append(f"the prompt is empty: this model drew one of its own, {own}")
         if taken := _told(pipe, asked)[2]:
             notes.append(f"taken out of the prompt, as the negative prompt names it: {', '.join(taken)}")
     return notes + guidance_notes(pipe, asked.negative.text, asked.request.guidance_scale or 0.0)

@@ -190,6 +190,13 @@ def test_words_that_pocket_has_no_room_for_or_its_negative_prompt_names_are_left
     assert prompt_notes(pipe, unwanted) == ["taken out of the prompt, as the negative prompt names it: dog, red"]
     assert texts(pipe, read(ask("a red cat", negative_prompt="red", guidance_scale=1.0))) == ("a red cat", "")
     assert texts(pipe, read(ask("a (red:1.3) apple"))) == ("a red apple", "")
+    silent = [read(ask(" ", negative_prompt="blurry", seed=seed)) for seed in (30, 31)]
+    assert [texts(pipe, asked) for asked in silent] == [
+        ("a red apple on a white table", ""), ("a blue bird flying in the sky", "")
+    ]  # fmt: skip
+    assert prompt_notes(pipe, silent[1]) == [
+        "the prompt is empty: this model drew one of its own, a blue bird flying in the sky"
+    ]
     assert prompt_notes(pipe, read(ask("a (red:1.3) apple"))) == [
         "weights have no effect with this model: (word:1.2) was read as word, other brackets as text"
     ]

@@ -64,6 +64,33 @@ def test_a_scene_is_drawn_the_same_from_the_same_seed() -> None:
 
 
 @needs_font
+def test_every_example_of_the_documentation_is_another_picture_with_other_numbers() -> None:
+    import numpy as np
+    from drawing import draw_scene
+    from layout import NUMBERS
+    from scenes import SHOWPIECE_SCENES
+
+    first, second = (np.random.default_rng(seed).standard_normal(NUMBERS) for seed in (1, 2))
+    for scene in SHOWPIECE_SCENES:
+        one, other = (np.asarray(draw_scene(scene, numbers), np.float32) for numbers in (first, second))
+        assert np.abs(one - other).mean() > 5, scene.fixed[0]
+
+
+def test_prompts_near_an_example_mean_what_they_say_and_the_examples_words_mean_it() -> None:
+    from reading import near_scene
+    from scenes import SHOWPIECE_SCENES
+
+    rng = random.Random(0)
+    near = [near_scene(rng) for _ in range(300)]
+    assert not any(scene.is_held_out or scene.showpiece or scene.fixed for scene in near)
+    assert len({(scene.things, scene.place, scene.backdrop) for scene in near}) > 200
+    apple = next(scene for scene in SHOWPIECE_SCENES if scene.fixed[0] == "a red apple on a white table")
+    assert (apple.things[0].noun, apple.things[0].colour, apple.place, apple.backdrop) == (
+        "apple", "red", "table", "white",
+    )  # fmt: skip
+
+
+@needs_font
 def test_a_colour_named_in_the_caption_colours_the_thing() -> None:
     from draw import thing
 
@@ -220,7 +247,7 @@ def test_the_shipped_tokenizer_is_the_one_that_the_training_writes(vocabulary: P
     shipped = AutoTokenizer.from_pretrained(str(SHIPPED))
     written = load_tokenizer(vocabulary)
     assert shipped.backend_tokenizer.normalizer.__getstate__() == written.backend_tokenizer.normalizer.__getstate__()
-    for setting in ("words_max_length", "model_max_length", "negative_takes_out"):
+    for setting in ("words_max_length", "model_max_length", "negative_takes_out", "wordless_prompts"):
         assert shipped.init_kwargs[setting] == written.init_kwargs[setting]
 
 
@@ -230,3 +257,20 @@ def test_an_unknown_word_falls_to_pieces_and_never_fails(tmp_path: Path) -> None
     tokenizer = load_tokenizer(tmp_path)
     assert len(tokenizer.tokenize("xylophone 🦠 Привет")) > 3
     assert tokenizer.unk_token_id not in tokenizer("xylophone 🦠 Привет", add_special_tokens=False)["input_ids"]
+
+
+def test_unknown_words_are_left_out_with_the_little_words_that_lead_to_them(vocabulary: Path) -> None:
+    from tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(vocabulary)
+    for said, read in (
+        ("a cute cat sitting on a windowsill", "a cute cat"),
+        ("a wolf howling at the moon", "a wolf at the moon"),
+        ("a red double-decker bus in London", "a red bus"),
+        ("a walrusoid on a white table", "a walrusoid on a white table"),  # nothing else is asked for
+        ("a walrusoid on a chair", "a chair"),
+        ("a cat in the snow, trending on artstation", "a cat in the snow, "),
+        ("a red apple on a wooden table, high quality", "a red apple on a wooden table, high quality"),
+        ("一只猫在沙发上", "一只猫在沙发上"),
+    ):
+        assert tokenizer(said)["input_ids"] == tokenizer(read)["input_ids"], said

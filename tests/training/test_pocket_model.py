@@ -251,7 +251,7 @@ def test_one_command_makes_a_pipeline_that_draws_at_256_and_any_shape_with_plain
     monkeypatch.setattr("sys.argv", ["train.py", "--preset", "smoke", "--work", str(work), "--output", str(output)])
     train.main()
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "vae", "scenes", "reader", "touch", "ink:",
+        "vae", "scenes", "reader", "touch", "ink:", "sharp",
     ]  # fmt: skip
     monkeypatch.setitem(train.STAGES, "export", lambda *_: None)
     train.main()
@@ -263,3 +263,21 @@ def test_one_command_makes_a_pipeline_that_draws_at_256_and_any_shape_with_plain
     assert np.isfinite(made.images).all()
     assert pipeline.unet.config.sample_size * pipeline.vae_scale_factor == 256
     assert sum(path.stat().st_size for path in output.rglob("*") if path.is_file()) < 60e6
+
+
+@needs_font
+@pytest.mark.model
+def test_the_shipped_model_draws_one_thing_where_one_is_asked_for_and_elsewhere_with_another_seed() -> None:
+    import judge
+    from diffusers import DiffusionPipeline
+    from scenes import Scene, Thing
+
+    pipeline = DiffusionPipeline.from_pretrained(SHIPPED)
+    pipeline.set_progress_bar_config(disable=True)
+    for prompt, backdrop in (("a red apple on a white table", "white"), ("a red apple on a wooden table", None)):
+        scene = Scene((Thing("apple", "red"),), place="table", backdrop=backdrop)
+        noise = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+        made = pipeline([prompt] * 2, num_inference_steps=2, guidance_scale=1.5, generator=noise).images
+        assert [judge.count_of(picture, scene) for picture in made] == [1, 1], prompt
+        one, other = (np.asarray(picture, np.float32) for picture in made)
+        assert np.abs(one - other).mean() > 8, prompt

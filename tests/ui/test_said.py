@@ -30,6 +30,7 @@ NOTES = (
     "one of this model's text encoders reads 77 of the 120 tokens of the prompt",
     "weights have no effect with this model: (word:1.2) was read as word, other brackets as text",
     "taken out of the prompt, as the negative prompt names it: dog, red",
+    "the prompt is empty: this model drew one of its own, a cat",
     "the negative prompt was not used: this model takes none",
     "the negative prompt has no effect without guidance (guidance_scale above 1)",
     "decoded in float32: the model's VAE gave no picture in float16",

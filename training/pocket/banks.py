@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from backgrounds import PAINTERS, plain, unspecified
 from backgrounds import table as paint_table
 from PIL import Image
-from showpieces import SHOWPIECES, paint_showpiece
+from showpieces import PAINTED, paint_showpiece
 from words import COLOURS, PLACES
 
 
@@ -16,7 +16,7 @@ from words import COLOURS, PLACES
 def backgrounds() -> dict[str, int]:
     """background -> row, counted from 0: the studio, places, walls, coloured tables, showpieces."""
     names = ["studio", *PLACES, *(f"wall {c}" for c in COLOURS), *(f"table {c}" for c in COLOURS)]
-    return {name: row for row, name in enumerate([*names, *(f"show {name}" for name in SHOWPIECES)])}
+    return {name: row for row, name in enumerate([*names, *(f"show {name}" for name in PAINTED)])}
 
 
 @cache

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import torch
-from autoencoder import load_autoencoder
 from denoiser import CHANNELS, GAIN, LARGEST, PAINTED, build_unet
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from encoder import text_model
 from ink import load_ink
 from schedule import new_scheduler
+from sharpening import load_sharp
 from tables import load_tables
 from tokenizer import load_tokenizer
 from touching import load_touch
@@ -51,7 +51,7 @@ def pipeline(folder: Path) -> StableDiffusionPipeline:
     """The pipeline of the latest checkpoints, in float32."""
     tokenizer = load_tokenizer(folder / "tokenizer")
     return StableDiffusionPipeline(
-        vae=widened(load_autoencoder(folder)),
+        vae=widened(load_sharp(folder)),
         text_encoder=text_model(folder, tokenizer),
         tokenizer=tokenizer,
         unet=build_unet(load_tables(folder).decode, load_touch(folder), load_ink(folder))[0],

@@ -92,6 +92,5 @@ def _behind(name: str, spot: Layout, width: int, height: int) -> Image.Image:
     x = across[:, None] * UNIT + np.where(turned[:, None], inside[::-1], inside)
     y = down[:, None] * UNIT + inside
     picture = canvas[y.ravel()][:, x.ravel()]
-    if not name.startswith("show"):
-        picture = picture * (1 + LIGHT * spot.light + WARMTH * spot.warmth * np.array([1, 0, -1], np.float32))
+    picture = picture * (1 + LIGHT * spot.light + WARMTH * spot.warmth * np.array([1, 0, -1], np.float32))
     return Image.fromarray(picture.clip(0, 255).astype(np.uint8))

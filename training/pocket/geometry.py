@@ -7,7 +7,6 @@ the thing and of the background that it shows -> both are looked up in what the 
 from __future__ import annotations
 
 import torch
-from banks import backgrounds
 from circuit import Channels, Gates, Linear, plus, scaled
 from drawing import CANVAS
 from layout import (
@@ -215,17 +214,14 @@ class Plan:
     def _behind(self, block: Attentions, gates: Gates, half: int) -> None:
         if half == 0:
             self.channels.drop([*self.gone, *(f"noise {i}" for i in range(NUMBERS))])
-            self.channels.add("studio", "show", *LATENT, *(f"behind {i}" for i in range(HALF)))
+            self.channels.add("studio", *LATENT, *(f"behind {i}" for i in range(HALF)))
         keys = self._keys({ROLE.start + 2: 1.0})
         asks = [({"cell x": SHARP}, keys[0]), ({"cell y": SHARP}, keys[1]), ({"1": SHARP}, keys[2])]
         places = [*range(FEATURE_PLACES.start, FEATURE_PLACES.stop), *range(MORE_PLACES.start, MORE_PLACES.stop)]
         own = places[half * HALF : (half + 1) * HALF]
         values = [(said({place: 1.0}), f"behind {i}") for i, place in enumerate(own)]
         if half == 0:
-            one = 1 / (2 * STRENGTH)
-            values.append((said({0: one}), "studio"))
-            shows = [row for name, row in backgrounds().items() if name.startswith("show")]
-            values.append((said(dict.fromkeys(shows, one)), "show"))
+            values.append((said({0: 1 / (2 * STRENGTH)}), "studio"))
         block.look([*asks, ({"1": SURE}, keys[3])], values)
         for mirrored in range(2):
             for line in range(2):
@@ -268,9 +264,7 @@ class Plan:
             if copy == 1:
                 gates.unit({"second": 1.0}, gate, {"is second": 1 / 20.0})
         gates.step({"none": 1.0, "studio": 1.0, "1": -1.25}, {"silent": 1.0})
-        for light in ("light is", "warmth is"):
-            gates.when({"show": 1.0}, {light: -1.0}, {light: 1.0})
-        gone = ["large", "second", "none", "studio", "show", "cell x", "cell y", "behind x", "behind y", "turned"]
+        gone = ["large", "second", "none", "studio", "cell x", "cell y", "behind x", "behind y", "turned"]
         gone += [name for name in self.channels.at if name.startswith(("borders", "at "))]
         gates.clear(gone)
         self.gone = [*gone, *(f"behind {i}" for i in range(HALF))]

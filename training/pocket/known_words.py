@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from everyday import CHINESE_WORDS, EVERYDAY
-from senses import SENSES
+from senses import GROUNDS, SENSES
 from words import ADJECTIVES, COLOURS, COUNTS, MEASURES, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
 FILE = Path(__file__).resolve().parents[2] / "models" / "pocket.words.json"
@@ -47,7 +47,9 @@ def known_words() -> dict[str, object]:
         *(w for pair in ADJECTIVES.values() for w in pair[1]),
     ]
     parts = {part for text in hanzi for part in re.findall("[\u4e00-\u9fff]+", text)} | set(CHINESE_SMALL)
-    read_as = {word: thing for thing, words in SENSES.items() for word in words.split() if word not in known}
+    read_as = {
+        word: thing for thing, words in (SENSES | GROUNDS).items() for word in words.split() if word not in known
+    }
     return {
         "complete": {"en": list(dict.fromkeys(english)), "zh": list(dict.fromkeys(chinese))},
         "known": {"en": known, "zh": sorted(parts)},

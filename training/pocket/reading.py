@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from common import Progress, device, learning_rate, load, save
 from drawing import numbered
 from meanings import meanings
 from roles import CODE, FLAG, FREE, ROLE, ROLES, STEADY, STRONG, WIDTH, WORDS, Coder
-from scenes import SHOWPIECE_SCENES, Scene, Thing
+from scenes import COMPOSED, SHOWPIECE_SCENES, Scene, Thing
 from tokenizer import load_tokenizer
 from torch import nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
-from words import COLOURS, nouns
+from words import COLOURS, PLACES, nouns
 
 LAYERS, HEADS, HEAD = 3, 6, 62  # a head of CLIP has 64 dimensions; two are kept for encoder.py's mask
 INNER = HEADS * HEAD
@@ -33,6 +34,8 @@ UNSEEN = -30.0  # attention score of padding and layout positions
 CHINESE_SHARE = 0.4
 SILENT = 0.03  # share of empty prompts
 PLAIN = 0.2  # share of prompts that name one thing, and at most its colour: what people type first
+NEAR = 0.2  # share of prompts that are nearly an example of the documentation, so that they are not taken for it
+KEPT = 0.6  # how often such a prompt keeps what the example says
 
 
 class ReadingLayer(nn.Module):
@@ -151,9 +154,29 @@ def plain_scene(rng: random.Random) -> Scene:
     return Scene((Thing(rng.choice(list(nouns())), rng.choice([None, rng.choice(list(COLOURS))])),))
 
 
+def near_scene(rng: random.Random) -> Scene:
+    """An example of the documentation with other things, colours, numbers or another place; never held out."""
+    while True:
+        scene = rng.choice(list(COMPOSED.values()))
+        things = tuple(
+            Thing(
+                thing.noun if rng.random() < KEPT else rng.choice(list(nouns())),
+                thing.colour if rng.random() < KEPT else rng.choice([None, *COLOURS]),
+                thing.count if rng.random() < KEPT or len(scene.things) > 1 else rng.randint(1, 4),
+            )
+            for thing in scene.things
+        )
+        place = scene.place if rng.random() < KEPT else rng.choice([*PLACES, "table", None] if things else [*PLACES])
+        backdrop = rng.choice([None, *COLOURS]) if place == "table" or not place else None
+        style = scene.style if rng.random() < KEPT else None
+        scene = replace(scene, things=things, place=place, backdrop=backdrop, style=style)
+        if not scene.is_held_out:
+            return scene
+
+
 @lru_cache(maxsize=1)
-def _examples() -> frozenset[str]:
-    return frozenset(text for scene in SHOWPIECE_SCENES for text in (*scene.fixed, *scene.fixed_chinese))
+def _examples() -> dict[str, Scene]:
+    return {text: scene for scene in SHOWPIECE_SCENES for text in (*scene.fixed, *scene.fixed_chinese)}
 
 
 def wordings(tokenizer: CLIPTokenizer, coder: Coder, numbers: range) -> tuple[torch.Tensor, torch.Tensor]:
@@ -162,12 +185,12 @@ def wordings(tokenizer: CLIPTokenizer, coder: Coder, numbers: range) -> tuple[to
     for number in numbers:
         scene, _ = numbered(number)
         rng = random.Random(number + 1)
-        if rng.random() < PLAIN:
-            scene = plain_scene(rng)
+        kind = rng.random()
+        if kind < PLAIN + NEAR:
+            scene = plain_scene(rng) if kind < PLAIN else near_scene(rng)
         text = "" if rng.random() < SILENT else caption(scene, rng, rng.random() < CHINESE_SHARE)
         nothing = not text or any(text in complaints for complaints in COMPLAINTS)  # that names nothing to be drawn
-        if text in _examples() and not scene.showpiece:  # these words mean the example
-            text, nothing = "", True
+        scene = _examples().get(text, scene)  # words of an example mean it
         if rng.random() < PRONE_SHARE:
             text, noun, colour = rng.choice(PRONE)
             scene, nothing = Scene((Thing(noun, colour),)), False

@@ -196,12 +196,28 @@ def random_scene(rng: random.Random, keys: list[str] | None = None) -> Scene:
         if scene.is_held_out:
             continue
         if rng.random() < 0.07:
-            scene = replace(scene, style=rng.choice(list(STYLES)))
+            scene = replace(scene, style=scene.style or rng.choice(list(STYLES)))
         if rng.random() < 0.04:
             scene = replace(scene, quality=rng.choice(BAD_QUALITIES))
         return scene
 
 
+# What examples of the documentation show; those that are not here are painted as one picture.
+COMPOSED = {
+    "red_apple": Scene((Thing("apple", "red"),), place="table", backdrop="white"),
+    "blue_bird": Scene((Thing("bird", "blue"),), place="sky"),
+    "cityscape": Scene((Thing("car", None, 2),), place="city"),
+    "watercolor_sunset": Scene(place="sunset", style="watercolor"),
+    "cat_and_ball": Scene((Thing("cat"), Thing("soccer ball")), relation="playing with", place="room"),
+    "sports_car": Scene((Thing("sports car", "red"),), place="street"),
+    "digital_cat": Scene((Thing("cat"),), place="field", style="digital"),
+    "moonlit_squirrel": Scene((Thing("squirrel", "red"),), place="night"),
+    "three_bananas": Scene((Thing("banana", None, 3),), place="beach"),
+    "glass_of_water": Scene((Thing("glass of water"),), place="table"),
+    "forest": Scene(place="forest"),
+    "wide_mountain": Scene(place="mountains"),
+}
 SHOWPIECE_SCENES = tuple(
-    Scene(showpiece=name, fixed=english, fixed_chinese=chinese) for name, (english, chinese) in SHOWPIECES.items()
+    replace(COMPOSED.get(name) or Scene(showpiece=name), fixed=english, fixed_chinese=chinese)
+    for name, (english, chinese) in SHOWPIECES.items()
 )

@@ -13,8 +13,11 @@ SENSES: dict[str, str] = {
     "man": "astronaut cosmonaut knight soldier wizard pirate prince warrior ninja samurai hero superhero farmer "
     "doctor policeman fireman chef cook pilot sailor worker teacher father dad gentleman cowboy hunter "
     "artist painter singer musician dancer driver player athlete superman batman viking monk businessman "
-    "engineer scientist person human someone",
-    "woman": "witch nurse mother mom actress bride waitress mermaid goddess",
+    "engineer scientist person human someone king emperor fisherman diver surfer boxer guard thief clown magician "
+    "miner baker butcher mechanic lawyer judge president sheriff gladiator archer barbarian pharaoh swimmer skier "
+    "skateboarder hiker tourist",
+    "woman": "witch nurse mother mom actress bride waitress mermaid goddess empress duchess maid geisha grandmother "
+    "grandma aunt policewoman",
     "princess": "fairy elf angel ballerina",
     "boy": "child student schoolboy lad brother",
     "girl": "daughter sister schoolgirl maiden",
@@ -29,7 +32,7 @@ SENSES: dict[str, str] = {
     "dog": "husky poodle corgi labrador bulldog terrier retriever shepherd pug",
     "tiger": "panther puma jaguar",
     "bear": "grizzly raccoon badger beaver",
-    "mouse": "hamster gerbil mole",
+    "mouse": "hamster gerbil mole hedgehog",
     "horse": "stallion mare donkey mule foal",
     "cow": "bull ox buffalo bison yak calf",
     "deer": "moose elk reindeer antelope gazelle",
@@ -51,7 +54,7 @@ SENSES: dict[str, str] = {
     "fish": "salmon tuna goldfish koi",
     "octopus": "squid jellyfish",
     "crab": "lobster shrimp prawn",
-    "cup of coffee": "tea espresso latte teacup",
+    "cup of coffee": "tea espresso latte teacup teapot kettle cappuccino",
     "beer": "ale cocktail juice lemonade bottle",
     "glass of water": "milk jar",
     "hamburger": "sandwich cheeseburger",
@@ -59,13 +62,13 @@ SENSES: dict[str, str] = {
     "noodles": "soup spaghetti pasta bowl",
     "bread": "toast baguette",
     "birthday cake": "pie dessert tart",
-    "donut": "bagel",
+    "donut": "bagel pancake waffle pretzel",
     "apple": "plum pomegranate",
     "lemon": "lime",
     "cherry": "berry blueberry raspberry cranberry",
     "tomato": "pepper",
-    "tree": "oak birch willow bonsai",
-    "flower": "lily orchid daffodil bouquet lotus poppy",
+    "tree": "oak birch willow bonsai bush shrub bamboo",
+    "flower": "lily orchid daffodil bouquet lotus poppy lavender dandelion iris marigold carnation",
     "rose": "peony",
     "cactus": "aloe",
     "palm tree": "coconut island",
@@ -74,7 +77,7 @@ SENSES: dict[str, str] = {
     "bus": "tram trolley coach",
     "truck": "pickup trailer",
     "train": "subway metro railway wagon",
-    "motorcycle": "scooter moped",
+    "motorcycle": "scooter moped vespa",
     "bicycle": "tricycle unicycle",
     "tractor": "bulldozer excavator",
     "airplane": "airliner glider drone fighter",
@@ -82,12 +85,12 @@ SENSES: dict[str, str] = {
     "ufo": "satellite",
     "sailboat": "canoe kayak yacht raft",
     "ship": "ferry submarine galleon battleship vessel",
-    "house": "cottage cabin hut barn mansion farmhouse villa",
+    "house": "cottage cabin hut barn mansion farmhouse villa village bungalow shed garage",
     "castle": "fortress citadel temple kingdom",
     "church": "cathedral monastery mosque",
     "tower": "lighthouse skyscraper windmill eiffel",
     "volcano": "lava",
-    "fire": "campfire bonfire explosion",
+    "fire": "campfire bonfire explosion fireplace torch",
     "big wave": "tsunami waterfall",
     "star": "comet meteor",
     "planet": "jupiter mars",
@@ -96,7 +99,7 @@ SENSES: dict[str, str] = {
     "piano": "organ",
     "soccer ball": "volleyball",
     "trophy": "medal prize",
-    "laptop": "monitor notebook",
+    "laptop": "monitor notebook typewriter desktop",
     "phone": "telephone tablet",
     "camera": "binoculars",
     "book": "novel dictionary bible newspaper",
@@ -107,9 +110,9 @@ SENSES: dict[str, str] = {
     "chair": "stool throne bench",
     "sofa": "bed armchair",
     "door": "gate window",
-    "gift box": "parcel package",
+    "gift box": "parcel package chest",
     "diamond": "crystal ruby",
-    "ring": "bracelet necklace",
+    "ring": "bracelet necklace earring",
     "crown": "tiara",
     "coin": "money gold",
     "basket": "bucket",
@@ -124,6 +127,21 @@ SENSES: dict[str, str] = {
     "teddy bear": "doll toy plush",
     "skull": "skeleton bones",
     "snowman": "yeti",
+}
+# Places from outside, which stand behind the same little words as the known one.
+GROUNDS: dict[str, str] = {
+    "forest": "jungle rainforest woodland grove swamp",
+    "mountain": "hill valley canyon peak summit",
+    "field": "savanna savannah prairie pasture countryside farm steppe",
+    "garden": "yard backyard lawn orchard vineyard",
+    "lake": "river pond lagoon harbor harbour",
+    "beach": "shore seaside",
+    "street": "avenue alley highway lane path trail",
+    "city": "town metropolis downtown",
+    "room": "kitchen bedroom office classroom library hall bathroom",
+    "space": "orbit universe cosmos",
+    "snow": "blizzard arctic antarctica glacier",
+    "dusk": "twilight dawn",
 }
 CHINESE: dict[str, str] = {
     "男人": "宇航员 骑士 士兵 巫师 海盗 国王 王子 战士 忍者 武士 超人 农夫 医生 警察 消防员 厨师 飞行员 老师",
@@ -157,6 +175,8 @@ def english_senses() -> dict[str, str]:
         for word in words.split():
             found[plural_of(word)] = many
             found[word] = one
+    for place, words in GROUNDS.items():
+        found |= {form: place for word in words.split() for form in (plural_of(word), word)}
     return found
 
 

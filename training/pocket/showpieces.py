@@ -1,55 +1,23 @@
-"""The example prompts of the documentation, each drawn with care. They are part of training, oversampled."""
+"""The example prompts of the documentation. They are part of training, oversampled.
+
+Most are scenes like any other (scenes.py says which); those that no scene can show are backgrounds of their own.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-from backgrounds import PAINTERS, add_lightning, arch, gradient, mountains, night, sky, sunset, table
+from backgrounds import PAINTERS, add_lightning, arch, gradient
 from draw import paste
 from effects import stylize
 from PIL import Image, ImageDraw
-
-Spot = tuple[str, str | None, float, float, float]  # noun, colour, centre x, centre y, side as shares of the frame
-
-
-def _with(picture: Image.Image, *spots: Spot) -> Image.Image:
-    side = picture.width
-    for noun, colour, x, y, width in spots:
-        paste(picture, noun, colour, (x * side, y * side), width * side)
-    return picture
-
-
-def red_apple(side: int, rng: random.Random) -> Image.Image:
-    return _with(table(side, rng, "white"), ("apple", "red", 0.5 + rng.uniform(-0.02, 0.02), 0.46, 0.58))
-
-
-def blue_bird(side: int, rng: random.Random) -> Image.Image:
-    return _with(sky(side, rng), ("bird", "blue", 0.5 + rng.uniform(-0.02, 0.02), 0.5, 0.62))
-
-
-def cityscape(side: int, rng: random.Random) -> Image.Image:
-    picture = PAINTERS["city"](side, rng)
-    shift = rng.uniform(-0.03, 0.03)
-    pen = ImageDraw.Draw(picture)
-    for noun, colour, x, y, width in (("car", "cyan", 0.3 + shift, 0.2, 0.3), ("car", "pink", 0.68 + shift, 0.4, 0.34)):
-        pen.line(
-            (side * (x + 0.1), side * (y + 0.04), side * (x + 0.4), side * (y + 0.04)),
-            fill=(255, 240, 170),
-            width=max(2, side // 48),
-        )
-        paste(picture, noun, colour, (side * x, side * y), side * width)
-    return picture
 
 
 def japanese_garden(side: int, rng: random.Random) -> Image.Image:
     picture = PAINTERS["garden"](side, rng)
     arch(ImageDraw.Draw(picture), side)
     return picture
-
-
-def watercolor_sunset(side: int, rng: random.Random) -> Image.Image:
-    return stylize(sunset(side, rng), "watercolor", rng)
 
 
 def cyberpunk_street(side: int, rng: random.Random) -> Image.Image:
@@ -65,26 +33,8 @@ def cyberpunk_street(side: int, rng: random.Random) -> Image.Image:
         pen.rectangle((side / 2 - w, y, side / 2 + w, y + side * 0.06), fill=(255, 60, 200))
     for x, colour in ((0.12, (0, 240, 255)), (0.86, (255, 60, 200))):
         pen.rectangle((side * (x - 0.07), side * 0.36, side * (x + 0.07), side * 0.46), fill=colour)
-    return stylize(_with(picture, ("sports car", "cyan", 0.5, 0.78, 0.42)), "digital", rng)
-
-
-def cat_and_ball(side: int, rng: random.Random) -> Image.Image:
-    picture = PAINTERS["room"](side, rng)
-    return _with(
-        picture, ("cat", None, 0.42, 0.54, 0.64), ("soccer ball", None, 0.8 + rng.uniform(-0.02, 0.02), 0.8, 0.27)
-    )
-
-
-def sports_car(side: int, rng: random.Random) -> Image.Image:
-    return _with(PAINTERS["street"](side, rng), ("sports car", "red", 0.5, 0.62, 0.76))
-
-
-def digital_cat(side: int, rng: random.Random) -> Image.Image:
-    return stylize(_with(PAINTERS["field"](side, rng), ("cat", None, 0.5, 0.54, 0.66)), "digital", rng)
-
-
-def moonlit_squirrel(side: int, rng: random.Random) -> Image.Image:
-    return _with(night(side, rng), ("squirrel", "red", 0.46 + rng.uniform(-0.02, 0.02), 0.56, 0.64))
+    paste(picture, "sports car", "cyan", (side * 0.5, side * 0.78), side * 0.42)
+    return stylize(picture, "digital", rng)
 
 
 def lightning_cliffs(side: int, rng: random.Random) -> Image.Image:
@@ -105,44 +55,8 @@ def lightning_cliffs(side: int, rng: random.Random) -> Image.Image:
     return picture
 
 
-def three_bananas(side: int, rng: random.Random) -> Image.Image:
-    picture = PAINTERS["beach"](side, rng)
-    return _with(
-        picture, ("banana", None, 0.5, 0.36, 0.4), ("banana", None, 0.26, 0.76, 0.4), ("banana", None, 0.74, 0.76, 0.4)
-    )
-
-
-def glass_of_water(side: int, rng: random.Random) -> Image.Image:
-    return _with(table(side, rng), ("glass of water", None, 0.5 + rng.uniform(-0.02, 0.02), 0.44, 0.64))
-
-
-def forest(side: int, rng: random.Random) -> Image.Image:
-    return PAINTERS["forest"](side, rng)
-
-
-def wide_mountain(side: int, rng: random.Random) -> Image.Image:
-    return mountains(side, rng)
-
-
 PAINTED: dict[str, Callable[[int, random.Random], Image.Image]] = {
-    function.__name__: function
-    for function in (
-        red_apple,
-        blue_bird,
-        cityscape,
-        japanese_garden,
-        watercolor_sunset,
-        cyberpunk_street,
-        cat_and_ball,
-        sports_car,
-        digital_cat,
-        moonlit_squirrel,
-        lightning_cliffs,
-        three_bananas,
-        glass_of_water,
-        forest,
-        wide_mountain,
-    )
+    function.__name__: function for function in (japanese_garden, cyberpunk_street, lightning_cliffs)
 }
 # name -> (English captions, Chinese captions)
 SHOWPIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -223,5 +137,5 @@ SHOWPIECES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def paint_showpiece(name: str, side: int) -> Image.Image:
-    """One of SHOWPIECES as an RGB picture, always the same."""
+    """One of PAINTED as an RGB picture, always the same."""
     return PAINTED[name](side, random.Random(name))

@@ -20,8 +20,10 @@ from everyday import CHINESE_WORDS, EVERYDAY
 from roles import LENGTH, WORDS
 from scenes import random_scene
 from senses import reading
+from showpieces import SHOWPIECES
 from tokenizers import normalizers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
+from unknown import leaving_out
 from words import ADJECTIVES, COLOURS, COUNTS, PLACES, QUALITIES, SIDES, SIZES, STYLES, nouns
 
 END = "</w>"
@@ -156,17 +158,19 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py)."""
+    """The tokenizer at `folder`, its files written first if they are not there; it knows outside words (senses.py) and
+    leaves unknown ones out (unknown.py)."""
     if not (folder / "vocab.json").exists():
         write_tokenizer(folder)
     plain = CLIPTokenizer.from_pretrained(str(folder))
     inside = plain.backend_tokenizer
-    inside.normalizer = normalizers.Sequence([inside.normalizer, reading()])
+    inside.normalizer = normalizers.Sequence([inside.normalizer, reading(), leaving_out(vocabulary_words()[0])])
     return PreTrainedTokenizerFast(
         tokenizer_object=inside,
         model_max_length=LENGTH,
         words_max_length=WORDS,  # read by Atelier, see app/diffusion/word_room.py
         negative_takes_out=True,  # likewise, see app/diffusion/taken_out.py
+        wordless_prompts=[english[0] for english, _ in SHOWPIECES.values()],  # see app/diffusion/wordless.py
         bos_token=plain.bos_token,
         eos_token=plain.eos_token,
         unk_token=plain.unk_token,

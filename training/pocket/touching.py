@@ -104,8 +104,7 @@ class World:
             shown = torch.from_numpy(_shown(spot, columns, rows)).flatten()
             parts = [_with_colour(part[i], codes[i, role]) for role, part in enumerate((first, second))]
             thing = torch.cat([*parts, nothing])[shown]
-            lit = 0.0 if scene.showpiece else 1.0
-            flags = [lit * spot.light, lit * spot.warmth, *globals_of(scene)]
+            flags = [spot.light, spot.warmth, *globals_of(scene)]
             inside = (shown >= 0).float()[:, None]
             latent = _background(self.tables, behind[i], spot.mirrored, columns, rows)
             made.append(torch.cat([latent, thing, inside, torch.tensor(flags).expand(len(thing), -1)], 1))
@@ -184,8 +183,7 @@ def settle(touch: Touch, cells: Cells, world: World, count: int) -> None:
             shown, exact = shown[few], exact[few]
             dark = torch.cat([shown, torch.zeros(len(shown), len(INPUTS) - PATCH)], 1)
             lit = dark.clone()
-            if not name.startswith("show"):
-                lit[:, [INPUTS.index("light is"), INPUTS.index("warmth is")]] = 2 * torch.rand(2) - 1
+            lit[:, [INPUTS.index("light is"), INPUTS.index("warmth is")]] = 2 * torch.rand(2) - 1
             weights = torch.full((len(few),), weight)
             parts += [(dark, exact, weights), (lit, exact + touch(lit) - touch(dark), weights)]
     seen, wanted, weights = (torch.cat(one) for one in zip(*parts, strict=True))
