@@ -251,7 +251,7 @@ def test_one_command_makes_a_pipeline_that_draws_at_256_and_any_shape_with_plain
     monkeypatch.setattr("sys.argv", ["train.py", "--preset", "smoke", "--work", str(work), "--output", str(output)])
     train.main()
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "vae", "scenes", "reader", "touch", "ink:", "sharp",
+        "vae", "scenes", "reader", "touch", "ink:", "sharp:",
     ]  # fmt: skip
     monkeypatch.setitem(train.STAGES, "export", lambda *_: None)
     train.main()

@@ -42,12 +42,12 @@ four steps or more there. A prompt may have 75 words: the text encoder lays the 
 positions, and words beyond the 77th would disturb that (Atelier leaves them out and says so). Weights like
 `(word:1.2)` have no effect. Some five hundred words outside its world are read as the nearest thing or place in it (`an
 astronaut` as a man, `a lobster` as a crab, `a jungle` as a forest); others are left out with the little words that lead
-to them (`a cat sitting on a windowsill` is a cat), and where nothing else is asked for they give something that was not.
+to them (`a cat sitting on a windowsill` is a cat); where nothing else is asked for they give something that was not.
 
 What it cannot do: anything outside its world, people with bodies, letters, several views of a thing, things that
-overlap or touch the ground surely. In plain diffusers a negative prompt that names a thing leaves its ghost, and an empty
-prompt is grey; Atelier takes those words out of the prompt instead, and draws one of the examples. Plain areas have faint
-squares, thin things some specks.
+overlap or touch the ground surely. In plain diffusers a negative prompt that names a thing leaves its ghost, and an
+empty prompt is grey; Atelier takes those words out of the prompt instead, and draws one of the examples. Plain areas
+have faint squares, thin things some specks.
 
 ## Figures
 

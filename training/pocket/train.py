@@ -4,8 +4,8 @@
 
 Stops and resumes anywhere: run it again; finished stages return at once. Stages: the autoencoder (`vae`); scenes drawn
 and encoded; features of things and backgrounds (`tables`); the text encoder's reader; how things are put upon
-backgrounds (`touch`); where they cover a picture to start from (`ink`); the decoder once more (`sharp`); export.
---stage runs only one. --init begins with a finished model's autoencoder instead of training one.
+backgrounds (`touch`); where they cover a picture to start from (`ink`); the decoder's last layer anew (`sharp`);
+export. --stage runs only one. --init begins with a finished model's autoencoder instead of training one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bundle import export
 from common import save
 from ink import train_ink
 from reading import train_reader
-from sharpening import train_sharp
+from sharpening import solve_sharp
 from stock import fill_stock
 from tables import load_tables
 from touching import train_touch
@@ -30,20 +30,20 @@ from vae import train_vae
 @dataclass(frozen=True)
 class Preset:
     """How long each stage goes on: optimizer steps and their batches (for `vae` also the pictures that it is scaled by
-    and processes that draw), scenes drawn (for `sharp` the last number)."""
+    and processes that draw), scenes drawn (`sharp`: those it is solved for)."""
 
     vae: tuple[int, int, int, int]
     scenes: int
     reader: tuple[int, int]
     touch: tuple[int, int]
     ink: int
-    sharp: tuple[int, int, int]
+    sharp: int
 
 
 PRESETS = {
-    "smoke": Preset((2, 2, 4, 0), 4, (2, 4), (2, 64), 2, (2, 2, 2)),
-    "cpu": Preset((4_000, 8, 128, 2), 2_048, (6_000, 64), (6_000, 1024), 2_500, (400, 8, 192)),
-    "gpu": Preset((30_000, 64, 128, 16), 20_480, (30_000, 256), (40_000, 4096), 2_500, (10_000, 64, 4_096)),
+    "smoke": Preset((2, 2, 4, 0), 4, (2, 4), (2, 64), 2, 2),
+    "cpu": Preset((4_000, 8, 128, 2), 2_048, (6_000, 64), (6_000, 1024), 2_500, 40),
+    "gpu": Preset((30_000, 64, 128, 16), 20_480, (30_000, 256), (40_000, 4096), 2_500, 400),
 }
 STAGES = {
     "vae": lambda preset, work, output: train_vae(work, *preset.vae),
@@ -52,7 +52,7 @@ STAGES = {
     "reader": lambda preset, work, output: train_reader(work, *preset.reader),
     "touch": lambda preset, work, output: train_touch(work, *preset.touch),
     "ink": lambda preset, work, output: train_ink(work, preset.ink),
-    "sharp": lambda preset, work, output: train_sharp(work, *preset.sharp),
+    "sharp": lambda preset, work, output: solve_sharp(work, preset.sharp),
     "export": lambda preset, work, output: export(work, output),
 }
 
