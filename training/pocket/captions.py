@@ -30,7 +30,7 @@ RELATIONS = {
         ("{a} on the right of {b}", "{a} to the right of {b}", "{a} right of {b}"),
         ("{a}在{b}的右边", "{a}在{b}右侧"),
     ),
-    "above": (("{a} above {b}", "{a} over {b}", "{a} on top of {b}", "{a} on {b}"), ("{a}在{b}的上方", "{a}在{b}上面")),
+    "above": (("{a} above {b}", "{a} over {b}", "{a} on top of {b}"), ("{a}在{b}的上方", "{a}在{b}上面")),
     "below": (("{a} below {b}", "{a} under {b}", "{a} beneath {b}"), ("{a}在{b}的下方", "{a}在{b}下面")),
     "playing with": (("{a} playing with {b}", "{a} chasing {b}"), ("{a}在玩{b}",)),
 }

@@ -7,7 +7,7 @@ something near instead of a blotch. No such word is one of the world's own (a te
 from __future__ import annotations
 
 from tokenizers import Regex, normalizers
-from words import nouns, plural_of
+from words import COLOURS, SIZES, nouns, plural_of
 
 SENSES: dict[str, str] = {
     "man": "astronaut cosmonaut knight soldier wizard pirate prince warrior ninja samurai hero superhero farmer "
@@ -164,6 +164,7 @@ CHINESE: dict[str, str] = {
     "树": "柳树 橡树",
     "花": "百合 荷花 牡丹",
 }
+OF_ONE = ("a", "an", "the", "my", "his", "her")
 RIDING = r"\b(?:riding|sitting on|standing on)\b"
 
 
@@ -187,4 +188,7 @@ def reading() -> normalizers.Sequence:
         by_sense.setdefault(sense, []).append(word)
     steps = [normalizers.Replace(Regex(rf"\b(?:{'|'.join(words)})\b"), sense) for sense, words in by_sense.items()]
     steps += [normalizers.Replace(Regex("|".join(words.split())), sense) for sense, words in CHINESE.items()]
-    return normalizers.Sequence([*steps, normalizers.Replace(Regex(RIDING), "on top of")])
+    between = [*OF_ONE, *(name for table in (COLOURS, SIZES) for row in table.values() for name in row[-2])]
+    things = [name for noun in nouns().values() for name, _ in noun.english]
+    on = rf"\bon(?= (?:(?:{'|'.join(between)}) )*(?:{'|'.join(things)})\b)"
+    return normalizers.Sequence([*steps, *(normalizers.Replace(Regex(one), "on top of") for one in (RIDING, on))])
