@@ -138,7 +138,7 @@ GROUNDS: dict[str, str] = {
     "beach": "shore seaside",
     "street": "avenue alley highway lane path trail",
     "city": "town metropolis downtown",
-    "room": "kitchen bedroom office classroom library hall bathroom",
+    "room": "bedroom office classroom library hall bathroom",
     "space": "orbit universe cosmos",
     "snow": "blizzard arctic antarctica glacier",
     "dusk": "twilight dawn",
