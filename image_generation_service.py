@@ -175,7 +175,7 @@ def build_service(settings: Settings, keys: KeyRing | None = None) -> Service:
         trash_days=settings.trash_days,
     )
     inputs = InputStore(database, store, settings)
-    looks = LookDesk(library, catalog, settings.find_model) if settings.find_model else None
+    looks = LookDesk(library, catalog, settings.find_model or None)
     sketches = SketchDesk(settings.sketch_s)
     dispatcher = Dispatcher(table, library, engines, live, catalog, settings, inputs, looks, sketches)
     downloads = Downloads(partial(tell_download, live), offline=settings.offline)

@@ -17,7 +17,8 @@ from diffusers.pipelines.auto_pipeline import (
 from app.core.samplers import find_sampler
 from app.core.task import Task
 from app.diffusion.noise import NOISE
-from app.families import CONTROL_MODELS, FAMILIES, Family, family_of, is_known
+from app.families import CONTROL_MODELS, FAMILIES, IP_ADAPTER, Family, family_of, is_known
+from app.families.family import HELD
 
 APP = Path(__file__).resolve().parents[1] / "app"
 PIPELINE_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*Pipeline")
@@ -92,6 +93,17 @@ def test_a_family_goes_on_from_a_picture_or_changes_it_as_it_is_told_never_both(
 @BY_TITLE
 def test_the_samplers_of_a_family_are_samplers(family: Family) -> None:
     assert all(find_sampler(name) for name in family.samplers or ())
+
+
+@BY_TITLE
+def test_the_pipelines_of_a_family_take_what_its_ip_adapters_see(family: Family) -> None:
+    assert set(family.adapters) <= {control.pipeline for control in CONTROL_MODELS}
+    if IP_ADAPTER not in family.adapters:
+        return
+    named = {family.tasks[task] for task in HELD}
+    named |= {tasks[task] for tasks in family.controls.values() for task in family.beside_controls if task in tasks}
+    for name in named:
+        assert "ip_adapter_image_embeds" in inspect.signature(getattr(diffusers, name).__call__).parameters, name
 
 
 @BY_TITLE

@@ -17,15 +17,17 @@ from app.catalog.table import Table
 from app.catalog.tasks import WITH_STRENGTH, strength_of, task_errors
 from app.catalog.vaes import vae_errors, vaes_of
 from app.catalog.written import as_stored
+from app.core.control import Preprocessor
 from app.core.errors import CatalogUnreadable, FieldError, InvalidRequest, ModelRefused, UnknownModel
 from app.core.hires import result_size
-from app.core.models import Span
+from app.core.models import Presence, Span
 from app.core.prompt_syntax import Prompt
 from app.core.samplers import DEFAULT, SAMPLERS, parse_scheduler
 from app.core.schema import RANDOM_SEED, GenerationRequest
 from app.core.settings import Settings
 from app.core.task import Task
-from app.families import OF_TOKENS
+from app.families import OF_TOKENS, family_of
+from app.hub.disk import on_disk
 from app.weights.embeddings import EmbeddingFile, embedding_files, look_at_embedding
 from app.weights.loras import LoraFile, check_lora_tags, look_at_lora, lora_files
 
@@ -92,6 +94,17 @@ class Catalog:
         known = ", ".join(entry.key for entry in entries)
         raise UnknownModel(f"There is no model {key!r}. Known models: {known}.")
 
+    def seer(self, preprocessor: Preprocessor) -> ModelEntry:
+        """The model that is a preprocessor: the first that is on this machine, else the first of the catalog.
+
+        Raises UnknownModel if there is none.
+        """
+        found = [entry for entry in self.entries() if family_of(entry.pipeline).sees is preprocessor]
+        usable = [entry for entry in found if not entry.refused]
+        if not usable:
+            raise UnknownModel(f"There is no model for the preprocessor {preprocessor}.")
+        return next((entry for entry in usable if self._is_here(entry)), usable[0])
+
     def resolve(self, request: GenerationRequest) -> GenerationRequest:
         """The same request with the model's defaults filled in and the seed drawn, ready to be stored.
 
@@ -140,13 +153,18 @@ class Catalog:
         """Where a local model's files are, or None for a hub model (its files are the hub cache's matter)."""
         return self.folder / entry.path if entry.path else None
 
+    def _is_here(self, entry: ModelEntry) -> bool:
+        if entry.path:
+            return (self.folder / entry.path).exists()
+        return on_disk(entry).presence is Presence.COMPLETE
+
     def _resolved(self, request: GenerationRequest, entry: ModelEntry) -> Resolved:
         if entry.refused:
             raise ModelRefused(entry.refused)
         filled = as_stored(request.model_copy(update=dict(_filled(request, entry))), self.folder)
         errors = list(_range_errors(filled, entry, self.ranges(entry), self._max_pixels))
         errors += task_errors(filled, entry, self._max_inputs)
-        controls, wrong = control_models(filled, entry, self.get)
+        controls, wrong = control_models(filled, entry, self.get, self.seer)
         errors += wrong
         upscaler, wrong = hires_upscaler(filled, self.get, self.entries)
         errors += wrong

@@ -13,7 +13,8 @@ class ModelEntry(ModelFacts):
     """One model as the catalog knows it; one that names no pipeline is a Stable Diffusion of the first kind."""
 
     pipeline: str = STABLE_DIFFUSION.pipeline
-    # The control models that a request names, as they are now: they go with the model of its job.
+    # The control models that a request names, and what looks at pictures for them, as they are now: they go with the
+    # model of its job.
     controls: tuple["ModelEntry", ...] = ()
     # What enlarges between the passes of its hires fix, if a model does.
     upscaler: "ModelEntry | None" = None

@@ -43,7 +43,7 @@ def folder_entry(path: Path) -> ModelEntry:
     pipeline, refused = _pipeline_of(path)
     size = sum(_size(part) for pattern in (f"*{WEIGHTS}", f"*/*{WEIGHTS}") for part in path.glob(pattern))
     entry = _own_entry(path.name, str(path.resolve()), size, pipeline).model_copy(update={"refused": refused})
-    return entry.model_copy(update=control_facts(path.name, _config(path))) if _is_control(pipeline) else entry
+    return entry.model_copy(update=control_facts(path.name, path, _config(path), pipeline))
 
 
 def file_entry(path: Path) -> ModelEntry:
@@ -57,8 +57,8 @@ def hub_entry(repository: str) -> ModelEntry:
     found = on_disk(bare)
     pipeline, refused = _pipeline_of(found.folder) if found.folder else (bare.pipeline, None)
     more = {"pipeline": pipeline, "size_bytes": found.of, "refused": refused}
-    if found.folder and _is_control(pipeline):
-        more |= control_facts(repository, _config(found.folder))
+    if found.folder:
+        more |= control_facts(repository, found.folder, _config(found.folder), pipeline)
     return bare.model_copy(update={**family_of(pipeline).defaults(), **more})
 
 
@@ -179,12 +179,12 @@ def _size(file: Path) -> int:
 
 def _alone_in(folder: Path) -> str | None:
     """The class of a folder that has one model: one of transformers' that draws token by token, makes pictures larger,
-    describes or finds them, or a control model of diffusers'. None for any other."""
+    describes, finds or looks at them, or a control model. None for any other."""
     config = _config(folder)
     named = config.get("architectures")
     known = {family.architecture or family.pipeline: family.pipeline for family in (*TOKEN_MODELS, *OF_TRANSFORMERS)}
     found = (known[name] for name in known if isinstance(named, list) and name in named)
-    return next(found, control_class(config))
+    return next(found, None) or control_class(folder, config)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -195,10 +195,6 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
-
-
-def _is_control(pipeline: str) -> bool:
-    return family_of(pipeline).only_controls
 
 
 def _pipeline_of(folder: Path) -> tuple[str, str | None]:

@@ -18,9 +18,8 @@ HEAD = (
     "| model | does | download | GPU: all in VRAM | GPU: a part at a time (VRAM / RAM) | GPU: streamed (VRAM / RAM) "
     "| no GPU (RAM) | speed | licence | get it |\n|---|---|---|---|---|---|---|---|---|---|\n"
 )
-CONTROL_HEAD = (
-    "| control model | reads | holds pictures of | download | licence | get it |\n|---|---|---|---|---|---|\n"
-)
+CONTROL_COLUMNS = ("control model", "reads", "holds pictures of", "download", "needs", "licence", "get it")
+CONTROL_HEAD = f"| {' | '.join(CONTROL_COLUMNS)} |\n{'|---' * len(CONTROL_COLUMNS)}|\n"
 DECODER_HEAD = "| small decoder | for | download | licence | get it |\n|---|---|---|---|---|\n"
 # Rooms in which nothing is short: what is asked for is what a plan needs, not what fits.
 GPU, CPU = Room(ram=10**12, vram=10**12), Room(ram=10**12)
@@ -52,7 +51,7 @@ def control_table(entries: Iterable[ModelEntry]) -> str:
     """One line for each control model."""
     rows = (
         (f"{entry.title}<br>`{entry.key}`", entry.control or "", family_of(entry.attaches_to).title,
-         shown_size(entry.size_bytes), entry.licence, _command(entry))
+         shown_size(entry.size_bytes), f"`{entry.encoder}`" if entry.encoder else "", entry.licence, _command(entry))
         for entry in entries
     )  # fmt: skip
     return CONTROL_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in rows)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MAX_UNITS = 8  # of one request
 MAX_WEIGHT = 2.0
+LOOKS = "looks"  # what an IP-Adapter reads of a picture; it needs no preprocessor
 
 
 class Preprocessor(StrEnum):
@@ -19,6 +20,13 @@ class Preprocessor(StrEnum):
     CANNY = "canny"  # thin edges, white on black
     SCRIBBLE = "scribble"  # bold lines, as drawn by hand
     SOFT_EDGE = "softedge"  # edges that are as bright as they are strong
+    DEPTH = "depth"  # the nearer, the brighter
+    OPENPOSE = "openpose"  # how a person stands, as coloured limbs on black
+
+    @property
+    def by_model(self) -> bool:
+        """True for what a model of the catalog sees in a picture."""
+        return self in (Preprocessor.DEPTH, Preprocessor.OPENPOSE)
 
 
 class ControlUnit(BaseModel):

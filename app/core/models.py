@@ -95,6 +95,9 @@ class ModelFacts(Value):
         None, description="Of a control model: the pipeline class of the models whose pictures it can hold."
     )
     control: str | None = Field(None, description="Of a control model: what it reads, such as canny or depth.")
+    encoder: str | None = Field(
+        None, description="Of an IP-Adapter: key of the model that looks at its pictures; absent = in its own folder."
+    )
     refused: str | None = Field(
         None, description="Why it cannot be used: its files or its entry are not as they must be."
     )

@@ -150,7 +150,10 @@ class GenerationRequest(Value):
         (), max_length=MAX_INPUTS, strict=False, description="The pictures that the task starts from."
     )
     control: Annotated[tuple[ControlUnit, ...], Parameter()] = Field(
-        (), max_length=MAX_UNITS, strict=False, description="Pictures whose edges, depth or pose hold the new one."
+        (),
+        max_length=MAX_UNITS,
+        strict=False,
+        description="Pictures whose edges, depth, pose or looks hold the new one.",
     )
     strength: Annotated[float | None, Parameter(infotext="Denoising strength")] = Field(
         None,

@@ -12,6 +12,7 @@ class Task(StrEnum):
     INPAINT = "inpaint"  # a part of a picture anew, under a mask
     EDIT = "edit"  # a picture changed as the prompt instructs
     CONTROL = "control"  # hold the pictures of another model: asked of it in `control`, never as a task
+    SEE = "see"  # look at a picture for a control model: named by that or by a preprocessor, never as a task
     UPSCALE = "upscale"  # the same picture, larger
     DESCRIBE = "describe"  # words from a picture
     FIND = "find"  # what a picture or words mean, as numbers that can be compared: of the library, never a job
@@ -23,6 +24,7 @@ class ModelKind(StrEnum):
     DRAWS = "draws"
     EDITS = "edits"  # makes pictures of pictures, by words
     CONTROLS = "controls"  # holds the pictures of others
+    SEES = "sees"  # looks at pictures for those that control
     UPSCALES = "upscales"
     DESCRIBES = "describes"
     FINDS = "finds"
@@ -34,6 +36,7 @@ KIND_OF: Mapping[Task, ModelKind] = {
     Task.INPAINT: ModelKind.EDITS,
     Task.EDIT: ModelKind.EDITS,
     Task.CONTROL: ModelKind.CONTROLS,
+    Task.SEE: ModelKind.SEES,
     Task.UPSCALE: ModelKind.UPSCALES,
     Task.DESCRIBE: ModelKind.DESCRIBES,
     Task.FIND: ModelKind.FINDS,

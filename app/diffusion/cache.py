@@ -24,6 +24,7 @@ from app.diffusion.pipelines import (
     release,
 )
 from app.diffusion.placement import packages, room_of, tile
+from app.diffusion.seers import Seer
 from app.diffusion.shared import SharedParts, bytes_of
 from app.diffusion.single_file import CheckedFile
 from app.diffusion.small_decoder import DecodedPreviews, read_decoder
@@ -106,6 +107,14 @@ class ModelCache:
             parts = common_parts(entry, checked, self.device, plan, self._parts)
             self._make_room(source, plan, bytes_of(parts.values()))
             return self._keep(source, self._load_or_evict(source, plan))
+
+    def seer(self, entry: ModelEntry, folder: Path) -> Seer:
+        """The model that is a preprocessor, kept as control models are. Raises ModelRefused, OutOfMemory."""
+        with self._lock:
+            if not self._fits(self._controls.missing_bytes([entry])):
+                self._controls.keep_only([entry])
+            seer: Seer = self._controls.load([entry], folder, torch.float32)[entry.key]
+            return seer
 
     def lower(self, loaded: LoadedModel, *, decoding: bool) -> LoadedModel | None:
         """The same model laid out so that it needs less memory; None if it cannot be. `loaded` must not be used after.
@@ -193,7 +202,7 @@ class ModelCache:
             while len(self._models) > 1 and not self._fits(need):
                 self.unload(next(key for key in self._models if key != source.entry.key))
         found = self._controls.load(wanted, source.folder, loaded.dtype)
-        fits_together(found, loaded.pipe)
+        fits_together(found, loaded.pipe, loaded.plan.tier)
         loaded.controls = {**found}
         upscaler = source.entry.upscaler
         loaded.upscaler = self.upscalers.load(upscaler, source.folder) if upscaler else None

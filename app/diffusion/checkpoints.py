@@ -98,6 +98,12 @@ def check_index(folder: Path) -> tuple[str, tuple[str, ...]]:
     return name, tuple(parts)
 
 
+def class_alone(folder: Path) -> str:
+    """The class that the `config.json` of a folder with one model names. Raises ModelRefused."""
+    named = _read_json(folder / "config.json", "has no config.json").get("architectures")
+    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else "model of no named class"
+
+
 def check_alone(folder: Path, cls: str, variant: str | None = None) -> int:
     """Look through a folder that holds one model of that class and no pipeline; how many numbers its weights hold.
 

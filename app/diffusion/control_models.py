@@ -1,22 +1,28 @@
 """Control models in memory: each is read once, and held by all jobs and models that use it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
+from diffusers import T2IAdapter
 
 from app.catalog import ModelEntry
+from app.catalog.control import ENCODER
 from app.core.errors import ModelRefused, OutOfMemory
+from app.core.settings import Tier
 from app.diffusion.checkpoints import check_alone
+from app.diffusion.ip_adapters import IpAdapter, read_encoder, read_ip_adapter
 from app.diffusion.memory import free_caches, is_out_of_memory
 from app.diffusion.placement import channels_last
+from app.diffusion.seers import read_seer
 from app.diffusion.shared import bytes_of
 from app.diffusion.stamps import Stamp, file_stamp
-from app.families import family_of
+from app.families import IP_ADAPTER, family_of
 from app.hub.disk import on_disk
+from app.tiers.plan import PACKAGES
 
 _Key = tuple[str, Stamp, torch.dtype]
 
@@ -28,15 +34,20 @@ class ControlModels:
         self._device = device
         self._kept: OrderedDict[_Key, Any] = OrderedDict()
 
-    def load(self, entries: Iterable[ModelEntry], folder: Path, dtype: torch.dtype) -> dict[str, Any]:
-        """Key → control model, ready to run in that number format. Raises ModelRefused, OutOfMemory."""
-        found = {}
-        for entry in entries:
+    def load(self, entries: Sequence[ModelEntry], folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+        """Key → control model or what it needs, ready to run in that number format.
+
+        Raises ModelRefused, OutOfMemory.
+        """
+        found: dict[str, Any] = {}
+        # What looks at pictures is there before what looks through it.
+        for entry in sorted(entries, key=lambda each: not family_of(each.pipeline).only_sees):
             place = _folder_of(entry, folder)
-            key = (entry.key, _stamp(place), dtype)
+            sees = family_of(entry.pipeline).sees is not None  # the same whichever model asks, and in a look
+            key = (entry.key, _stamp(place), torch.float32 if sees else dtype)
             if key not in self._kept:
                 self.unload(entry.key)  # of other files, or in another number format
-                self._kept[key] = self._read(entry, place, dtype)
+                self._kept[key] = self._read(entry, place, dtype, found)
             self._kept.move_to_end(key)
             found[entry.key] = self._kept[key]
         return found
@@ -69,16 +80,18 @@ class ControlModels:
         """Keys, the least recently used first."""
         return tuple(dict.fromkeys(known[0] for known in tuple(self._kept)))
 
-    def _read(self, entry: ModelEntry, place: Path, dtype: torch.dtype) -> Any:
-        cls = getattr(diffusers, family_of(entry.pipeline).pipeline)
-        options = {"variant": entry.variant} if entry.variant else {}
-        held = check_alone(place, cls.__name__, entry.variant)
+    def _read(self, entry: ModelEntry, place: Path, dtype: torch.dtype, found: Mapping[str, Any]) -> Any:
         problem: str
         try:
-            model = cls.from_pretrained(place, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
-            needed = sum(each.numel() for each in model.parameters())
-            if held < needed:
-                raise ValueError(f"its safetensors hold {held} numbers, and config.json needs {needed}")
+            if entry.pipeline == IP_ADAPTER:
+                encoder = found[entry.encoder] if entry.encoder else read_encoder(place / ENCODER, dtype)
+                model: Any = read_ip_adapter(entry, place, dtype, encoder)
+            elif family_of(entry.pipeline).sees:
+                model = read_seer(entry, place)
+            elif family_of(entry.pipeline).only_sees:
+                model = read_encoder(place, dtype)
+            else:
+                model = _read_net(entry, place, dtype)
             if self._device.type == "cpu":
                 channels_last(model)
             return model.to(self._device).eval()
@@ -90,15 +103,38 @@ class ControlModels:
         raise ModelRefused(f"The control model {entry.key} cannot be loaded: {problem}")
 
 
-def fits_together(models: Mapping[str, Any], pipe: Any) -> None:
-    """Raises ModelRefused for a control model that is made for another kind of the same family."""
+def _read_net(entry: ModelEntry, place: Path, dtype: torch.dtype) -> Any:
+    cls = getattr(diffusers, family_of(entry.pipeline).pipeline)
+    options = {"variant": entry.variant} if entry.variant else {}
+    held = check_alone(place, cls.__name__, entry.variant)
+    model = cls.from_pretrained(place, use_safetensors=True, local_files_only=True, dtype=dtype, **options)
+    needed = sum(each.numel() for each in model.parameters())
+    if held < needed:
+        raise ValueError(f"its safetensors hold {held} numbers, and config.json needs {needed}")
+    return model
+
+
+def fits_together(models: Mapping[str, Any], pipe: Any, tier: Tier) -> None:
+    """Raises ModelRefused for a control model that is made for another kind of the same family, or does not go with
+    the memory tier."""
     denoiser = getattr(pipe, "unet", None)
     for key, model in models.items():
-        theirs, ours = (getattr(part, "config", {}).get("cross_attention_dim") for part in (model, denoiser))
+        if isinstance(model, IpAdapter) and tier in (Tier.FP8, Tier.FP8_OFFLOAD, *PACKAGES):
+            raise ModelRefused(f"A model in the memory tier {tier} takes no IP-Adapter, such as {key}.")
+        ours = _config(denoiser).get("cross_attention_dim")
+        theirs = model.width() if isinstance(model, IpAdapter) else _config(model).get("cross_attention_dim")
         if denoiser is not None and theirs is not None and theirs != ours:
             raise ModelRefused(
                 f"The control model {key} reads prompts {theirs} numbers wide, and this model's are {ours}."
             )
+        channels = _config(denoiser).get("block_out_channels", ())
+        if isinstance(model, T2IAdapter) and tuple(channels) != tuple(model.config.channels)[: len(channels)]:
+            raise ModelRefused(f"The control model {key} is made for a model of another size.")
+
+
+def _config(model: Any) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = getattr(model, "config", None) or {}
+    return config
 
 
 def _folder_of(entry: ModelEntry, folder: Path) -> Path:

@@ -13,11 +13,13 @@ from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.core.task import Task
+from app.diffusion.adapters import ADAPTERS, Adapters, at_work
 from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.compiled.choose import computed_by
 from app.diffusion.control import Guides, settled
 from app.diffusion.decode import DecodeOutOfMemory, Decoding
 from app.diffusion.edits import Shown
+from app.diffusion.guidance import takes_negative
 from app.diffusion.kinds import Pipeline, Scheduler
 from app.diffusion.machine import dtype_name
 from app.diffusion.made import PassWatch
@@ -79,13 +81,23 @@ class RunWatch:
         self._tap: PredictionTap | None = None
         self._loaded: LoadedModel | None = None
         self._blend: Blend | None = None
+        self._adapters: Adapters | None = None
         self.dropped: set[int] = set()
         self.beside = 0, 0  # steps of these rows before this pass, and after it
         self.steps = 0  # of the newest pass
 
-    def attach(self, rows: list[Row], loaded: LoadedModel, tap: PredictionTap | None, blend: Blend | None) -> None:
-        """Say which rows and model run, where its predictions can be read, and what keeps it inside a mask."""
+    def attach(
+        self,
+        rows: list[Row],
+        loaded: LoadedModel,
+        tap: PredictionTap | None,
+        blend: Blend | None,
+        adapters: Adapters | None,
+    ) -> None:
+        """Say which rows and model run, where its predictions can be read, what keeps it inside a mask, and which
+        adapters are to hear of its steps."""
         self._rows, self._loaded, self._tap, self._blend = rows, loaded, tap, blend
+        self._adapters = adapters
 
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
@@ -94,6 +106,8 @@ class RunWatch:
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
         self.steps = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
+        if self._adapters:
+            self._adapters.step = step + 1
         earlier, later = self.beside
         of = earlier + self.steps + later
         for index in indices:
@@ -178,8 +192,8 @@ def _begun(loaded: LoadedModel, row: Row) -> tuple[Pipeline, Scheduler]:
     if scheduler is not None:  # token by token nothing steps
         base = with_config(scheduler, loaded.entry.scheduler_config)
         scheduler = make_scheduler(base, request.scheduler, type(loaded.pipe).__name__)
-    control = row.control.models(loaded.controls) if row.control else ()
-    return pipeline_of(loaded.pipe, request.task, control), scheduler
+    nets = row.control.of(loaded.controls, ADAPTERS, others=True).models(loaded.controls) if row.control else ()
+    return pipeline_of(loaded.pipe, request.task, nets), scheduler
 
 
 def _drawn(
@@ -199,7 +213,8 @@ def _drawn(
     fill = rows[0].request.inpainting_fill
     if masks and fill in LATENT_FILLS:
         begin_anew(scheduler, masks, noise=LATENT_FILLS[fill])
-    watch.attach(rows, loaded, PredictionTap(scheduler, noise) if scheduler else None, blend)
+    adapters = _adapters(loaded, rows)
+    watch.attach(rows, loaded, PredictionTap(scheduler, noise) if scheduler else None, blend, adapters)
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
@@ -210,6 +225,7 @@ def _drawn(
             decoding.watched(pipe),
             varied(pipe, [row.variation for row in rows]),
             settled(pipe.vae) if rows[0].control else nullcontext(),
+            at_work(adapters, pipe) as adapted,
         ):
             # 2. Encode what the pipeline itself could not weigh or would cut; bare words go to it as they are, and its
             # own encoding of them asks the same cache.
@@ -217,7 +233,7 @@ def _drawn(
             words = text_arguments(loaded.pipe, asked, loaded.prompts, loaded.loras.active)
             # 3. Denoise from each row's own noise: `watch` hears of each step, and may end it there. 4. Decode: in the
             # same call, for diffusers' pipelines do both; `decoding` looks at what the VAE gives.
-            arguments = _arguments(pipe, rows, words, watch) | {"output_type": output}
+            arguments = _arguments(pipe, loaded, rows, words | adapted, watch) | {"output_type": output}
             images: torch.Tensor = pipe(**arguments, generator=noise).images
         if pipe is not loaded.pipe:  # it knows nothing of the hooks that the loaded one has on their common parts
             loaded.pipe.maybe_free_model_hooks()
@@ -235,17 +251,30 @@ def _drawn(
     raise problem.with_traceback(None)
 
 
-def _arguments(pipe: Pipeline, rows: list[Row], words: dict[str, Any], watch: RunWatch) -> dict[str, Any]:
+def _adapters(loaded: LoadedModel, rows: list[Row]) -> Adapters | None:
+    """Those that hold the rows' pictures; None if there are none."""
+    request, guides = rows[0].request, rows[0].control
+    if guides is None or not guides.of(loaded.controls, ADAPTERS).units:
+        return None
+    size = request.width or 0, request.height or 0
+    guided = takes_negative(loaded.pipe, request.guidance_scale or 0.0)
+    return Adapters(guides, loaded.controls, size, guided=guided)
+
+
+def _arguments(
+    pipe: Pipeline, loaded: LoadedModel, rows: list[Row], words: dict[str, Any], watch: RunWatch
+) -> dict[str, Any]:
     """What the pipeline is called with, beside the noise; what it does not take is left out, and noted by `_how`."""
     request = rows[0].request
     starts = [row.start for row in rows if row.start is not None]
-    known, guides, shown = _taken(pipe), rows[0].control, rows[0].shown  # all rows of a pass have the same
+    known, control, shown = _taken(pipe), rows[0].control, rows[0].shown  # all rows of a pass have the same
+    guides = control.of(loaded.controls, ADAPTERS, others=True) if control else None
     width, height = request.width or 0, request.height or 0
     arguments: dict[str, Any] = {
         **words,
         **_asked(request),
         **start_arguments(starts, request.strength),
-        **(guides.arguments(known, width, height) if guides else {}),
+        **(guides.arguments(known, width, height, loaded.controls) if guides else {}),
         **(shown.arguments(known, width, height, len(rows)) if shown else {}),
         "use_resolution_binning": False,  # it would draw another size and stretch that
         "max_area": width * height,  # so would this

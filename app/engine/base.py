@@ -168,8 +168,9 @@ class Engine(Protocol):
     def look(self, entry: ModelEntry, pictures: Sequence[bytes], words: str = "") -> list[bytes]:
         """What pictures' files mean, as vectors of signed bytes that can be compared, and last what the words mean.
 
-        A vector is empty for a file that cannot be read, and for words that the model does not know. Raises
-        ModelRefused, OutOfMemory, EngineCrashed, …
+        Of a model that is a preprocessor what it sees in each, as a PNG of the same size. A vector is empty for a file
+        that cannot be read, and for words that the model does not know. Raises ModelRefused, OutOfMemory,
+        EngineCrashed, …
         """
         ...
 

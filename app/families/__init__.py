@@ -10,6 +10,7 @@ from app.core.task import Task
 from app.families.drawing import (
     EMBEDDED,
     FAMILIES,
+    FLUX,
     LATENT_CONSISTENCY,
     LORA_FLUX,
     LORA_QWEN,
@@ -17,15 +18,18 @@ from app.families.drawing import (
     LORA_SD2,
     LORA_SDXL,
     STABLE_DIFFUSION,
+    STABLE_DIFFUSION_3,
     STABLE_DIFFUSION_XL,
 )
-from app.families.family import OF_TOKENS, Family, Guidance
+from app.families.family import IP_ADAPTER, OF_TOKENS, T2I_ADAPTER, Family, Guidance
 from app.families.others import CONTROL_MODELS, OF_TRANSFORMERS, TOKEN_MODELS
 
 __all__ = [
     "CONTROL_MODELS",
     "EMBEDDED",
     "FAMILIES",
+    "FLUX",
+    "IP_ADAPTER",
     "LATENT_CONSISTENCY",
     "LORA_FLUX",
     "LORA_QWEN",
@@ -35,7 +39,9 @@ __all__ = [
     "OF_TOKENS",
     "OF_TRANSFORMERS",
     "STABLE_DIFFUSION",
+    "STABLE_DIFFUSION_3",
     "STABLE_DIFFUSION_XL",
+    "T2I_ADAPTER",
     "TOKEN_MODELS",
     "Family",
     "Guidance",

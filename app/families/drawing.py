@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from app.core.control import MAX_UNITS
 from app.core.task import Task
-from app.families.family import FLOW_SAMPLERS, Family, Guidance, SmallDecoder
+from app.families.family import FLOW_SAMPLERS, IP_ADAPTER, T2I_ADAPTER, Family, Guidance, SmallDecoder
 
 # What LoRA files say they were trained for: see `weights.loras.lora_family`.
 LORA_SD1, LORA_SD2, LORA_SDXL = "Stable Diffusion 1", "Stable Diffusion 2", "Stable Diffusion XL"
 LORA_FLUX, LORA_QWEN = "FLUX", "Qwen-Image"
 # The scale is an input of the network here, and there is no second pass that a negative prompt could steer.
 EMBEDDED = Guidance(negative=False)
+# Of the adapters of a UNet as many as a request may have units.
+OF_UNETS = {T2I_ADAPTER: MAX_UNITS, IP_ADAPTER: MAX_UNITS}
 TAESD = SmallDecoder("taesd", "madebyollin/taesd", 9_790_000)
 TAESDXL = SmallDecoder("taesdxl", "madebyollin/taesdxl", 9_790_000)
 TAESD3 = SmallDecoder("taesd3", "madebyollin/taesd3", 9_850_000)
@@ -35,6 +38,7 @@ STABLE_DIFFUSION = Family(
             inpaint="StableDiffusionControlNetInpaintPipeline",
         ),
     },
+    adapters=OF_UNETS,
     clip_encoders=1,
     loras=(LORA_SD1, LORA_SD2),
     encoder_parameters=123_000_000,
@@ -56,6 +60,7 @@ STABLE_DIFFUSION_XL = Family(
             inpaint="StableDiffusionXLControlNetInpaintPipeline",
         ),
     },
+    adapters=OF_UNETS,
     num_inference_steps=30,
     guidance_scale=7.0,
     side=1024,
@@ -73,6 +78,49 @@ LATENT_CONSISTENCY = Family(
     clip_encoders=1,
     loras=(LORA_SD1, LORA_SD2),
     convolves=True,
+)
+STABLE_DIFFUSION_3 = Family(
+    "Stable Diffusion 3",
+    _tasks(
+        "StableDiffusion3Pipeline",
+        image="StableDiffusion3Img2ImgPipeline",
+        inpaint="StableDiffusion3InpaintPipeline",
+    ),
+    {"SD3ControlNetModel": _tasks("StableDiffusion3ControlNetPipeline")},
+    adapters={IP_ADAPTER: 1},
+    num_inference_steps=28,
+    guidance_scale=4.5,
+    side=1024,
+    samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
+    encoder_parameters=5_580_000_000,
+    openvino=True,
+    small_decoder=TAESD3,
+)
+FLUX = Family(
+    "FLUX.1",
+    _tasks(
+        "FluxPipeline",
+        image="FluxImg2ImgPipeline",
+        inpaint="FluxInpaintPipeline",
+    ),
+    {
+        "FluxControlNetModel": _tasks(
+            "FluxControlNetPipeline",
+            image="FluxControlNetImg2ImgPipeline",
+            inpaint="FluxControlNetInpaintPipeline",
+        ),
+    },
+    adapters={IP_ADAPTER: MAX_UNITS},
+    beside_controls=(Task.TEXT,),
+    num_inference_steps=28,
+    guidance_scale=3.5,
+    side=1024,
+    samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
+    guidance=EMBEDDED,
+    loras=(LORA_FLUX,),
+    encoder_parameters=4_885_000_000,
+    openvino=True,
+    small_decoder=TAEF1,
 )
 # What both kinds of Qwen-Image-Edit have in common; its text encoder looks at the pictures, too.
 _QWEN_EDIT: dict[str, Any] = {
@@ -100,46 +148,8 @@ FAMILIES = (
         encoder_parameters=123_000_000,
         convolves=True,
     ),
-    Family(
-        "Stable Diffusion 3",
-        _tasks(
-            "StableDiffusion3Pipeline",
-            image="StableDiffusion3Img2ImgPipeline",
-            inpaint="StableDiffusion3InpaintPipeline",
-        ),
-        {"SD3ControlNetModel": _tasks("StableDiffusion3ControlNetPipeline")},
-        num_inference_steps=28,
-        guidance_scale=4.5,
-        side=1024,
-        samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
-        encoder_parameters=5_580_000_000,
-        openvino=True,
-        small_decoder=TAESD3,
-    ),
-    Family(
-        "FLUX.1",
-        _tasks(
-            "FluxPipeline",
-            image="FluxImg2ImgPipeline",
-            inpaint="FluxInpaintPipeline",
-        ),
-        {
-            "FluxControlNetModel": _tasks(
-                "FluxControlNetPipeline",
-                image="FluxControlNetImg2ImgPipeline",
-                inpaint="FluxControlNetInpaintPipeline",
-            ),
-        },
-        num_inference_steps=28,
-        guidance_scale=3.5,
-        side=1024,
-        samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
-        guidance=EMBEDDED,
-        loras=(LORA_FLUX,),
-        encoder_parameters=4_885_000_000,
-        openvino=True,
-        small_decoder=TAEF1,
-    ),
+    STABLE_DIFFUSION_3,
+    FLUX,
     Family(
         "FLUX.1 Kontext",
         _tasks("FluxKontextPipeline", edit="FluxKontextPipeline"),

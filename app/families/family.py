@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.core.control import Preprocessor
 from app.core.task import KIND_OF, ModelKind, Task
 
 # Flow-matching models step along another path; these samplers work for every one of them (proven by a test of each).
 FLOW_SAMPLERS = ("Euler", "Euler a")
+# What holds pictures without a pipeline of its own: diffusers' class, and a name for what it has no class for.
+T2I_ADAPTER, IP_ADAPTER = "T2IAdapter", "IPAdapter"
+# The tasks whose pictures can be held at all.
+HELD = (Task.TEXT, Task.IMAGE, Task.INPAINT)
 # The parameters that only models which draw token by token take, and what leaves every token its chance.
 OF_TOKENS: Mapping[str, int | float] = {"top_k": 0, "top_p": 1.0, "temperature": 1.0}
 
@@ -55,6 +60,8 @@ class Family:
     `loras`: what a LoRA must say it was trained for; empty = any is tried, None = it takes none.
     `encoder_parameters`, `vae_parameters`: what its usual parts hold, for models of which only the whole is known.
     `controls`: by the class of a control model, the pipeline of each task that such models hold the pictures of.
+    `adapters`: by the class of an adapter, how many of them hold a picture at once; they need no pipeline of their own.
+    `beside_controls`: the tasks in which they do so beside control models.
     `references`: how many more pictures an instruction may speak of, beside the one that the task `edit` changes.
     `alone`: its pipeline makes one picture in a pass.
     `step_bytes`: what a step needs for each pixel, where it is not what a denoiser needs: an estimate.
@@ -63,12 +70,15 @@ class Family:
     `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
     ours (see `diffusion.tokens`).
     `small_decoder`: what a model of it may ask for in the place of its VAE's decoder (`decoder = "tiny"`).
+    `sees`: which preprocessor its models are.
     `languages`: those that it describes pictures in. `asked`: a prompt may say what is to be described, and how.
     """
 
     title: str
     tasks: Mapping[Task, str]
     controls: Mapping[str, Mapping[Task, str]] = field(default_factory=dict)
+    adapters: Mapping[str, int] = field(default_factory=dict)
+    beside_controls: tuple[Task, ...] = HELD
     num_inference_steps: int = 20
     guidance_scale: float = 7.5
     side: int = 512
@@ -90,6 +100,7 @@ class Family:
     small_decoder: SmallDecoder | None = None
     languages: tuple[str, ...] = ()
     asked: bool = False
+    sees: Preprocessor | None = None
 
     @property
     def pipeline(self) -> str:
@@ -127,6 +138,16 @@ class Family:
         return tuple(self.tasks) == (Task.CONTROL,)
 
     @property
+    def only_sees(self) -> bool:
+        """True if it looks at pictures for control models, and makes none itself."""
+        return tuple(self.tasks) == (Task.SEE,)
+
+    @property
+    def held_by(self) -> tuple[str, ...]:
+        """The classes of all that can hold its pictures."""
+        return (*self.controls, *self.adapters)
+
+    @property
     def flow_samplers(self) -> tuple[str, ...]:
         """The samplers to step with if the model turns out to have been trained by flow matching."""
         return self.samplers or FLOW_SAMPLERS
@@ -136,8 +157,8 @@ class Family:
 
         Under a mask a UNet's pictures from pictures will do: see `diffusion.blend`.
         """
-        if self.only_controls:
-            return task is Task.CONTROL
+        if self.only_controls or self.only_sees:
+            return task in self.tasks
         if task is Task.UPSCALE:
             return self.denoises or task in self.tasks  # needs no model: see `diffusion.enlarge`
         if task is Task.INPAINT and task not in self.tasks:
@@ -145,7 +166,9 @@ class Family:
         return task in self.tasks
 
     def can_be_held(self, control: str, task: Task) -> bool:
-        """True if control models of that class can hold the pictures of the task, one at a time or several."""
+        """True if control models or adapters of that class can hold the pictures of the task."""
+        if control in self.adapters:
+            return task in HELD and self.can(task)
         known = self.controls.get(control, {})
         return task in known or (task is Task.INPAINT and self.convolves and Task.IMAGE in known)
 

@@ -1,7 +1,8 @@
 """The families that are one model of transformers, and those that hold the pictures of other models: a row each."""
 
+from app.core.control import Preprocessor
 from app.core.task import Task
-from app.families.family import Family, Guidance
+from app.families.family import IP_ADAPTER, T2I_ADAPTER, Family, Guidance
 
 # What draws token by token; the numbers of parameters are those of Janus-Pro.
 TOKEN_MODELS = (
@@ -42,12 +43,23 @@ DESCRIBERS = (
     ),
 )  # fmt: skip
 FINDERS = (Family("CLIP", {Task.FIND: "CLIPModel"}), Family("SigLIP", {Task.FIND: "SiglipModel"}))
+# What looks at pictures for control models: for IP-Adapters, and as a preprocessor.
+SEERS = (
+    Family("CLIP vision", {Task.SEE: "CLIPVisionModelWithProjection"}),
+    Family("DPT", {Task.SEE: "DPTForDepthEstimation"}, sees=Preprocessor.DEPTH),
+    Family("Depth Anything", {Task.SEE: "DepthAnythingForDepthEstimation"}, sees=Preprocessor.DEPTH),
+    Family("ViTPose", {Task.SEE: "VitPoseForPoseEstimation"}, sees=Preprocessor.OPENPOSE),
+)
 # One model by itself, told by its `config.json`.
-OF_TRANSFORMERS = (*UPSCALERS, *DESCRIBERS, *FINDERS)
+OF_TRANSFORMERS = (*UPSCALERS, *DESCRIBERS, *FINDERS, *SEERS)
 # What holds the pictures of other models.
 CONTROL_MODELS = (
     Family("ControlNet", {Task.CONTROL: "ControlNetModel"}),
     Family("ControlNet for Stable Diffusion 3", {Task.CONTROL: "SD3ControlNetModel"}),
     Family("ControlNet for FLUX.1", {Task.CONTROL: "FluxControlNetModel"}),
     Family("ControlNet for Qwen-Image", {Task.CONTROL: "QwenImageControlNetModel"}),
+    *(
+        Family(title, {Task.CONTROL: name})
+        for title, name in (("T2I-Adapter", T2I_ADAPTER), ("IP-Adapter", IP_ADAPTER))
+    ),
 )

@@ -10,6 +10,7 @@ WEIGHTS = ".safetensors"
 _ALONE = re.compile(
     r"((preprocessor|processor|generation|tokenizer)_)?config\.json|tokenizer\.(json|model)|(vocab|added_tokens)\.json"
     r"|special_tokens_map\.json|vocab\.txt|merges\.txt|spiece\.model|(diffusion_pytorch_)?model[A-Za-z0-9._-]*\.safetensors(\.index[a-z0-9.]*\.json)?"
+    r"|ip[-_]adapter[A-Za-z0-9_-]*\.safetensors|image_encoder/((preprocessor_)?config\.json|model\.safetensors)"
 )
 _VARIANT = re.compile(r"\.([a-z]+[0-9]+[a-z0-9_]*)(?:-[0-9]{5}-of-[0-9]{5})?\.safetensors$")
 

@@ -25,6 +25,7 @@ from app.hub.download_plan import (
 
 DEFAULT_REVISION = "main"
 INCOMPLETE = ".incomplete"
+IP_ADAPTER_FILES = ("ip-adapter", "ip_adapter")
 _WITHOUT_WEIGHTS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "FeatureExtractor")
 
 
@@ -194,10 +195,11 @@ def _missing(folder: Path, *, bare: bool = False) -> Iterator[str]:
 
 
 def _is_one_model(folder: Path) -> bool:
-    """True for a whole model that is no pipeline: a configuration and its weights."""
+    """True for a whole model that is no pipeline: a configuration and its weights, or those of an IP-Adapter alone."""
     here = {file.name for file in _files(folder)}
-    weights = any(name.endswith(".safetensors") for name in here)
-    return "config.json" in here and weights and _shards(folder) <= here
+    weights = [name for name in here if name.endswith(".safetensors")]
+    alone = len(weights) == 1 and weights[0].startswith(IP_ADAPTER_FILES)
+    return (alone or ("config.json" in here and bool(weights))) and _shards(folder) <= here
 
 
 def _shards(part: Path) -> set[str]:

@@ -18,7 +18,7 @@ QUIET_S = 2.0  # without work before pictures are looked at
 AGAIN_S = 60.0  # after a failure
 ANEW_S = 600.0  # until the library is gone through again: deleted pictures come back, and others take their numbers
 PATIENCE_S = 30.0  # that a question waits for a device
-BUSY = "Every device is busy with jobs, so nothing can be looked for by meaning now; try again."
+BUSY = "Every device is busy with jobs, so nothing can be looked at now; try again."
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +40,7 @@ class LookStore(Protocol):
 
 @dataclass
 class _Question:
+    model: str
     pictures: Sequence[bytes]
     words: str
     answered: threading.Event = field(default_factory=threading.Event)
@@ -48,9 +49,12 @@ class _Question:
 
 
 class LookDesk:
-    """What is to be looked at by the model of `key`. Anyone asks; the engines' threads do it, between jobs."""
+    """What is to be looked at, the library by the model of `key` if there is one. Anyone asks; the engines' threads do
+    it, between jobs."""
 
-    def __init__(self, store: LookStore, catalog: Catalog, key: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: LookStore, catalog: Catalog, key: str | None, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.key = key
         self._store = store
         self._catalog = catalog
@@ -63,12 +67,12 @@ class LookDesk:
         self._not_before = 0.0
         self._anew_at = now() + ANEW_S
 
-    def ask(self, wake: Callable[[], None], *, picture: bytes | None = None, words: str = "") -> bytes:
-        """The vector of a picture's file or of words, as soon as a device is free; empty if the model knows nothing.
+    def ask(self, wake: Callable[[], None], model: str, *, picture: bytes | None = None, words: str = "") -> bytes:
+        """What a model makes of a picture's file or of words, as soon as a device is free: see `Engine.look`.
 
         Raises EngineUnavailable if none is within half a minute, and what the model's loading raises.
         """
-        question = _Question((picture,) if picture is not None else (), words)
+        question = _Question(model, (picture,) if picture is not None else (), words)
         self._questions.append(question)
         wake()
         if not question.answered.wait(PATIENCE_S):
@@ -84,7 +88,7 @@ class LookDesk:
         except IndexError:
             return False
         try:
-            [question.vector] = engine.look(self._catalog.get(self.key), question.pictures, question.words)
+            [question.vector] = engine.look(self._catalog.get(question.model), question.pictures, question.words)
         except AtelierError as error:
             question.error = error
         finally:
@@ -93,10 +97,12 @@ class LookDesk:
 
     def fill_one(self, engine: Engine, quiet_s: float) -> bool:
         """Look at some pictures that nothing is known of yet, if for `quiet_s` there was no work; False if not."""
-        if quiet_s < QUIET_S or self._now() < self._not_before or not self._filling.acquire(blocking=False):
+        if self.key is None or quiet_s < QUIET_S or self._now() < self._not_before:
+            return False
+        if not self._filling.acquire(blocking=False):
             return False
         try:
-            return self._fill(engine)
+            return self._fill(engine, self.key)
         except (StorageUnavailable, AtelierError) as error:
             logger.warning("Pictures cannot be looked at now: %s", error.message)
             self._not_before = self._now() + AGAIN_S
@@ -104,10 +110,10 @@ class LookDesk:
         finally:
             self._filling.release()
 
-    def _fill(self, engine: Engine) -> bool:
+    def _fill(self, engine: Engine, key: str) -> bool:
         if not self._left:
             before = self._after
-            self._left, self._after = self._store.not_looked_at(self.key, before, ROWS)
+            self._left, self._after = self._store.not_looked_at(key, before, ROWS)
             if not self._left:
                 if self._after == before and self._now() >= self._anew_at:
                     self._after, self._anew_at = 0, self._now() + ANEW_S
@@ -115,14 +121,14 @@ class LookDesk:
         ids = self._left[: self._at_once]
         files = {each: file for each in ids if (file := self._file(each)) is not None}
         try:
-            vectors = engine.look(self._catalog.get(self.key), list(files.values())) if files else []
+            vectors = engine.look(self._catalog.get(key), list(files.values())) if files else []
             self._at_once = AT_ONCE
         except EngineCrashed:
             if len(ids) > 1:  # one of them may be the reason
                 self._at_once = 1
                 raise
             vectors = [b""] * len(files)
-        self._store.keep_looks(self.key, dict(zip(files, vectors, strict=True)))
+        self._store.keep_looks(key, dict(zip(files, vectors, strict=True)))
         self._left = self._left[len(ids) :]
         return True
 

@@ -19,6 +19,8 @@ MODULES: Mapping[str, Preprocessor] = {
     "canny": Preprocessor.CANNY,
     "scribble_xdog": Preprocessor.SCRIBBLE,
     "softedge": Preprocessor.SOFT_EDGE,
+    "depth_anything_v2": Preprocessor.DEPTH,
+    "openpose": Preprocessor.OPENPOSE,
 }
 
 

@@ -23,12 +23,17 @@ SOFT_GAIN = 0.25  # of the Scharr gradient, whose largest value is 16 x 255
 
 def hint(picture: Image.Image, preprocessor: Preprocessor, width: int, height: int) -> Image.Image:
     """What a control model sees of an RGB picture: scaled to fill that size, what sticks out cut, then preprocessed."""
+    return preprocessed(fitted(picture, width, height), preprocessor)
+
+
+def fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """A picture scaled to fill that size, what sticks out cut."""
     fits = picture.size == (width, height)
-    return preprocessed(picture if fits else cover(picture, width, height, Image.Resampling.LANCZOS), preprocessor)
+    return picture if fits else cover(picture, width, height, Image.Resampling.LANCZOS)
 
 
 def preprocessed(picture: Image.Image, preprocessor: Preprocessor) -> Image.Image:
-    """What the preprocessor makes of an RGB picture, in its own size."""
+    """What the preprocessor makes of an RGB picture, in its own size. Not for what a model sees."""
     if preprocessor is Preprocessor.NONE:
         return picture
     import numpy as np

@@ -104,7 +104,7 @@ class Parts:
     downloads: Downloads
     inputs: InputStore
     sketches: SketchDesk
-    looks: LookDesk | None = None
+    looks: LookDesk
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     started: float = field(default_factory=time.time)
 

@@ -108,7 +108,8 @@ def _wire_form(page: Page, events: FormEvents) -> None:
     refers = fields.references
     refers.page.click(events.references.act, {refers.names}, [shell.toast, *fields.outputs], **QUIET)
     control.page.click(events.control.act, {model, control.model}, [shell.toast, *fields.outputs], **QUIET)
-    control.preprocessor.input(events.control.look, set(control.inputs), [control.page], **QUIET)
+    for chosen in (control.preprocessor, control.model):
+        chosen.input(events.control.look, set(control.inputs), [control.page], **QUIET)
     of_model = [*fields.outputs, tab.model_line, tab.live, tab.loras]
     model.input(events.choose_model, fields.inputs, of_model, **QUIET)
     tab.sketch.click(events.sketch_seed, None, [fields["seed"]], **QUIET)

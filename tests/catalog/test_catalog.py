@@ -61,7 +61,7 @@ def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(t
     ("key", "kinds"),
     [("pocket", "draws edits"), ("janus-pro-7b", "draws"), ("pocket-upscaler", "upscales"),
      ("pocket-captioner", "describes finds"), ("blip", "describes"), ("siglip", "finds"),
-     ("control-sd15-canny", "controls")],
+     ("control-sd15-canny", "controls"), ("ip-adapter-sd15", "controls"), ("depth-anything", "sees")],
 )  # fmt: skip
 def test_a_model_says_what_it_is_for(shipped: Catalog, key: str, kinds: str) -> None:
     assert list(kinds_of(shipped.get(key))) == kinds.split()
@@ -83,7 +83,8 @@ def test_every_control_model_says_what_it_reads_and_holds_the_pictures_of_a_mode
     fitting = [model for model in SHIPPED_KEYS if shipped.get(model).pipeline == entry.attaches_to]
     request = GenerationRequest(prompt="a cat", model=fitting[-1], control=(ControlUnit(model=key, image="a" * 64),))
     bare = shipped.get(fitting[-1]).model_copy(update={"lora": None})
-    assert shipped.resolve_for(request, bare).entry.controls == (entry,)
+    needed = (shipped.get(entry.encoder),) if entry.encoder else ()
+    assert shipped.resolve_for(request, bare).entry.controls == (entry, *needed)
 
 
 def test_an_edited_catalog_counts_from_the_next_request_on(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def test_of_a_repository_with_one_model_come_its_configuration_and_one_set_of_we
     names = ["README.md", "config.json", plain, half, "diffusion_pytorch_model.bin", "control.py", "sub/config.json"]
     assert wanted_of_one(names, "fp16") == ["config.json", half]
     assert wanted_of_one(names) == wanted_of_one([*names[:3], *names[4:]], "fp16") == ["config.json", plain]
+    adapter = ["README.md", "image_encoder.txt", "ip_adapter.bin", "ip-adapter-plus_sdxl_vit-h.safetensors"]
+    beside = ["image_encoder/config.json", "image_encoder/model.safetensors"]
+    assert wanted_of_one([*adapter, *beside, "image_encoder/pytorch_model.bin"]) == [adapter[3], *beside]
     shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
     listed = ["config.json", "model.safetensors.index.json", *shards]
     assert wanted_of_one([*listed, "images/a.png"]) == listed

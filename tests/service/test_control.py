@@ -1,5 +1,6 @@
 """Control over HTTP: units of a job, their pictures kept, and what a control model sees shown before."""
 
+import base64
 import io
 import json
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from app.core.control import Preprocessor
+from app.core.schema import GenerationRequest
 from app.picture.edges import hint
 from tests.picture.test_control import PICTURE
 from tests.service.conftest import House
@@ -21,7 +23,19 @@ def held(house: House) -> House:
         (models / name).mkdir()
         (models / name / "config.json").write_text(json.dumps({"_class_name": "ControlNetModel", **more}))
         (models / name / "diffusion_pytorch_model.safetensors").write_bytes(b"0123456789")
+    listed = models / "catalog.toml"
+    absent = '[stands]\ntitle = "S"\nrepository = "a/b"\npipeline = "VitPoseForPoseEstimation"\ncontrol = "openpose"\n'
+    listed.write_text(f"{listed.read_text()}\n{absent}")
+    (models / "deep").mkdir()
+    (models / "deep" / "config.json").write_text(json.dumps({"architectures": ["DepthAnythingForDepthEstimation"]}))
+    (models / "deep" / "model.safetensors").write_bytes(b"0123456789")
     return house
+
+
+def small_png() -> str:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +96,36 @@ def test_a_wrong_unit_is_refused_by_its_place_and_field(
     assert words in error["allowed"], error
 
 
-@pytest.mark.parametrize("preprocessor", list(Preprocessor))
+def test_what_a_model_sees_is_shown_between_jobs_and_goes_with_the_job(held: House, sha256: str) -> None:
+    models = {model["key"]: model for model in held.client.get("/api/models").get_json()["items"]}
+    assert [models["deep"][name] for name in ("kinds", "tasks", "control")] == [["sees"], [], "depth"]
+    shown = held.client.get(f"/api/inputs/{sha256}/preprocessed.png?preprocessor=depth&width=64&height=64")
+    assert (shown.status_code, shown.content_type) == (200, "image/png")
+    with Image.open(io.BytesIO(shown.data)) as picture:
+        fitted = hint(PICTURE, Preprocessor.NONE, 64, 64)
+        assert picture.tobytes() == fitted.convert("L").convert("RGB").tobytes()  # so does the engine of the tests
+    unit = {"model": "my-canny", "image": sha256, "preprocessor": "depth"}
+    job = held.submit("a deep cat", control=[unit])
+    request = GenerationRequest.model_validate(job["request"])
+    resolved = held.service.parts.catalog.resolve_with_entry(request)
+    assert [each.key for each in resolved.entry.controls] == ["my-canny", "deep"]
+    assert held.finished(job["id"])["state"] == "succeeded"
+
+
+def test_what_no_model_here_can_see_is_refused_with_the_way_to_bring_it(held: House, sha256: str) -> None:
+    unit = {"model": "my-canny", "image": sha256, "preprocessor": "openpose"}
+    body = {"prompt": "a cat", "control": [unit]}
+    asked = {"controlnet_module": "openpose", "controlnet_input_images": [small_png()]}
+    for answer in (
+        held.client.get(f"/api/inputs/{sha256}/preprocessed.png?preprocessor=openpose"),
+        held.client.post("/api/jobs", json=body),
+        held.client.post("/controlnet/detect", json=asked),
+    ):
+        assert answer.status_code == 409, answer.text
+        assert "stands is not on this machine" in answer.text
+
+
+@pytest.mark.parametrize("preprocessor", [each for each in Preprocessor if not each.by_model])
 def test_what_a_control_model_sees_is_shown_without_a_job(held: House, sha256: str, preprocessor: Preprocessor) -> None:
     query = {"preprocessor": preprocessor.value, "width": 64, "height": 64}
     shown = held.client.get(f"/api/inputs/{sha256}/preprocessed.png", query_string=query)

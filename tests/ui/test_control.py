@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 from app.client import ImageServiceClient
 from app.core.control import ControlUnit, Preprocessor
 from app.core.models import ModelInfo
-from app.core.task import Task
+from app.core.task import ModelKind, Task
 from app.ui.strings import ENGLISH, Strings
-from app.ui.tabs.control_panel import fitting, units_in
+from app.ui.tabs.control_panel import as_looked_at, fitting, missing_for, units_in
 from app.ui.views.control import control_view
 from tests.picture.test_control import PICTURE
 from tests.ui.steps import generate, until
@@ -59,6 +59,26 @@ def test_what_is_seen_stands_beside_the_picture_and_further_units_are_counted() 
     assert f"atelier/seen/canny/{UNIT.image}.png" in shown
     assert "2 more" in shown
     assert "atelier/seen" not in control_view(UNIT.model_copy(update={"preprocessor": Preprocessor.NONE}), 0, words)
+
+
+def test_a_model_that_would_have_to_look_and_is_not_here_is_named_instead_of_what_it_sees() -> None:
+    seer = ModelInfo.model_validate(
+        {"key": "deep", "title": "Deep", "pipeline": "X", "kinds": (ModelKind.SEES,), "control": "depth"}
+    )
+    here = seer.model_copy(update={"key": "here", "installed": True})
+    assert missing_for(Preprocessor.DEPTH, [seer]) == "Deep"
+    assert missing_for(Preprocessor.DEPTH, [seer, here]) is None
+    assert missing_for(Preprocessor.OPENPOSE, [seer, here]) == ""
+    unit = UNIT.model_copy(update={"preprocessor": Preprocessor.DEPTH})
+    shown = control_view(unit, 0, Strings().words(ENGLISH), "Deep")
+    assert "the model Deep, which is not on this machine" in shown
+    assert "atelier/seen" not in shown
+
+
+def test_a_model_that_looks_at_a_picture_as_it_is_gets_no_preprocessor_from_the_form() -> None:
+    model = ModelInfo.model_validate({"key": "my-canny", "title": "M", "pipeline": "X", "control": "looks"})
+    assert as_looked_at([UNIT], [model]) == [UNIT.model_copy(update={"preprocessor": Preprocessor.NONE})]
+    assert as_looked_at([UNIT], [model.model_copy(update={"control": "canny"})]) == [UNIT]
 
 
 @pytest.mark.browser

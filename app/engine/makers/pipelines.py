@@ -24,6 +24,7 @@ from app.diffusion.generate import make_batch
 from app.diffusion.machine import memory
 from app.diffusion.made import PassWatch
 from app.diffusion.pulse import pulse
+from app.diffusion.seers import seen_as_png
 from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
 from app.families import family_of
@@ -76,7 +77,7 @@ class PipelineMaker:
             self._describers.load(entry, folder)
             report.loading("loaded")
             return
-        if family_of(entry.pipeline).only_controls:
+        if family_of(entry.pipeline).only_controls or family_of(entry.pipeline).only_sees:
             raise ModelRefused(f"{entry.title} is loaded with the model whose picture it holds, when a job names it.")
         self._cache.load(entry, folder, report.loading)
 
@@ -85,6 +86,11 @@ class PipelineMaker:
     ) -> list[bytes]:
         """See `Maker`."""
         report.loading("loading")
+        if family_of(entry.pipeline).sees:
+            seer = self._cache.seer(entry, folder)
+            report.alive()
+            with pulse(report.alive):
+                return [seen_as_png(seer, file) for file in pictures]
         finder = self._finders.load(entry, folder)
         report.alive()
         with pulse(report.alive):

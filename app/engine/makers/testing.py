@@ -31,6 +31,7 @@ from app.core.schema import GenerationRequest, JobError
 from app.core.task import Task
 from app.engine.base import Inputs, Outcome, Work
 from app.engine.loop import Options, Report, serve
+from app.families import family_of
 
 STEP_S = 0.004
 SLOW_STEP_S = 0.1
@@ -103,8 +104,13 @@ class FastMaker:
     def look(
         self, entry: ModelEntry, folder: Path, pictures: Sequence[bytes], words: str, report: Report
     ) -> list[bytes]:
-        """See `Maker`: the colours of 4 x 4 parts; of words that are `#rrggbb`, a picture of that colour."""
+        """See `Maker`: the colours of 4 x 4 parts; of words that are `#rrggbb`, a picture of that colour.
+
+        What is a preprocessor sees grey.
+        """
         self.load(entry, folder, report)
+        if family_of(entry.pipeline).sees:
+            return [_grey(file) for file in pictures]
         colour = re.fullmatch(r"#([0-9a-f]{6})", words)
         looked = [_colours(file) for file in pictures]
         return looked + ([_centred(bytes.fromhex(colour[1]) * 16) if colour else b""] if words else [])
@@ -173,6 +179,13 @@ class FastMaker:
             how["subseed"] = subseed
         seed = request.seed_of(image)
         return Picture(image, seed, *result_size(request), draw(request, image), how)
+
+
+def _grey(file: bytes) -> bytes:
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(file)) as picture:
+        picture.convert("L").convert("RGB").save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _colours(file: bytes) -> bytes:

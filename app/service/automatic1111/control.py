@@ -11,6 +11,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from app.catalog import ModelEntry
 from app.core.control import MAX_UNITS, MAX_WEIGHT, ControlUnit, Preprocessor
 from app.core.errors import FieldError, InvalidRequest
 from app.inputs import InputStore
@@ -24,6 +25,7 @@ from app.service.http.documented import foreign_answers
 from app.service.http.json_reply import reply
 from app.service.installed import installed_controls
 from app.service.parts import Parts
+from app.service.seen import seen, seer_of
 
 NAME = "controlnet"  # in lower case
 API_VERSION = 3  # of the extension's external code
@@ -166,18 +168,19 @@ def add_control(api: APIBlueprint, parts: Parts) -> None:
         """What a control model sees of pictures"""
         body = read(A1111Detect)
         preprocessor = _preprocessor(body.controlnet_module, "controlnet_module")
+        seer = seer_of(parts, preprocessor, "controlnet_module")
         with seat(parts):
-            images = [_detected(parts.inputs, data, preprocessor) for data in body.controlnet_input_images]
+            images = [_detected(parts, data, preprocessor, seer) for data in body.controlnet_input_images]
         return reply(A1111Fixed({"images": images, "info": "Success" if images else "No image selected"}))
 
     constant = foreign_answers(A1111Failure, {200: A1111Fixed})
     routes = {"version": version, "model_list": model_list, "module_list": module_list, "settings": settings}
     for name, route in routes.items():
         api.get(f"/controlnet/{name}", endpoint=f"controlnet_{name}", responses=constant)(route)
-    found = foreign_answers(A1111Failure, {200: A1111Fixed}, 413, 422, 429, 507)
+    found = foreign_answers(A1111Failure, {200: A1111Fixed}, 409, 413, 422, 429, 503, 507)
     api.post("/controlnet/detect", responses=found, openapi_extensions=documented_body(api, A1111Detect))(detect)
 
 
-def _detected(store: InputStore, data: bytes, preprocessor: Preprocessor) -> str:
-    kept = store.put(data, "controlnet_input_images")
-    return base64.b64encode(store.hint(kept.sha256, preprocessor, kept.width, kept.height)).decode()
+def _detected(parts: Parts, data: bytes, preprocessor: Preprocessor, seer: ModelEntry | None) -> str:
+    kept = parts.inputs.put(data, "controlnet_input_images")
+    return base64.b64encode(seen(parts, kept.sha256, preprocessor, seer, kept.width, kept.height)).decode()

@@ -131,16 +131,16 @@ def _alike(parts: Parts, query: ImagesQuery) -> Response:
     if query.like is not None and query.means is not None:
         raise InvalidRequest([FieldError("means", query.means, "it cannot be used with like")])
     field_name, value = ("like", query.like) if query.like is not None else ("means", query.means)
-    if parts.looks is None:
-        raise InvalidRequest([FieldError(field_name, value, "no model looks at pictures here: see ATELIER_FIND_MODEL")])
     key, wake = parts.looks.key, parts.dispatcher.wake
+    if key is None:
+        raise InvalidRequest([FieldError(field_name, value, "no model looks at pictures here: see ATELIER_FIND_MODEL")])
     with callers.seat(parts):
         if query.like is not None:
             no_unknown_id("image", query.like)
             known = parts.library.look_of(key, query.like)
-            vector = known or parts.looks.ask(wake, picture=parts.library.open(query.like))
+            vector = known or parts.looks.ask(wake, key, picture=parts.library.open(query.like))
         else:
-            vector = parts.looks.ask(wake, words=query.means or "")
+            vector = parts.looks.ask(wake, key, words=query.means or "")
         found = parts.library.nearest(key, vector, query.limit) if vector else []
     return reply(ImagePage(items=tuple(_shown(image) for image in found), next=None))
 

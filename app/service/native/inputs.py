@@ -18,6 +18,7 @@ from app.service.http.json_reply import reply
 from app.service.http.parameters import Query
 from app.service.native.images import PICTURE_TYPES, picture_answer
 from app.service.parts import current_parts
+from app.service.seen import seen, seer_of
 
 MAX_SIDE = 2**16  # no picture is larger
 TAG = Tag(name="inputs", description="Pictures that jobs start from.")
@@ -102,7 +103,7 @@ def preprocessed_file(path: InputPath, query: PreprocessQuery) -> Response:
     """What a control model sees of an uploaded picture, as a PNG
 
     The same as a job of that size makes of it: scaled to fill the size, what sticks out cut, then preprocessed. Without
-    a size it keeps its own.
+    a size it keeps its own. `depth` and `openpose` are seen by a model of the catalog, as soon as a device is free.
     """
     no_unknown_id("input", path.sha256)
     parts = current_parts()
@@ -111,10 +112,12 @@ def preprocessed_file(path: InputPath, query: PreprocessQuery) -> Response:
     if width * height > parts.settings.max_pixels:
         allowed = f"allowed is at most {parts.settings.max_pixels} pixels in all"
         raise InvalidRequest([FieldError("width", f"{width}x{height}", allowed)])
-    answer = picture_answer("image/png", f"{kept.sha256}-{query.preprocessor}-{width}x{height}")
+    seer = seer_of(parts, query.preprocessor, "preprocessor")
+    by = seer.key if seer else query.preprocessor
+    answer = picture_answer("image/png", f"{kept.sha256}-{by}-{width}x{height}")
     if answer.status_code != 304:
         with callers.seat(parts):
-            answer.set_data(parts.inputs.hint(kept.sha256, query.preprocessor, width, height))
+            answer.set_data(seen(parts, kept.sha256, query.preprocessor, seer, width, height))
     return answer
 
 
@@ -132,6 +135,6 @@ def blueprint() -> APIBlueprint:
     unchanged: dict[str, Any] = {"description": "The caller has these bytes already (If-None-Match)."}
     file = documented({200: binary("image/png", "The file."), 304: unchanged}, 404, 422)
     api.get("/api/inputs/<sha256>.png", responses=file)(input_file)
-    hint = {**file, **documented({}, 429)}
+    hint = {**file, **documented({}, 409, 429, 503)}
     api.get("/api/inputs/<sha256>/preprocessed.png", responses=hint)(preprocessed_file)
     return api

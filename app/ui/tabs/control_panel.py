@@ -1,4 +1,4 @@
-"""Where the generate tab holds a picture whose edges, depth or pose hold the new one."""
+"""Where the generate tab holds a picture whose edges, depth, pose or looks hold the new one."""
 
 import json
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 from pydantic import ValidationError
 
-from app.core.control import MAX_WEIGHT, ControlUnit, Preprocessor
+from app.core.control import LOOKS, MAX_WEIGHT, ControlUnit, Preprocessor
 from app.core.models import ModelInfo
-from app.core.task import Task
+from app.core.task import ModelKind, Task
 from app.ui.actions import html_part, list_of
 from app.ui.shell import Updates, Values
 
@@ -100,6 +100,21 @@ def fitting(model: ModelInfo, models: Sequence[ModelInfo]) -> list[ModelInfo]:
     """The control models that are here and can hold the pictures of a model."""
     known = [each for each in models if each.tasks == (Task.CONTROL,) and each.installed]
     return [each for each in known if each.attaches_to == model.pipeline]
+
+
+def missing_for(preprocessor: Preprocessor, models: Sequence[ModelInfo]) -> str | None:
+    """The title of the model that is that preprocessor and is not here; None if one is, "" if none is known."""
+    known = [each for each in models if each.kinds == (ModelKind.SEES,) and each.control == preprocessor]
+    if any(each.installed for each in known):
+        return None
+    return (known[0].title or known[0].key) if known else ""
+
+
+def as_looked_at(units: Sequence[ControlUnit], models: Sequence[ModelInfo]) -> list[ControlUnit]:
+    """The units; those of a model that looks at its picture as it is without a preprocessor, whatever was chosen."""
+    plain = {each.key for each in models if each.control == LOOKS}
+    none = {"preprocessor": Preprocessor.NONE}
+    return [unit.model_copy(update=none) if unit.model in plain else unit for unit in units]
 
 
 def units_in(said: object) -> list[ControlUnit]:
