@@ -9,6 +9,7 @@ from app.core.schema import HR_LANCZOS, HR_LATENT, NO_SIDES, GenerationRequest, 
 from app.core.task import ModelKind, Task
 from app.families import family_of
 
+FINDS = "finds pictures in the library"
 DEFAULT_STRENGTH = 0.75  # A1111's
 WITH_STRENGTH = (Task.IMAGE, Task.INPAINT)
 # How many pictures of which role each task starts from, references left out; the tasks that the engines do.
@@ -56,7 +57,8 @@ def task_errors(request: GenerationRequest, entry: ModelEntry, max_inputs: int) 
         yield FieldError("model", entry.key, "it draws nothing itself: name it in `control`, beside a model that does")
         return
     if not known:
-        yield FieldError("model", entry.key, "it does no jobs: it finds pictures in the library")
+        does = "looks at pictures for control models" if family_of(entry.pipeline).only_sees else FINDS
+        yield FieldError("model", entry.key, f"it does no jobs: it {does}")
         return
     if request.task not in known:
         allowed = ", ".join(known)

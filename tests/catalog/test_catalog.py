@@ -28,7 +28,10 @@ SHIPPED_KEYS = [
 CONTROL_KEYS = [
     "control-sd15-canny", "control-sd15-depth", "control-sd15-openpose", "control-sd15-scribble",
     "control-sd15-softedge", "control-sd15-tile", "control-sdxl-canny", "control-sdxl-depth", "control-qwen-image",
+    "t2i-sdxl-canny", "t2i-sdxl-depth", "t2i-sdxl-openpose", "ip-adapter-sd15", "ip-adapter-plus-sd15",
+    "ip-adapter-plus-sdxl",
 ]  # fmt: skip
+SEEING_KEYS = ["clip-vision-h", "depth-anything", "vitpose"]
 READING_KEYS = ["pocket-upscaler", "pocket-captioner", "blip", "qwen2-vl-2b", "siglip", "clip"]
 DRAWING_KEYS = [key for key in SHIPPED_KEYS if key not in READING_KEYS]
 
@@ -45,7 +48,9 @@ def catalog_of(folder: Path, text: str = "", **settings: object) -> Catalog:
 
 
 def test_the_shipped_catalog_lists_the_models_of_the_documentation(shipped: Catalog) -> None:
-    assert [entry.key for entry in shipped.entries() if not entry.own] == [*SHIPPED_KEYS, *CONTROL_KEYS]
+    assert [entry.key for entry in shipped.entries() if not entry.own] == [
+        *SHIPPED_KEYS, *CONTROL_KEYS, *SEEING_KEYS,
+    ]  # fmt: skip
 
 
 def test_a_picture_to_start_from_gets_the_steps_that_leave_a_strength_a_choice(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.starts import Held
 from app.families import family_of
 from app.picture.fit import cover
+from tests.editors import EDITORS, save_editor
 from tests.families import save
 from tests.pipelines import make_tiny_sd
 
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 # All of which diffusers has a class for the task.
 FAMILIES_OF_BOTH = ("sd15", "sdxl", "sd3", "flux", "qwen-image", "z-image")
 EVERY = [(name, task) for name in FAMILIES_OF_BOTH for task in (Task.IMAGE, Task.INPAINT)]
-EVERY.append(("kolors", Task.IMAGE))
+EVERY += [("kolors", Task.IMAGE), ("klein", Task.INPAINT)]
 
 
 def png_of(picture: Image.Image) -> bytes:
@@ -69,7 +70,13 @@ def draw(loaded: LoadedModel, request: GenerationRequest, **more: Any) -> list[b
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     root = tmp_path_factory.mktemp("families")
-    return lambda name: root / name if (root / name).exists() else save(name, root / name)
+
+    def of(name: str) -> Path:
+        if (root / name).exists():
+            return root / name
+        return save_editor(name, root / name) if name in EDITORS else save(name, root / name)
+
+    return of
 
 
 @pytest.fixture(scope="module")
