@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.core.control import ControlUnit
 from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.core.schema import GenerationRequest
 from app.diffusion.control import Guides
 from app.diffusion.ip_adapters import IpAdapter
 from app.diffusion.kinds import Pipeline
@@ -92,6 +93,15 @@ class Adapters:
             "ip_adapter_image_embeds": seen[0] if steps_along else seen,  # its pipeline takes no list
             "negative_ip_adapter_image_embeds": empty,  # FLUX would look at a black picture for it, and use neither
         }
+
+
+def adapters_of(
+    guides: Guides | None, models: dict[str, Any], request: GenerationRequest, *, guided: bool
+) -> Adapters | None:
+    """Those that hold a request's pictures; None if there are none."""
+    if guides is None or not guides.of(models, ADAPTERS).units:
+        return None
+    return Adapters(guides, models, (request.width or 0, request.height or 0), guided=guided)
 
 
 def at_work(adapters: Adapters | None, pipe: Pipeline) -> AbstractContextManager[dict[str, Any]]:

@@ -13,7 +13,7 @@ from app.core.parameters import parameters
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
 from app.core.task import Task
-from app.diffusion.adapters import ADAPTERS, Adapters, at_work
+from app.diffusion.adapters import ADAPTERS, Adapters, adapters_of, at_work
 from app.diffusion.blend import Blend, begin_anew
 from app.diffusion.compiled.choose import computed_by
 from app.diffusion.control import Guides, settled
@@ -81,23 +81,14 @@ class RunWatch:
         self._tap: PredictionTap | None = None
         self._loaded: LoadedModel | None = None
         self._blend: Blend | None = None
-        self._adapters: Adapters | None = None
+        self.adapters: Adapters | None = None  # which are to hear of the steps
         self.dropped: set[int] = set()
         self.beside = 0, 0  # steps of these rows before this pass, and after it
         self.steps = 0  # of the newest pass
 
-    def attach(
-        self,
-        rows: list[Row],
-        loaded: LoadedModel,
-        tap: PredictionTap | None,
-        blend: Blend | None,
-        adapters: Adapters | None,
-    ) -> None:
-        """Say which rows and model run, where its predictions can be read, what keeps it inside a mask, and which
-        adapters are to hear of its steps."""
+    def attach(self, rows: list[Row], loaded: LoadedModel, tap: PredictionTap | None, blend: Blend | None) -> None:
+        """Say which rows and model run, where its predictions can be read, and what keeps it inside a mask."""
         self._rows, self._loaded, self._tap, self._blend = rows, loaded, tap, blend
-        self._adapters = adapters
 
     def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline. Raises GenerationCancelled, which ends it before anything is decoded."""
@@ -106,8 +97,8 @@ class RunWatch:
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
         self.steps = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
-        if self._adapters:
-            self._adapters.step = step + 1
+        if self.adapters:
+            self.adapters.step = step + 1
         earlier, later = self.beside
         of = earlier + self.steps + later
         for index in indices:
@@ -213,8 +204,10 @@ def _drawn(
     fill = rows[0].request.inpainting_fill
     if masks and fill in LATENT_FILLS:
         begin_anew(scheduler, masks, noise=LATENT_FILLS[fill])
-    adapters = _adapters(loaded, rows)
-    watch.attach(rows, loaded, PredictionTap(scheduler, noise) if scheduler else None, blend, adapters)
+    guided = takes_negative(loaded.pipe, rows[0].request.guidance_scale or 0.0)
+    adapters = adapters_of(rows[0].control, loaded.controls, rows[0].request, guided=guided)
+    watch.attach(rows, loaded, PredictionTap(scheduler, noise) if scheduler else None, blend)
+    watch.adapters = adapters
     problem: AtelierError
     try:
         pipe.scheduler = scheduler
@@ -249,16 +242,6 @@ def _drawn(
     if isinstance(problem, OutOfMemory):
         free_caches()
     raise problem.with_traceback(None)
-
-
-def _adapters(loaded: LoadedModel, rows: list[Row]) -> Adapters | None:
-    """Those that hold the rows' pictures; None if there are none."""
-    request, guides = rows[0].request, rows[0].control
-    if guides is None or not guides.of(loaded.controls, ADAPTERS).units:
-        return None
-    size = request.width or 0, request.height or 0
-    guided = takes_negative(loaded.pipe, request.guidance_scale or 0.0)
-    return Adapters(guides, loaded.controls, size, guided=guided)
 
 
 def _arguments(
