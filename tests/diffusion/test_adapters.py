@@ -13,18 +13,20 @@ from PIL import Image
 
 from app.catalog import Catalog
 from app.core.control import Preprocessor
-from app.core.errors import InvalidRequest, ModelRefused
+from app.core.errors import GenerationCancelled, InvalidRequest, ModelRefused
+from app.core.schema import GenerationRequest
 from app.core.settings import MachineSize, Settings
 from app.core.task import Task
+from app.diffusion import generate as generate_module
 from app.diffusion.cache import ModelCache
-from app.diffusion.generate import generate
+from app.diffusion.generate import generate, generate_batch
 from app.diffusion.pipelines import LoadedModel
 from app.families import family_of
 from app.picture.edges import preprocessed
 from tests.adapters import save_ip_adapter, save_t2i_adapter
 from tests.controls import save_control
 from tests.diffusion.test_control import House, guided, starting, unit
-from tests.diffusion.test_starts import COLOURS, MASK, PICTURES, SIZE, hold_to_the_promises
+from tests.diffusion.test_starts import COLOURS, MASK, PICTURES, SIZE
 from tests.families import build
 from tests.pipelines import catalog_toml
 
@@ -113,6 +115,30 @@ def near(one: bytes, other: bytes) -> None:
     apart = [abs(a - b) for a, b in zip(one, other, strict=True) if a != b]
     assert len(apart) <= 20
     assert set(apart) <= {1}
+
+
+def drawn_by(loaded: LoadedModel, request: GenerationRequest, **more: Any) -> list[bytes]:
+    return [picture.rgb for picture in generate(loaded, request, pictures=PICTURES, **more)]
+
+
+def hold_to_the_promises(
+    loaded: LoadedModel, request: GenerationRequest, drawn: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancel ends it within a step and leaves nothing behind; image i of a batch is that of its seed alone."""
+    asked: list[int] = []
+    with pytest.raises(GenerationCancelled):
+        drawn_by(loaded, request, cancelled=lambda: bool(asked.append(1)) or len(asked) > 2)
+    assert len(asked) == 3
+    [second] = drawn_by(loaded, request.model_copy(update={"seed": request.seed + 1}))
+    assert second != drawn
+    both = request.model_copy(update={"num_images": 2})
+    assert drawn_by(loaded, both) == [drawn, second]
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_module, "_chunk_size", lambda *_: 8)
+        [made] = generate_batch(loaded, [both], pictures=PICTURES)
+    for one, other in zip((drawn, second), made.pictures, strict=True):
+        # Another batch size rounds otherwise: one of 256 levels, here and there.
+        assert max(abs(a - b) for a, b in zip(one, other.rgb, strict=True)) <= 1
 
 
 CASES = [(name, task, "looks") for name in (*OF_UNETS, *OF_TRANSFORMERS) for task in TASKS]

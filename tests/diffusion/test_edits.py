@@ -112,7 +112,7 @@ def test_it_is_pixel_equal_to_the_plain_diffusers_call(
     assert generate(loaded, request, pictures=PICTURES)[0].rgb == picture.rgb
 
 
-@NAMES
+@pytest.mark.parametrize("name", ["pix2pix", "klein", "qwen-edit-plus"])  # each takes its pictures in another way
 def test_image_i_of_a_batch_equals_its_single_and_every_tier_gives_equal_pixels(
     name: str,
     folder: Callable[[str], Path],
@@ -128,7 +128,7 @@ def test_image_i_of_a_batch_equals_its_single_and_every_tier_gives_equal_pixels(
     for one, other in zip(alone, made.pictures, strict=True):
         # Another batch size rounds otherwise: one of 256 levels, here and there.
         assert max(abs(a - b) for a, b in zip(one, other.rgb, strict=True)) <= 1
-    there = ModelCache("cpu", machine_size=MachineSize.TINY).load(folder_entry(folder(name)), Path("/"))
+    there = ModelCache("cpu", machine_size=MachineSize.LITTLE).load(folder_entry(folder(name)), Path("/"))
     assert generate(there, ask(**fields), pictures=PICTURES)[0].rgb == alone[0]
 
 
