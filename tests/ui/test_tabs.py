@@ -19,7 +19,7 @@ from tests.ui.screenshots import views, violations
 from tests.ui.steps import generate, open_tab, picture_is_there, until, write
 
 pytestmark = pytest.mark.browser
-TABS = ("Image generation", "Grid", "Library", "Queue", "Inspect", "Models")
+TABS = ("Image generation", "Describe", "Grid", "Library", "Queue", "Inspect", "Models")
 
 
 def test_a_downloaded_picture_is_the_saved_file_and_gives_the_identical_image_again(
