@@ -41,6 +41,6 @@ def choices(images: Sequence[Any], words: Words) -> Markup:
         ).format(image.id, words("describe_this", prompt=image.prompt[:200]), thumbnail_url(image.id, SMALL))
         for image in images
     ]
-    return Markup('<h3 class="at-quiet">{}</h3><div class="at-choose">{}</div>').format(
+    return Markup('<h2 class="at-quiet">{}</h2><div class="at-choose">{}</div>').format(
         words("describe_newest"), join(buttons)
     )
