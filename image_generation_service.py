@@ -48,7 +48,7 @@ from app.service.model_events import tell_download
 from app.service.serving import addresses, backups, data_lock, private_data
 from app.service.traces import Traces, check_traces, open_traces
 from app.shipped import unpack_shipped
-from app.storage import open_store
+from app.storage import check_store, open_store
 
 EXIT_REFUSED, EXIT_DATA_TAKEN, EXIT_PORT_TAKEN = 2, 3, 4
 JANITOR_EVERY_S = 3600.0
@@ -205,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_device(settings)
         check_cluster(settings)
         check_traces(settings)
+        check_store(settings)
         addresses.check(settings.host, settings.port)
     except AtelierError as error:
         sys.stderr.write(f"The image service does not start. {error.message}\n{error.hint or ''}\n")

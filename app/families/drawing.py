@@ -96,6 +96,15 @@ STABLE_DIFFUSION_3 = Family(
     openvino=True,
     small_decoder=TAESD3,
 )
+# What FLUX.1 and FLUX.1 Kontext have in common.
+_FLUX_1: dict[str, Any] = {
+    "num_inference_steps": 28,
+    "side": 1024,
+    "samplers": (*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
+    "guidance": EMBEDDED,
+    "loras": (LORA_FLUX,),
+    "encoder_parameters": 4_885_000_000,
+}
 FLUX = Family(
     "FLUX.1",
     _tasks(
@@ -112,13 +121,8 @@ FLUX = Family(
     },
     adapters={IP_ADAPTER: MAX_UNITS},
     beside_controls=(Task.TEXT,),
-    num_inference_steps=28,
     guidance_scale=3.5,
-    side=1024,
-    samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
-    guidance=EMBEDDED,
-    loras=(LORA_FLUX,),
-    encoder_parameters=4_885_000_000,
+    **_FLUX_1,
     openvino=True,
     small_decoder=TAEF1,
 )
@@ -153,13 +157,8 @@ FAMILIES = (
     Family(
         "FLUX.1 Kontext",
         _tasks("FluxKontextPipeline", edit="FluxKontextPipeline"),
-        num_inference_steps=28,
         guidance_scale=2.5,
-        side=1024,
-        samplers=(*FLOW_SAMPLERS, "DPM++ 2M", "UniPC"),
-        guidance=EMBEDDED,
-        loras=(LORA_FLUX,),
-        encoder_parameters=4_885_000_000,
+        **_FLUX_1,
     ),
     Family(
         "FLUX.2",

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.core.errors import DiskFull, StorageUnavailable
-from app.core.settings import WrongSettings
 from app.storage.folder import TMP_SUFFIX
 from app.storage.store import Listed
 
@@ -119,13 +118,8 @@ class Bucket:
 
 
 def _opened(url: str) -> "S3Store":
-    try:
-        from obstore.store import S3Store
-    except ImportError as error:
-        raise WrongSettings(
-            f"ATELIER_OUTPUT_BUCKET is {url!r}, and the package obstore is not installed.",
-            hint="pip install -r requirements-s3.txt",
-        ) from error
+    from obstore.store import S3Store
+
     plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
     client: dict[str, Any] = {"timeout": timedelta(seconds=ANSWER_S), "connect_timeout": timedelta(seconds=CONNECT_S)}
     retry: dict[str, Any] = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)}

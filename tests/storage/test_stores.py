@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +134,7 @@ def test_what_is_no_bucket_is_refused_with_what_is_allowed(url: str) -> None:
 
 
 def test_a_bucket_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(WrongSettings) as refused:
-        Bucket(f"s3://{BUCKET}")
+        open_store(Settings(output_bucket=f"s3://{BUCKET}"))
     assert refused.value.hint == "pip install -r requirements-s3.txt"
