@@ -19,6 +19,7 @@ from words import BAD_QUALITIES, COLOURS, nouns
 
 SIDE, CELLS = 96, 6  # pixels of what the captioner sees, and cells along them
 MORE_COUNTS = 0.25  # share of single things of which there are more
+MORE_COLOURS = 0.6  # share of things in their own colours that are painted: a thing is to be known by its shape
 AS_DRAWN, STRANGE = 0.25, 0.04  # shares of pictures drawn as for pocket, and of those that show nothing of its world
 INNER, OUTER = 0.42, 0.6  # of a thing's sides: nearer to its middle it is surely seen, further from it surely not
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -52,7 +53,17 @@ def sight(number: int) -> Sight:
     if len(scene.things) == 1 and scene.things[0].count == 1 and rng.random() < MORE_COUNTS:
         more = replace(scene.things[0], count=rng.choice((2, 3, 4)), size=None)
         scene = replace(scene, things=(more,), position=None)
-    return _quick(scene, rng)
+    return _quick(_painted(scene, rng), rng)
+
+
+def _painted(scene: Scene, rng: random.Random) -> Scene:
+    """The scene with more of its things in a colour, unless that is held out."""
+    things = tuple(
+        replace(one, colour=rng.choice(list(COLOURS))) if one.colour is None and rng.random() < MORE_COLOURS else one
+        for one in scene.things
+    )
+    painted = replace(scene, things=things)
+    return scene if painted.is_held_out else painted
 
 
 def _quick(scene: Scene, rng: random.Random) -> Sight:

@@ -2,9 +2,9 @@
 
     python training/captioner/train_captioner.py --work FOLDER --output models/pocket-captioner
 
-It stops and goes on from FOLDER. The network is a Segformer that looks and a GPT2 that words it. While it learns, each
-cell of the picture also names what lies there, and the middle of all cells names the words of both captions: that is
-why words can be looked for in pictures with it.
+It stops and goes on from FOLDER. The network is a ResNet with two layers of a ViT behind it that looks, and a GPT2
+that words it. While it learns, each cell of the picture also names what lies there, and the middle of all cells names
+the words of both captions: that is why words can be looked for in pictures with it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
+    DPTConfig,
+    DPTModel,
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
-    SegformerConfig,
-    SegformerModel,
+    ResNetConfig,
     VisionEncoderDecoderModel,
     ViTImageProcessor,
 )
 
 sys.path.append(str(Path(__file__).parents[1] / "pocket"))
 from figures import measure
-from sights import SIDE, Sight, sight
+from sights import CELLS, SIDE, Sight, sight
 from wording import LANGUAGES, SPACE, SPECIAL, pieces, vocabulary
 from words import COLOURS, nouns
 
-WIDTH, BATCH, LEARNING_RATE, SEED = 128, 64, 2e-3, 11
+WIDTH, BATCH, LEARNING_RATE, SEED = 160, 64, 2e-3, 11
 ROOM = 28  # tokens of a caption, with its ends
 SHARD = 2000
 SAVE_SECONDS = 60
@@ -45,18 +46,23 @@ PAD, END, ENGLISH, CHINESE = (SPECIAL.index(name) for name in ("<pad>", "<end>",
 
 
 def new_network() -> VisionEncoderDecoderModel:
-    """1.4 million parameters."""
-    looks = SegformerConfig(
-        num_encoder_blocks=3, depths=[1, 1, 3], hidden_sizes=[WIDTH // 4, WIDTH // 2, WIDTH], sr_ratios=[8, 4, 1],
-        patch_sizes=[7, 3, 3], strides=[4, 2, 2], num_attention_heads=[1, 2, 4], mlp_ratios=[2, 3, 3],
-        hidden_act="relu", drop_path_rate=0.0, reshape_last_stage=False, hidden_size=WIDTH,
+    """2.4 million parameters."""
+    widths = [32, 80, WIDTH]
+    shapes = ResNetConfig(
+        embedding_size=widths[0], hidden_sizes=widths, depths=[2, 2, 2], layer_type="basic",
+        out_features=["stage1", "stage2", "stage3"],
+    )  # fmt: skip
+    looks = DPTConfig(
+        is_hybrid=True, backbone_config=shapes, backbone_featmap_shape=[1, WIDTH, CELLS, CELLS], hidden_size=WIDTH,
+        num_hidden_layers=2, num_attention_heads=4, intermediate_size=2 * WIDTH, image_size=SIDE,
+        patch_size=SIDE // CELLS, neck_ignore_stages=[0, 1],
     )  # fmt: skip
     says = GPT2Config(
         vocab_size=len(vocabulary()), n_positions=ROOM, n_embd=WIDTH, n_layer=2, n_head=4, n_inner=2 * WIDTH,
         add_cross_attention=True, is_decoder=True, tie_word_embeddings=False, resid_pdrop=0.0, embd_pdrop=0.0,
         attn_pdrop=0.0, bos_token_id=ENGLISH, eos_token_id=END, pad_token_id=PAD,
     )  # fmt: skip
-    network = VisionEncoderDecoderModel(encoder=SegformerModel(looks), decoder=GPT2LMHeadModel(says))
+    network = VisionEncoderDecoderModel(encoder=DPTModel(looks, add_pooling_layer=False), decoder=GPT2LMHeadModel(says))
     for config in (network.config, network.generation_config):
         config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = ENGLISH, END, PAD
     network.generation_config.bos_token_id = ENGLISH
@@ -146,16 +152,19 @@ def pixel_values(pixels: np.ndarray) -> Tensor:
 
 def loss_of(network: VisionEncoderDecoderModel, aids: Aids, batch: Batch) -> dict[str, Tensor]:
     """What is to be small: wrong words of the captions, of the cells, and of the whole picture."""
-    cells = network.encoder(batch.pixels).last_hidden_state
+    looks = network.encoder(batch.pixels.to(memory_format=torch.channels_last)).last_hidden_state
+    cells = looks[:, 1:]  # before them is one for the whole picture
     longest = int((batch.tokens != PAD).sum(1).max())
     tokens = batch.tokens[:, :longest]
-    said = network.decoder(tokens[:, :-1], encoder_hidden_states=cells, attention_mask=(tokens != PAD)[:, :-1]).logits
+    said = network.decoder(tokens[:, :-1], encoder_hidden_states=looks, attention_mask=(tokens != PAD)[:, :-1]).logits
     words = network.decoder.lm_head(cells.mean(1)) + aids.common
+    nouns_there, colours_there = aids.noun(cells).float(), aids.colour(cells).float()
+    missed = functional.binary_cross_entropy_with_logits(words.float(), batch.words, reduction="none")
     return {
-        "said": functional.cross_entropy(said.transpose(1, 2), tokens[:, 1:], ignore_index=PAD),
-        "noun": 3 * functional.cross_entropy(aids.noun(cells).transpose(1, 2), batch.nouns, ignore_index=-1),
-        "colour": 0.5 * functional.cross_entropy(aids.colour(cells).transpose(1, 2), batch.colours, ignore_index=-1),
-        "words": 0.02 * functional.binary_cross_entropy_with_logits(words, batch.words, reduction="none").sum(1).mean(),
+        "said": functional.cross_entropy(said.float().transpose(1, 2), tokens[:, 1:], ignore_index=PAD),
+        "noun": 3 * functional.cross_entropy(nouns_there.transpose(1, 2), batch.nouns, ignore_index=-1),
+        "colour": 0.5 * functional.cross_entropy(colours_there.transpose(1, 2), batch.colours, ignore_index=-1),
+        "words": 0.02 * missed.sum(1).mean(),
     }
 
 
@@ -169,7 +178,7 @@ def train(
 ) -> VisionEncoderDecoderModel:
     """Goes on from `work` to step `steps` of a training that has `of`."""
     torch.manual_seed(SEED)
-    network, aids = new_network(), Aids()
+    network, aids = new_network().to(memory_format=torch.channels_last), Aids()
     parameters = [*network.parameters(), *aids.parameters()]
     optimizer = torch.optim.AdamW(parameters, LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.02)
     work.mkdir(parents=True, exist_ok=True)
@@ -185,7 +194,8 @@ def train(
     network.train()
     while sights is not None and done < steps:
         optimizer.param_groups[0]["lr"] = rate(done, of)
-        losses = loss_of(network, aids, sights.batch(done, size))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses = loss_of(network, aids, sights.batch(done, size))
         optimizer.zero_grad()
         sum(losses.values()).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
