@@ -20,6 +20,7 @@ from app.jobs import transitions, turns
 from app.jobs.cursors import checked
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
 from app.jobs.job_rows import error_of, image_refs
+from app.jobs.line import waiting
 
 Written = dict[str, list[StoredEvent]]  # job id → what happened to it
 
@@ -132,12 +133,13 @@ class GridTable:
     ) -> Written:
         prints = [cell.fingerprint for cell in cells]
         known = _made(connection, prints)
+        queued = sum(waiting(connection).values())
         new: dict[str, str] = {}
         written: Written = {}
         for place, (cell, fingerprint) in enumerate(zip(cells, prints, strict=True)):
             job_id = known.get(fingerprint) or new.get(fingerprint)
             if job_id is None:
-                turn = turns.turn_for(connection, caller, *self._limits)
+                turn = turns.turn_for(connection, caller, queued + len(new), *self._limits)
                 row, events = transitions.accept(
                     connection, cell.request, entry=cell.entry, prompt=cell.prompt, origin=origin, caller=caller,
                     turn=turn, idempotency_key=None, fingerprint=fingerprint, priority=0, now=self._now(connection),

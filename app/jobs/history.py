@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from app.database import events
 
+_NEW = insert(events)
 _LAST = select(func.max(events.c.seq)).where(events.c.job_id == bindparam("job"))
 
 
@@ -46,7 +47,7 @@ def append(
     last = 0 if first else connection.scalar(_LAST, {"job": job_id}) or 0
     event = StoredEvent(last + 1, kind, dict(data), at)
     values = {"job_id": job_id, "seq": event.seq, "kind": event.kind, "data": event.data, "at": event.at}
-    connection.execute(insert(events), values)
+    connection.execute(_NEW, values)
     return event
 
 

@@ -18,6 +18,7 @@ _OF_RUNNING = (*WORK, jobs.c.id, jobs.c.num_images, jobs.c.started_at)
 _RUNNING = select(*_OF_RUNNING).where(jobs.c.state == JobState.RUNNING)
 # Seconds left of a running job by the pace of its own steps, None where that is not known: `Forecast.left`.
 Left = Callable[..., float | None]
+Waiting = dict[tuple[str, float], int]  # how many queued jobs there are of a model with so many megapixel steps
 
 
 class Paces:
@@ -48,12 +49,19 @@ class Paces:
 
 
 def places(
-    connection: Connection, rows: Sequence[Row[Any]], *, now: float, devices: int, left: Left
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    *,
+    now: float,
+    devices: int,
+    left: Left,
+    others: Waiting | None = None,
 ) -> dict[str, Place]:
     """The places of those of `rows` that are open, by job id.
 
     Counts by priority and turn, not by which model is loaded. One count of what is ahead of the first, and one look at
-    what lies between the first and the last, however many rows are asked.
+    what lies between the first and the last, however many rows are asked. `others` is all that waits beside the one
+    row that is asked, where that was counted already.
     """
     paces = Paces(connection, left)
     found = {row.id: Place(0, paces.left(row, now)) for row in rows if row.state == JobState.RUNNING}
@@ -61,7 +69,7 @@ def places(
     if not asked:
         return found
     running = connection.execute(_RUNNING).all()
-    ahead = _ahead(connection, asked[0])
+    ahead = _ahead(connection, asked[0], others)
     position = sum(ahead.values())
     seconds = [paces.left(row, now) for row in running]
     seconds += [paces.seconds(model, work, alike) for (model, work), alike in ahead.items()]
@@ -129,7 +137,12 @@ _LAST = select(
 _QUEUED = select(*WORK, func.count().label("alike")).where(jobs.c.state == JobState.QUEUED).group_by(*WORK)
 
 
-def _ahead(connection: Connection, row: Row[Any]) -> dict[tuple[str, float], int]:
+def waiting(connection: Connection) -> Waiting:
+    """All queued jobs, counted by what they are."""
+    return {(each.model, each.megapixel_steps): each.alike for each in connection.execute(_QUEUED)}
+
+
+def _ahead(connection: Connection, row: Row[Any], others: Waiting | None) -> Waiting:
     """How many queued jobs of each kind of work are before one.
 
     Before the last are all but itself; that is twice as quick to count as those before a place.
@@ -137,7 +150,9 @@ def _ahead(connection: Connection, row: Row[Any]) -> dict[tuple[str, float], int
     place = {name: getattr(row, name) for name in ("priority", "turn", "seq")}
     if tuple(connection.execute(_LAST, place).one()) != tuple(place.values()):
         return {(each.model, each.megapixel_steps): each.alike for each in connection.execute(_AHEAD, place)}
-    found = {(each.model, each.megapixel_steps): each.alike for each in connection.execute(_QUEUED)}
+    if others is not None:
+        return others
+    found = waiting(connection)
     found[row.model, row.megapixel_steps] -= 1
     return {work: alike for work, alike in found.items() if alike}
 

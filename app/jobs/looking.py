@@ -14,7 +14,7 @@ from app.jobs.eta import Pace, learn
 from app.jobs.forecast import Forecast
 from app.jobs.history import StoredEvent
 from app.jobs.job_rows import SAID, image_refs, job_of
-from app.jobs.line import after_in_line, places
+from app.jobs.line import Waiting, after_in_line, places
 
 
 class JobsSeen:
@@ -145,11 +145,15 @@ class JobsSeen:
         return ListPage(tuple(found), str(rows[limit - 1].seq) if len(rows) > limit else None)
 
     def _jobs(
-        self, connection: Connection, rows: Sequence[Row[Any]], request: GenerationRequest | None = None
+        self,
+        connection: Connection,
+        rows: Sequence[Row[Any]],
+        request: GenerationRequest | None = None,
+        others: Waiting | None = None,
     ) -> list[Job]:
         refs = image_refs(connection, [row.id for row in rows if row.attempt])
         now, left = self._now(connection), self._forecast.left
-        line = places(connection, rows, now=now, devices=self.devices, left=left)
+        line = places(connection, rows, now=now, devices=self.devices, left=left, others=others)
         most = self._max_crashes
         return [job_of(row, refs.get(row.id, ()), line.get(row.id), request, max_crashes=most) for row in rows]
 

@@ -20,6 +20,7 @@ from app.jobs.capacity import Capacity, alone
 from app.jobs.forecast import Forecast
 from app.jobs.history import OnEvent, StoredEvent, nobody_listens
 from app.jobs.job_rows import Claimed, Stored
+from app.jobs.line import waiting
 from app.jobs.steering import JobsSteered
 
 
@@ -89,11 +90,14 @@ class JobTable(JobsSteered):
                 earlier = transitions.row_with_key(connection, idempotency_key)
                 if earlier is None:
                     admit()
-                    turn = turns.turn_for(connection, caller, self._max_queue, self._max_queue_of_caller)
+                    others = waiting(connection)
+                    limits = self._max_queue, self._max_queue_of_caller
+                    turn = turns.turn_for(connection, caller, sum(others.values()), *limits)
                     row, written = transitions.accept(
                         connection, request, entry=entry, prompt=prompt, origin=origin, caller=caller, turn=turn,
                         idempotency_key=idempotency_key, fingerprint=sent, priority=priority, now=self._now(connection),
                     )  # fmt: skip
+                    [job] = self._jobs(connection, [row], request, others)
         except IntegrityError:  # another service accepted the same key between our look and our insert
             with reading(self._database) as connection:
                 earlier = transitions.row_with_key(connection, idempotency_key)
@@ -101,8 +105,6 @@ class JobTable(JobsSteered):
                 raise
         if earlier is None:
             self._announce(row.id, written)
-            with reading(self._database) as connection:  # where it stands, without making others wait for that
-                [job] = self._jobs(connection, [row], request)
             return job, True
         if earlier.fingerprint != sent:
             raise IdempotencyConflict

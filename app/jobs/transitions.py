@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, bindparam, delete, func, insert, select, update
 
 from app.catalog import ModelEntry
 from app.core.batching import batch_key, megapixel_steps
@@ -33,11 +33,14 @@ def row_of(
     return row
 
 
+_WITH_KEY = select(jobs).where(jobs.c.idempotency_key == bindparam("key"))
+
+
 def row_with_key(connection: Connection, idempotency_key: str | None) -> Row[Any] | None:
     """The row that was submitted with this key, or None."""
     if idempotency_key is None:
         return None
-    return connection.execute(select(jobs).where(jobs.c.idempotency_key == idempotency_key)).one_or_none()
+    return connection.execute(_WITH_KEY, {"key": idempotency_key}).one_or_none()
 
 
 def row_held(connection: Connection, job: Job) -> Row[Any] | None:

@@ -33,15 +33,15 @@ def _turn(end: Callable[..., Any], state: JobState, *which: ColumnElement[bool])
 
 _OWN = jobs.c.caller == bindparam("caller")
 _BEFORE_A_SUBMIT = select(
-    _number(), _turn(func.min, JobState.QUEUED), _turn(func.max, JobState.RUNNING),
+    _turn(func.min, JobState.QUEUED), _turn(func.max, JobState.RUNNING),
     *(_turn(func.max, state, _OWN) for state in OPEN),
 )  # fmt: skip
 _QUEUED_OF_CALLER = select(_number(_OWN))
 
 
-def turn_for(connection: Connection, caller: str, most: int, most_of_caller: int | None) -> int:
-    """The turn of a new job of this caller. Raises QueueFull if it has to come later."""
-    queued, served, running, *own = connection.execute(_BEFORE_A_SUBMIT, {"caller": caller}).one()
+def turn_for(connection: Connection, caller: str, queued: int, most: int, most_of_caller: int | None) -> int:
+    """The turn of a new job of this caller, where `queued` jobs wait. Raises QueueFull if it has to come later."""
+    served, running, *own = connection.execute(_BEFORE_A_SUBMIT, {"caller": caller}).one()
     if queued >= most:
         raise QueueFull(f"The queue is full: {queued} jobs wait. Try again when some of them are done.")
     if caller and most_of_caller is not None:
