@@ -26,12 +26,12 @@ def generate(page: Page, prompt: str, *, steps: int | None = None) -> str:
     write(page, prompt, steps=steps)
     before = job_ids(page)
     page.locator("#at-generate").click()
-    page.wait_for_function(
-        "known => { const card = document.querySelector('#at-stage .at-job');"
-        " return card && !known.includes(card.dataset.job); }",
+    found = page.wait_for_function(
+        "known => { const id = document.querySelector('#at-stage .at-job')?.dataset.job;"
+        " return known.includes(id) ? null : id; }",
         arg=before,
     )
-    return str(page.locator("#at-stage .at-job").get_attribute("data-job"))
+    return str(found.json_value())
 
 
 def job_ids(page: Page) -> list[str]:
