@@ -1,5 +1,6 @@
 """The families of diffusers that draw, a row each. Names and defaults are those of diffusers 0.42."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.core.control import MAX_UNITS
@@ -70,6 +71,23 @@ STABLE_DIFFUSION_XL = Family(
     convolves=True,
     openvino=True,
     small_decoder=TAESDXL,
+)
+# Checkpoints whose UNet sees the mask and what is around it: nine channels instead of four.
+STABLE_DIFFUSION_INPAINTING = replace(
+    STABLE_DIFFUSION,
+    title="Stable Diffusion inpainting",
+    tasks={Task.INPAINT: "StableDiffusionInpaintPipeline"},
+    controls={},
+    adapters={},
+    openvino=False,
+)
+STABLE_DIFFUSION_XL_INPAINTING = replace(
+    STABLE_DIFFUSION_XL,
+    title="Stable Diffusion XL inpainting",
+    tasks={Task.INPAINT: "StableDiffusionXLInpaintPipeline"},
+    controls={},
+    adapters={},
+    openvino=False,
 )
 LATENT_CONSISTENCY = Family(
     "Latent Consistency",
@@ -142,7 +160,9 @@ _QWEN_EDIT: dict[str, Any] = {
 }
 FAMILIES = (
     STABLE_DIFFUSION,
+    STABLE_DIFFUSION_INPAINTING,
     STABLE_DIFFUSION_XL,
+    STABLE_DIFFUSION_XL_INPAINTING,
     LATENT_CONSISTENCY,
     Family(
         "InstructPix2Pix",

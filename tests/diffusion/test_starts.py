@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from app.catalog import folder_entry
+from app.catalog import folder_entry, tasks_of
 from app.core.errors import GenerationCancelled, UnknownInput
 from app.core.schema import GenerationRequest
 from app.core.task import Task
@@ -26,8 +26,8 @@ from app.diffusion.pipelines import LoadedModel
 from app.diffusion.starts import Held
 from app.families import family_of
 from app.picture.fit import cover
-from tests.families import save
-from tests.pipelines import make_tiny_sd
+from tests.families import build, save
+from tests.pipelines import make_tiny_sd, tiny_unet
 
 SIZE = (64, 96)
 COLOURS = Image.frombytes("RGB", SIZE, bytes(i * i // 7 % 256 for i in range(64 * 96 * 3)))
@@ -223,3 +223,20 @@ def test_inpainting_without_a_pipeline_for_it_is_what_diffusers_own_does(
     # One of 256 levels, here and there: the two blend in another order, and one thread rounds otherwise than two.
     assert max(abs(a - b) for a, b in zip(blended.rgb, own[0], strict=True)) <= 1
     assert blended.how["pipeline"] == family_of(type(loaded.pipe).__name__).tasks[Task.IMAGE]
+
+
+def test_a_checkpoint_that_sees_the_mask_repaints_as_plain_diffusers_does_and_does_nothing_else(tmp_path: Path) -> None:
+    text = build("sd15", tmp_path / "work")
+    text.unet = tiny_unet(in_channels=9)
+    pipe = diffusers.StableDiffusionInpaintPipeline(**text.components)
+    pipe.save_pretrained(tmp_path / "nine")
+    entry = folder_entry(tmp_path / "nine")
+    assert tasks_of(entry) == (Task.INPAINT,)
+    pipe.set_progress_bar_config(disable=True)
+    wanted = pipe("a red apple", image=COLOURS, mask_image=MASK, width=SIZE[0], height=SIZE[1], strength=0.6,
+                  num_inference_steps=4, guidance_scale=4.0,
+                  generator=torch.Generator("cpu").manual_seed(7)).images[0]  # fmt: skip
+    loaded = ModelCache("cpu").load(entry, Path("/"))
+    [picture] = generate(loaded, ask(Task.INPAINT, num_inference_steps=4), pictures=PICTURES)
+    assert picture.rgb == Image.composite(wanted, COLOURS, MASK).tobytes()
+    assert picture.how["pipeline"] == "StableDiffusionInpaintPipeline"
