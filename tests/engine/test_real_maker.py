@@ -4,26 +4,66 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from diffusers import StableDiffusionPipeline
 
 from app.catalog import Catalog
-from app.core.errors import ModelNotInstalled, ModelRefused
+from app.core.errors import EngineCrashed, ModelNotInstalled, ModelRefused
+from app.core.schema import GenerationRequest
 from app.core.settings import Settings
-from app.engine.base import EngineEvent
+from app.engine.base import EngineEvent, Work
 from app.engine.local import LocalEngine
+from tests.adapters import save_ip_adapter, save_t2i_adapter
+from tests.controls import save_control
+from tests.diffusion.test_starts import ITS_MASK, PICTURES, START
+from tests.editors import save_editor
 from tests.engine.conftest import a_job
-from tests.engine.watching import ignore, made_by, nobody
+from tests.engine.watching import Noting, ignore, made_by, nobody
 from tests.pipelines import catalog_toml, make_tiny_sd
 
-pytestmark = pytest.mark.model
+# diffusers tells of outdated options of the pipelines that follow an instruction.
+pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+
+UNIT = {"image": START}
+HELD = [{"model": "net", **UNIT}, {"model": "lines", **UNIT}, {"model": "looks", **UNIT}]
+FROM_ONE = [{"role": "image", "sha256": START}]
+OF_EACH_TASK: tuple[dict[str, Any], ...] = (
+    {"control": HELD},
+    {"task": "image", "inputs": FROM_ONE, "control": HELD[1:]},
+    {"task": "inpaint", "inputs": [*FROM_ONE, {"role": "mask", "sha256": ITS_MASK}], "control": HELD[:1]},
+    {"enable_hr": True},
+    {"model": "edits", "task": "edit", "inputs": FROM_ONE},
+)
+
+
+def resolved(engine: LocalEngine, **fields: Any) -> Work:
+    """A job of two pictures as it would be submitted."""
+    values = {"prompt": "a cat", "model": "tiny", "width": 64, "height": 64, "num_images": 2, "num_inference_steps": 4}
+    asked = engine._catalog.resolve_with_entry(GenerationRequest.model_validate(values | {"seed": 7} | fields))
+    return Work(job_id=str(uuid4()), attempt=1, request=asked.request, entry=asked.entry, images=(0, 1))
+
+
+def kill(engine: LocalEngine) -> None:
+    os.kill(engine.status().pid or 0, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while engine.status().alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     """One engine for all tests here: its child needs seconds to import torch."""
     folder = tmp_path_factory.mktemp("models")
-    make_tiny_sd(folder / "tiny")
+    pipe = StableDiffusionPipeline.from_pretrained(make_tiny_sd(folder / "tiny"))
+    save_control("sd15", pipe, folder / "net")
+    save_ip_adapter("sd15", pipe, folder / "looks")
+    save_t2i_adapter("sd15", folder / "lines")
+    save_editor("pix2pix", folder / "edits")
     catalog_toml(
         folder,
         tiny={"title": "Tiny", "path": "tiny"},
@@ -48,11 +88,21 @@ def test_a_real_pipeline_makes_the_same_pixels_alone_in_a_batch_and_after_a_rest
     assert real.status().loaded_models == ("tiny",)
     [alone] = made_by(real, [a_job("apple 1", model="tiny", seed=2)], ignore, nobody)
     assert alone.pictures[0].rgb == outcomes[1].pictures[1].rgb
-    os.kill(real.status().pid or 0, signal.SIGKILL)
-    while real.status().alive:
-        time.sleep(0.01)
+    kill(real)
     [again] = made_by(real, [jobs[0]], ignore, nobody)
     assert [picture.rgb for picture in again.pictures] == [picture.rgb for picture in outcomes[0].pictures]
+
+
+def test_what_a_kill_leaves_of_each_task_is_made_as_it_would_have_been(real: LocalEngine) -> None:
+    jobs = [resolved(real, **fields) for fields in OF_EACH_TASK]
+    whole = [made_by(real, [job], inputs=PICTURES)[0] for job in jobs]
+    assert [(result.error, len(result.pictures)) for result in whole] == [(None, 2)] * len(jobs)
+    noting = Noting(on_picture=lambda _picture: os.kill(real.status().pid or 0, signal.SIGKILL))
+    with pytest.raises(EngineCrashed):
+        real.run(jobs[:1], PICTURES, noting)
+    for job, result in zip(jobs, whole, strict=True):
+        [rest] = made_by(real, [job.model_copy(update={"attempt": 2, "images": (1,)})], inputs=PICTURES)
+        assert [picture.rgb for picture in rest.pictures] == [result.pictures[1].rgb], job.request.task
 
 
 def test_a_real_run_is_cancelled_within_a_step_and_the_next_one_works(real: LocalEngine) -> None:
