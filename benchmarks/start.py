@@ -1,7 +1,7 @@
 """Part `start`: how quickly things are there, and what they hold in memory.
 
 The service until its default model is loaded, the second `generate` from the command line, the service's memory without
-its models. The page until it can be used is the first figure of `benchmarks.page`; it is here too.
+its models. The page until it can be used is among the figures of `benchmarks.page`; it is here too.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Figure, Options
-from benchmarks.page import READY_S, start_to_use
+from benchmarks.page import READY_S, start_and_open
 from benchmarks.pocket import running
 from tests.running import ROOT, RunningPage
 from tests.ui.browser import CHROMIUM, chromium
@@ -40,7 +40,9 @@ def measure(options: Options) -> Iterator[Figure]:
                 page = RunningPage(folder / "page", victim.url)
                 with chromium() as browser:
                     try:
-                        yield Figure("page: start to use", start_to_use(page, browser), "s", most=READY_S)
+                        started, used = start_and_open(page, browser)
+                        yield Figure("page: start of its process until it answers", started, "s", most=READY_S)
+                        yield Figure("page: opened until it can be used", used, "s", most=READY_S)
                     finally:
                         page.stop()
 
