@@ -7,7 +7,16 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionLatentUpscalePipeline,
+    StableDiffusionPipeline,
+    StableDiffusionUpscalePipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Swin2SRConfig, Swin2SRForImageSuperResolution
 
@@ -112,6 +121,55 @@ def make_tiny_upscaler(folder: Path, factor: int = 2) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         Swin2SRForImageSuperResolution(config).save_pretrained(folder)
+    return folder
+
+
+def make_tiny_redrawer(folder: Path) -> Path:
+    """Save a StableDiffusionUpscalePipeline of random parameters, shaped as that of the x4 upscaler."""
+    tokenizer = byte_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipe = StableDiffusionUpscalePipeline(
+            tokenizer=tokenizer,
+            text_encoder=tiny_text_encoder(tokenizer),
+            unet=tiny_unet(in_channels=7, num_class_embeds=1000),
+            vae=AutoencoderKL(
+                block_out_channels=(16, 16, 32),
+                down_block_types=("DownEncoderBlock2D",) * 3,
+                up_block_types=("UpDecoderBlock2D",) * 3,
+                layers_per_block=1,
+                latent_channels=4,
+                norm_num_groups=8,
+                scaling_factor=0.08333,
+            ),
+            low_res_scheduler=DDPMScheduler(beta_schedule="scaled_linear"),
+            scheduler=DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", clip_sample=False),
+        )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def make_tiny_latent_redrawer(folder: Path) -> Path:
+    """Save a StableDiffusionLatentUpscalePipeline of random parameters, shaped as that of the x2 latent upscaler."""
+    tokenizer = byte_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        unet = UNet2DConditionModel(
+            in_channels=8, out_channels=5, block_out_channels=(32, 32, 64, 64), cross_attention_dim=TEXT_WIDTH,
+            down_block_types=("KDownBlock2D", *("KCrossAttnDownBlock2D",) * 3), mid_block_type=None,
+            up_block_types=(*("KCrossAttnUpBlock2D",) * 3, "KUpBlock2D"), attention_head_dim=8, norm_num_groups=None,
+            act_fn="gelu", time_embedding_type="fourier", timestep_post_act="gelu", only_cross_attention=False,
+            resnet_time_scale_shift="scale_shift", conv_in_kernel=1, conv_out_kernel=1,
+            time_cond_proj_dim=128 + TEXT_WIDTH,
+        )  # fmt: skip
+        pipe = StableDiffusionLatentUpscalePipeline(
+            tokenizer=tokenizer,
+            text_encoder=tiny_text_encoder(tokenizer),
+            unet=unet,
+            vae=tiny_vae(),
+            scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear", prediction_type="sample"),
+        )
+    pipe.save_pretrained(folder, safe_serialization=True)
     return folder
 
 

@@ -17,7 +17,7 @@ from diffusers.pipelines.auto_pipeline import (
 from app.core.samplers import find_sampler
 from app.core.task import Task
 from app.diffusion.noise import NOISE
-from app.families import CONTROL_MODELS, FAMILIES, IP_ADAPTER, Family, family_of, is_known
+from app.families import CONTROL_MODELS, FAMILIES, IP_ADAPTER, REDRAWERS, Family, family_of, is_known
 from app.families.family import HELD
 
 APP = Path(__file__).resolve().parents[1] / "app"
@@ -111,6 +111,18 @@ def test_a_family_is_held_by_control_models_that_are_known(family: Family) -> No
     known = {control.pipeline for control in CONTROL_MODELS}
     assert set(family.controls) <= known
     assert all(issubclass(getattr(diffusers, name), diffusers.ModelMixin) for name in family.controls)
+
+
+@pytest.mark.parametrize("family", REDRAWERS, ids=[family.title for family in REDRAWERS])
+def test_a_pipeline_that_redraws_takes_what_it_is_called_with(family: Family) -> None:
+    cls = getattr(diffusers, family.pipeline)
+    taken = set(inspect.signature(cls.__call__).parameters)
+    assert family.redraws is not None
+    assert {"prompt", "negative_prompt", "image", "latents", "generator", "callback", "output_type"} <= taken
+    assert ("noise_level" in taken) is (not family.redraws.latent)
+    assert (family.only_enlarges, family.in_parts, family.denoises) == (True, True, False)
+    assert family_of(family.pipeline) is family
+    assert is_known(family.pipeline)
 
 
 def test_each_family_is_told_by_a_class_of_its_own() -> None:

@@ -40,7 +40,7 @@ class ModelEntry(ModelFacts):
     @property
     def single(self) -> bool:
         """True for one model by itself, in the place of a pipeline of several."""
-        return not family_of(self.pipeline).denoises or family_of(self.pipeline).tokens
+        return not family_of(self.pipeline).in_parts or family_of(self.pipeline).tokens
 
 
 def allowed_schedulers(entry: ModelEntry) -> tuple[str, ...]:

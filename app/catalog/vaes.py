@@ -14,7 +14,8 @@ CHANNELS = 4  # of the latents of every family with a UNet
 
 def takes_vaes(entry: ModelEntry) -> bool:
     """True if models of this family run with another VAE: those with a UNet, whose VAEs people have made."""
-    return family_of(entry.pipeline).convolves
+    family = family_of(entry.pipeline)
+    return family.convolves and not family.only_enlarges
 
 
 def vaes_of(folder: Path, entry: ModelEntry) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def _sizes(entry: ModelEntry) -> Sequence[str]:
     parts, pixels = parts_of_entry(entry), pixels_of_entry(entry)
     if parts is None:
         return ("–",) * 4
-    if not family_of(entry.pipeline).denoises:
+    if not family_of(entry.pipeline).in_parts:
         whole = Plan(Tier.RESIDENT)
         there = (expected(whole, parts, GPU, pixels).expected_vram, expected(whole, parts, CPU, pixels).expected_ram)
         return (shown_size(there[0]), "–", "–", shown_size(there[1]))

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from app.diffusion.compiled.choose import Computing
 from app.diffusion.control_models import ControlModels, fits_together
 from app.diffusion.machine import choose_device, memory
 from app.diffusion.pipelines import (
-    Checked,
     LoadedModel,
     OnEvent,
     check_model,
@@ -23,31 +22,20 @@ from app.diffusion.pipelines import (
     parts_of_checked,
     release,
 )
-from app.diffusion.placement import packages, room_of, tile
+from app.diffusion.placement import room_of, tile
+from app.diffusion.redrawing import redrawer
 from app.diffusion.seers import Seer
 from app.diffusion.shared import SharedParts, bytes_of
-from app.diffusion.single_file import CheckedFile
 from app.diffusion.small_decoder import DecodedPreviews, read_decoder
-from app.diffusion.stamps import Stamp, stamp
-from app.diffusion.upscalers import Upscalers
+from app.diffusion.sources import Source
+from app.diffusion.stamps import stamp
+from app.diffusion.upscalers import Upscaler, Upscalers
 from app.diffusion.vaes import Vaes
+from app.families import family_of
 from app.tiers.choose import GPU_FIXED, PROCESS, choose, expected, lower
-from app.tiers.model_parts import ModelParts
 from app.tiers.plan import Plan
 
 NOTHING_LOWER = "A smaller model would need less; so would other programs that are closed."
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a loaded model came from, to load it once more."""
-
-    entry: ModelEntry
-    checked: Checked
-    parts: ModelParts
-    folder: Path
-    on_event: OnEvent | None
-    stamp: Stamp
 
 
 class ModelCache:
@@ -73,12 +61,13 @@ class ModelCache:
         self._machine_size = machine_size
         self._tier = tier
         self._computing = computing or Computing()
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, Source] = {}
         self._download = download
         self._models: OrderedDict[str, LoadedModel] = OrderedDict()
         self._parts = SharedParts()
         self._controls = ControlModels(self.device)
-        self.upscalers = Upscalers(self.device)
+        self._upscalers = Upscalers(self.device)
+        self._staying: str | None = None  # the model beside which another is loaded
         self._vaes = Vaes(self.device)
         self._lock = threading.RLock()
 
@@ -101,12 +90,22 @@ class ModelCache:
                 self.unload(entry.key)  # its files are others now: what is in memory is another model
             checked = check_model(entry, folder, on_event, download=download or self._download)
             before = stamp(entry, folder, checked)  # before they are read: a change meanwhile is found the next time
-            source = _Source(entry, checked, parts_of_checked(checked), folder, on_event, before)
+            source = Source(entry, checked, parts_of_checked(checked), folder, on_event, before)
             plan = self._plan(source)
             # Held while others are unloaded for this model: what it has in common with them must survive that.
             parts = common_parts(entry, checked, self.device, plan, self._parts)
             self._make_room(source, plan, bytes_of(parts.values()))
             return self._keep(source, self._load_or_evict(source, plan))
+
+    def upscaler(self, entry: ModelEntry, folder: Path, on_event: OnEvent | None = None) -> Upscaler:
+        """The model as what makes pictures larger; one that is a pipeline is kept as those that draw are.
+
+        Raises what `load` raises.
+        """
+        with self._lock:
+            if family_of(entry.pipeline).redraws is None:
+                return self._upscalers.load(entry, folder)
+            return redrawer(self.load(entry, folder, on_event))
 
     def seer(self, entry: ModelEntry, folder: Path) -> Seer:
         """The model that is a preprocessor, kept as control models are. Raises ModelRefused, OutOfMemory."""
@@ -140,7 +139,7 @@ class ModelCache:
         source = self._sources.get(loaded.entry.key)
         if source is None:
             return None
-        return lower(loaded.plan, source.parts, room_of(self.device), _pixels(source), _packages(source))
+        return lower(loaded.plan, source.parts, room_of(self.device), source.pixels, source.packages)
 
     def settle(self, loaded: LoadedModel) -> None:
         """After a run on a lowered model: what changes pixels goes back, so that the next picture is as it would be."""
@@ -155,9 +154,10 @@ class ModelCache:
     def unload(self, key: str) -> bool:
         """Free the memory of one model, control model or upscaler. False if it was not loaded."""
         with self._lock:
-            if self.upscalers.unload(key):
-                for model in self._models.values():
+            for model in self._models.values():
+                if model.upscaler is not None and model.upscaler.entry.key == key:
                     model.upscaler = None
+            if self._upscalers.unload(key):
                 return True
             if self._controls.unload(key):
                 for model in self._models.values():
@@ -178,9 +178,9 @@ class ModelCache:
 
     def loaded(self) -> tuple[str, ...]:
         """Keys of the loaded models, the least recently used first; then those of control models and upscaler."""
-        return (*self._models, *self._controls.loaded(), *self.upscalers.loaded())
+        return (*self._models, *self._controls.loaded(), *self._upscalers.loaded())
 
-    def _keep(self, source: _Source, loaded: LoadedModel) -> LoadedModel:
+    def _keep(self, source: Source, loaded: LoadedModel) -> LoadedModel:
         loaded.loras.folder = loaded.embeddings.folder = source.folder
         self._models[source.entry.key] = loaded
         self._sources[source.entry.key] = source
@@ -193,7 +193,7 @@ class ModelCache:
             return lowered
         return loaded
 
-    def _hold(self, source: _Source, loaded: LoadedModel) -> None:
+    def _hold(self, source: Source, loaded: LoadedModel) -> None:
         """Give a model the control models that its entry names, and room to them."""
         wanted = source.entry.controls
         if need := self._controls.missing_bytes(wanted):
@@ -205,7 +205,7 @@ class ModelCache:
         fits_together(found, loaded.pipe, loaded.plan.tier)
         loaded.controls = {**found}
         upscaler = source.entry.upscaler
-        loaded.upscaler = self.upscalers.load(upscaler, source.folder) if upscaler else None
+        loaded.upscaler = self._beside(source, upscaler) if upscaler else None
         vae = source.entry.vae
         loaded.vae = self._vaes.load(vae, source.folder, source.checked, loaded.dtype) if vae else None
         if source.entry.decoder and loaded.decoder is None:
@@ -213,35 +213,44 @@ class ModelCache:
             if loaded.preview_fit is not None:
                 loaded.previews = DecodedPreviews(loaded.decoder, loaded.preview_fit)
 
-    def _plan(self, source: _Source) -> Plan:
+    def _beside(self, source: Source, upscaler: ModelEntry) -> Upscaler:
+        """The upscaler, for which the model of `source` is not unloaded."""
+        self._staying = source.entry.key
+        try:
+            return self.upscaler(upscaler, source.folder)
+        finally:
+            self._staying = None
+
+    def _oldest(self) -> str | None:
+        """The model that is unloaded first, if one may be."""
+        return next((key for key in self._models if key != self._staying), None)
+
+    def _plan(self, source: Source) -> Plan:
         """How the model would be laid out if the others were unloaded for it. Raises OutOfMemory if it cannot run."""
-        room, ours = room_of(self.device), self._held()
+        room = room_of(self.device)
+        more = self._held() - self._controls.missing_bytes(source.entry.controls)
+        if (staying := self._models.get(self._staying or "")) is not None:
+            more -= staying.weight_bytes
         if room.vram is None:
-            room = replace(room, ram_free=(room.ram_free or 0) + ours)
+            room = replace(room, ram_free=max(0, (room.ram_free or 0) + more))
         else:
-            room = replace(room, vram_free=(room.vram_free or 0) + ours)
-        beside = self._controls.missing_bytes(source.entry.controls)
-        room = replace(
-            room,
-            ram_free=max(0, (room.ram_free or 0) - beside) if room.vram is None else room.ram_free,
-            vram_free=None if room.vram is None else max(0, (room.vram_free or 0) - beside),
-        )
+            room = replace(room, vram_free=max(0, (room.vram_free or 0) + more))
         plan = choose(
             source.parts,
             room,
-            _pixels(source),
+            source.pixels,
             size=self._machine_size,
             tier=self._tier,
-            packages=_packages(source),
+            packages=source.packages,
         )
         if not plan.fits:
             raise OutOfMemory(f"{source.entry.title} does not fit into this machine's memory.", hint=plan.hint)
         return plan
 
-    def _expected(self, source: _Source, plan: Plan) -> Plan:
-        return expected(plan, source.parts, room_of(self.device), _pixels(source))
+    def _expected(self, source: Source, plan: Plan) -> Plan:
+        return expected(plan, source.parts, room_of(self.device), source.pixels)
 
-    def _load(self, source: _Source, plan: Plan) -> LoadedModel:
+    def _load(self, source: Source, plan: Plan) -> LoadedModel:
         return load_pipeline(
             source.entry,
             source.checked,
@@ -253,31 +262,31 @@ class ModelCache:
             files=source.stamp,
         )
 
-    def _load_or_evict(self, source: _Source, plan: Plan) -> LoadedModel:
+    def _load_or_evict(self, source: Source, plan: Plan) -> LoadedModel:
         """Load; if memory runs out, without the others; and if that is not enough, once more one tier lower."""
         while True:
             try:
                 return self._load(source, plan)
             except OutOfMemory:
-                if not self._models:
+                if (oldest := self._oldest()) is None:
                     break
-            self.unload(next(iter(self._models)))
+            self.unload(oldest)
         room = room_of(self.device)
-        below = lower(plan, source.parts, room, _pixels(source), _packages(source))
+        below = lower(plan, source.parts, room, source.pixels, source.packages)
         if below is None:
             raise OutOfMemory(f"There is not enough memory to load {source.entry.title}.", hint=NOTHING_LOWER)
         loaded = self._load(source, below)
         loaded.retried = f"out of memory while loading with {plan.name()}; loaded again with {below.name()}"
         return loaded
 
-    def _make_room(self, source: _Source, plan: Plan, shared_bytes: int) -> None:
+    def _make_room(self, source: Source, plan: Plan, shared_bytes: int) -> None:
         if self._budget is not None:
             need = source.checked.weight_bytes - shared_bytes
         else:
             need = (plan.expected_vram or plan.expected_ram) - (GPU_FIXED if plan.expected_vram else PROCESS)
             need -= shared_bytes
-        while self._models and not self._fits(max(0, need)):
-            self.unload(next(iter(self._models)))
+        while (oldest := self._oldest()) is not None and not self._fits(max(0, need)):
+            self.unload(oldest)
 
     def _fits(self, need: int) -> bool:
         if self._budget is not None:
@@ -289,12 +298,3 @@ class ModelCache:
         """Bytes of the weights of all loaded models."""
         models = bytes_of(part for model in self._models.values() for part in model.pipe.components.values())
         return models + self._controls.bytes()
-
-
-def _pixels(source: _Source) -> int:
-    return source.entry.width * source.entry.height
-
-
-def _packages(source: _Source) -> frozenset[str]:
-    # Only a folder's denoiser can be quantized while it is read.
-    return frozenset() if isinstance(source.checked, CheckedFile) else packages()

@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-import transformers
 from PIL import Image
 
-from app.core.errors import AtelierError, FieldError, GenerationCancelled, InvalidRequest
+from app.core.errors import AtelierError, FieldError, GenerationCancelled, InvalidRequest, OutOfMemory
 from app.core.picture import Picture
 from app.core.schema import GenerationRequest
-from app.diffusion.machine import dtype_name
+from app.diffusion.cache import ModelCache
 from app.diffusion.made import PassWatch
+from app.diffusion.redrawing import Redrawing, redrawer
 from app.diffusion.starts import Pictures, opened_flat
 from app.diffusion.upscalers import Upscaler, fitted
 from app.picture.fit import scaled
@@ -23,27 +22,37 @@ Told = Callable[[int, int], None]
 
 
 def enlarge_batch(
-    requests: Sequence[GenerationRequest], watch: PassWatch, pictures: Pictures, upscaler: Upscaler | None = None
+    requests: Sequence[GenerationRequest],
+    watch: PassWatch,
+    pictures: Pictures,
+    upscaler: Upscaler | None = None,
+    cache: ModelCache | None = None,
 ) -> None:
-    """Make the picture of each request and tell `watch` of it; errors are told, too."""
+    """Make the picture of each request and tell `watch` of it; errors are told, too. `cache`: see `enlarged`."""
     for index, request in enumerate(requests):
         started = time.monotonic()
         error: AtelierError | None = GenerationCancelled() if watch.cancelled(index) else None
         if error is None:
             try:
-                watch.picture(index, enlarged(request, pictures, upscaler, _telling(watch, index)))
+                watch.picture(index, enlarged(request, pictures, upscaler, _telling(watch, index), cache))
             except AtelierError as refused:
                 error = refused
         watch.ended(index, error, time.monotonic() - started)
 
 
 def enlarged(
-    request: GenerationRequest, pictures: Pictures, upscaler: Upscaler | None = None, told: Told | None = None
+    request: GenerationRequest,
+    pictures: Pictures,
+    upscaler: Upscaler | None = None,
+    told: Told | None = None,
+    cache: ModelCache | None = None,
 ) -> Picture:
     """The picture that an upscale request names, `scale` times as wide and as high.
 
-    Raises UnknownInput if it is gone, InvalidRequest if the result would have more than 16 million pixels, and what
-    `told` raises, which hears of each tile of the upscaler's.
+    If memory runs out, it is tried once more with the upscaler as its `cache` lays it out to need less.
+
+    Raises UnknownInput if it is gone, InvalidRequest if the result would have more than 16 million pixels, OutOfMemory,
+    and what `told` raises, which hears of each step of the upscaler's tiles.
     """
     started, told = time.monotonic(), told or (lambda done, of: None)
     before = opened_flat(pictures, request.inputs[0].sha256)
@@ -57,21 +66,44 @@ def enlarged(
         made = scaled(before, width, height, Image.Resampling.LANCZOS)
         told(1, 1)
     else:
-        made, notes = fitted(upscaler.enlarge(before, request.scale, told), width, height)
-        how = {
-            "upscaler": upscaler.entry.title,
-            "model": upscaler.entry.key,
-            "repository": upscaler.entry.repository,
-            "device": str(upscaler.device),
-            "dtype": dtype_name(torch.float32),
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        }
+        large, upscaler, again = _larger(before, request, upscaler, told, cache)
+        made, notes = fitted(large, width, height)
+        notes += upscaler.maker.notes(request)
+        how = upscaler.how(request) | again
     how |= {"seconds": round(time.monotonic() - started, 3), "notes": notes}
     return Picture(0, request.seed, width, height, made.tobytes(), how)
 
 
+def _larger(
+    before: Image.Image, request: GenerationRequest, upscaler: Upscaler, told: Told, cache: ModelCache | None
+) -> tuple[Image.Image, Upscaler, dict[str, Any]]:
+    """The picture larger, by which upscaler, and what its recipe says of a second attempt. Raises OutOfMemory."""
+    layout = upscaler.maker.layout()
+    try:
+        return upscaler.enlarge(before, request.scale, told, asked=request), upscaler, {}
+    except OutOfMemory as error:
+        short = error.with_traceback(None)  # whose frames would keep what was made so far
+    lowered = _lowered(upscaler, cache) if cache else None
+    if cache is None or lowered is None:
+        raise short
+    said = f"out of memory with {layout}; made again with {lowered.maker.layout()}"
+    try:
+        return lowered.enlarge(before, request.scale, told, asked=request), lowered, {"retried": said}
+    except OutOfMemory:
+        cache.unload(lowered.entry.key)  # so that the next job begins afresh
+        raise
+
+
+def _lowered(upscaler: Upscaler, cache: ModelCache) -> Upscaler | None:
+    """The upscaler laid out so that it needs less memory; None if there is no such way, or it is no pipeline."""
+    if not isinstance(upscaler.maker, Redrawing):
+        return None
+    lowered = cache.lower(upscaler.maker.loaded, decoding=False)
+    return redrawer(lowered) if lowered else None
+
+
 def _telling(watch: PassWatch, index: int) -> Told:
-    """Tells each tile as a step, and ends the picture when nobody waits for it any more."""
+    """Tells each step, and ends the picture when nobody waits for it any more."""
 
     def told(done: int, of: int) -> None:
         watch.step(index, done, of, None)

@@ -10,11 +10,12 @@ _USUAL = Guidance()
 
 def guidance_of(pipe: Pipeline) -> Guidance:
     """How this pipeline takes guidance."""
-    known = family_of(type(pipe).__name__).guidance
+    family = family_of(type(pipe).__name__)
     distilled = getattr(getattr(pipe, "unet", None), "config", None)
-    if known == _USUAL and distilled is not None and distilled.get("time_cond_proj_dim") is not None:
+    usual = family.guidance == _USUAL and family.redraws is None  # which has other things in that place
+    if usual and distilled is not None and distilled.get("time_cond_proj_dim") is not None:
         return EMBEDDED  # an LCM inside an ordinary pipeline
-    return known
+    return family.guidance
 
 
 def takes_negative(pipe: Pipeline, scale: float) -> bool:

@@ -28,7 +28,7 @@ def run_twice(loaded: LoadedModel, rows: list[Row], asked: GenerationRequest, wa
     again = second_pass(asked)
     drawn = as_drawn(again, loaded.entry.shapes)
     upscaler = loaded.upscaler
-    tiles = upscaler.tiles(asked.width or 0, asked.height or 0, asked.hr_scale) if upscaler else 0
+    tiles = _steps_between(upscaler, asked) if upscaler else 0
     watch.beside = 0, tiles + steps_again(asked)
     first: dict[Row, Picture] = {}
     frames: dict[Row, Start] = {}
@@ -49,10 +49,15 @@ def run_twice(loaded: LoadedModel, rows: list[Row], asked: GenerationRequest, wa
         raise GenerationCancelled
     made = run_rows(loaded, list(second.values()), watch)
     done = {row: finished(made[other], again, frames.get(row)) for row, other in second.items() if other in made}
-    how = _between(upscaler) if upscaler else {}
+    how = _between(upscaler, asked) if upscaler else {}
     return {
         row: replace(picture, how=_both(picture, first.get(row), asked, notes) | how) for row, picture in done.items()
     }
+
+
+def _steps_between(upscaler: Upscaler, asked: GenerationRequest) -> int:
+    """How many steps the upscaler makes for each picture."""
+    return upscaler.steps(asked.width or 0, asked.height or 0, asked.hr_scale, upscaler.own(asked, asked.seed))
 
 
 def _by_lanczos(first: dict[Row, Picture], again: GenerationRequest) -> tuple[dict[Row, Image.Image], list[str]]:
@@ -72,7 +77,8 @@ def _by_model(
             watch.between(row.request_index, (place * of + done) // len(first))
 
         with suppress(GenerationCancelled):
-            made = upscaler.enlarge(_opened(picture), asked.hr_scale, told, "hr_scale")
+            own = upscaler.own(row.request, row.seed)
+            made = upscaler.enlarge(_opened(picture), asked.hr_scale, told, "hr_scale", own)
             large[row], notes = fitted(made, again.width or 0, again.height or 0)
     return large, notes
 
@@ -81,8 +87,10 @@ def _opened(picture: Picture) -> Image.Image:
     return Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
 
 
-def _between(upscaler: Upscaler) -> dict[str, Any]:
-    return {"hires_upscaler": {"model": upscaler.entry.key, "repository": upscaler.entry.repository}}
+def _between(upscaler: Upscaler, asked: GenerationRequest) -> dict[str, Any]:
+    how = upscaler.maker.how(upscaler.own(asked, asked.seed))
+    told = {name: how[name] for name in ("revision", "pipeline", "redrawn") if name in how}
+    return {"hires_upscaler": {"model": upscaler.entry.key, "repository": upscaler.entry.repository, **told}}
 
 
 def _enlarged_latents(loaded: LoadedModel, latents: torch.Tensor, drawn: GenerationRequest) -> list[Latents]:

@@ -1,5 +1,6 @@
 """Build a diffusers pipeline from a checked folder, lay it out in memory, and take it apart again."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -240,7 +241,9 @@ def _read_folder(
     if checked.transformer is not None:
         options[TRANSFORMER] = read_transformer(checked, checked.transformer, dtype)
     if "safety_checker" in cls._optional_components:
-        options |= {"safety_checker": None, "requires_safety_checker": False}
+        options |= {"safety_checker": None}
+        if "requires_safety_checker" in inspect.signature(cls.__init__).parameters:
+            options |= {"requires_safety_checker": False}
     options |= {"use_safetensors": True, "local_files_only": True, "dtype": dtype}
     return read_pipeline(cls, checked.folder, read_index(checked.folder), **options)
 

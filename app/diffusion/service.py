@@ -213,7 +213,7 @@ class DiffusionService:
     def upscale(self, image: Given, scale: int = 2, prompt: str = "", model: str | None = None) -> dict[str, Any]:
         """Make a picture `scale` (2, 3 or 4) times as wide and as high and save it, by Lanczos or an upscaling `model`.
 
-        `prompt` is kept with it. Gives what `generate_image` gives.
+        `prompt` is kept with it, and steers a model that draws the picture anew. Gives what `generate_image` gives.
         """
         with _ONE_AT_A_TIME:
             try:
@@ -224,8 +224,8 @@ class DiffusionService:
                 self._check_output()
                 upscaler = None
                 if family_of(entry.pipeline).only_enlarges:
-                    upscaler = self._cache.upscalers.load(entry, self._settings.models_folder)
-                return self._result(request, [enlarged(request, pictures, upscaler)])
+                    upscaler = self._cache.upscaler(entry, self._settings.models_folder)
+                return self._result(request, [enlarged(request, pictures, upscaler, cache=self._cache)])
             except AtelierError as error:
                 return {"success": False, "message": _sentence(error), "error": error.as_dict()}
 

@@ -1,24 +1,71 @@
-"""Models that make a picture larger, one tile of it after the other: Swin2SR, by transformers."""
+"""Models that make a picture larger, one tile of it after the other.
+
+What makes the tiles is a `Maker`: here Swin2SR, by transformers; those that draw them anew are in `redrawing`.
+"""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+import transformers
 from PIL import Image
 
 from app.catalog import ModelEntry
-from app.core.errors import FieldError, InvalidRequest, ModelRefused
+from app.core.errors import FieldError, InvalidRequest, ModelRefused, OutOfMemory
+from app.core.schema import GenerationRequest
+from app.core.settings import Tier
 from app.diffusion.alone import folder_of, load_alone
-from app.diffusion.machine import choose_device
+from app.diffusion.machine import choose_device, dtype_name
+from app.diffusion.memory import free_caches, is_out_of_memory
 from app.picture.fit import scaled
 from app.picture.resize import MAX_PIXELS
 
 TILE, MARGIN = 192, 16  # pixels of the picture that are made at a time, and around them those that are only looked at
 WINDOW = 8  # what the network cuts a picture into; sides are filled up to a multiple of it
 Box = tuple[int, int, int, int]
+OTHER_UPSCALER = "Close other programs, or make the picture larger by another upscaler: Lanczos needs no model."
+
+
+class Maker(Protocol):
+    """Makes a picture `factor` times as wide and as high, tile by tile.
+
+    `asked` says by which words, steps, guidance and seed, where it draws; a maker that does not makes nothing of it.
+    """
+
+    @property
+    def factor(self) -> int: ...
+
+    def tiles(self, width: int, height: int) -> int:
+        """How many tiles a picture of that size is made in."""
+        ...
+
+    def steps(self, asked: GenerationRequest) -> int:
+        """In how many steps it makes a tile."""
+        ...
+
+    def larger(
+        self, picture: Image.Image, asked: GenerationRequest, number: int, told: Callable[[], None]
+    ) -> Image.Image:
+        """The RGB picture made larger; its first tile has this number. `told` hears each step, and may raise.
+
+        Raises OutOfMemory, GenerationFailed.
+        """
+        ...
+
+    def layout(self) -> str:
+        """How it is laid out in memory: the name of a plan."""
+        ...
+
+    def how(self, asked: GenerationRequest) -> dict[str, Any]:
+        """What the recipe of such a picture says of it."""
+        ...
+
+    def notes(self, asked: GenerationRequest) -> list[str]:
+        """What is to be said of what was asked for and has no effect."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,9 +73,18 @@ class Upscaler:
     """A loaded model, which makes pictures `factor` times as wide and as high."""
 
     entry: ModelEntry
-    network: Any
-    factor: int
+    maker: Maker
     device: torch.device
+
+    @property
+    def factor(self) -> int:
+        """How many times as wide and as high a picture is after it ran once."""
+        return self.maker.factor
+
+    def own(self, asked: GenerationRequest, seed: int) -> GenerationRequest:
+        """The same words with this seed, and the model's own steps and guidance: for a request to another model."""
+        own = {"num_inference_steps": self.entry.num_inference_steps, "guidance_scale": self.entry.guidance_scale}
+        return asked.model_copy(update={**own, "seed": seed})
 
     def passes(self, scale: float) -> int:
         """How often it runs until a picture is `scale` times as large, or larger; at least once."""
@@ -40,15 +96,30 @@ class Upscaler:
 
     def tiles(self, width: int, height: int, scale: float) -> int:
         """How many tiles are made for that."""
-        return sum(len(list(_tiles(*size))) for size in self.sizes(width, height, scale)[:-1])
+        return sum(self.maker.tiles(*size) for size in self.sizes(width, height, scale)[:-1])
+
+    def steps(self, width: int, height: int, scale: float, asked: GenerationRequest) -> int:
+        """How many steps all these tiles are made in."""
+        return self.tiles(width, height, scale) * self.maker.steps(asked)
+
+    def how(self, asked: GenerationRequest) -> dict[str, Any]:
+        """What the recipe of a picture that it made says of it."""
+        named = {"upscaler": self.entry.title, "model": self.entry.key, "repository": self.entry.repository}
+        return {**named, "device": str(self.device), **self.maker.how(asked)}
 
     def enlarge(
-        self, picture: Image.Image, scale: float, told: Callable[[int, int], None], field: str = "scale"
+        self,
+        picture: Image.Image,
+        scale: float,
+        told: Callable[[int, int], None],
+        field: str = "scale",
+        asked: GenerationRequest | None = None,
     ) -> Image.Image:
-        """The RGB picture `scale` times as large, or larger. `told` hears how many tiles are made of how many, and may
-        raise.
+        """The RGB picture `scale` times as large, or larger. `told` hears how many steps are done of how many, and may
+        raise. `asked` is what it is drawn by; absent, no words.
 
-        Raises InvalidRequest, naming `field`, if it would have more than 16 million pixels on the way.
+        Raises InvalidRequest, naming `field`, if it would have more than 16 million pixels on the way; OutOfMemory,
+        GenerationFailed.
         """
         sizes = self.sizes(picture.width, picture.height, scale)
         if math.prod(sizes[-1]) > MAX_PIXELS:
@@ -57,16 +128,74 @@ class Upscaler:
                 f"{self.entry.key} would make {width}x{height}, which is too large; allowed are {MAX_PIXELS} pixels"
             )
             raise InvalidRequest([FieldError(field, scale, f"{allowed} in all")])
-        of = self.tiles(picture.width, picture.height, scale)
-        done = 0
-        for size in sizes[1:]:
-            large = Image.new("RGB", size)
-            for box in list(_tiles(picture.width, picture.height)):
-                large.paste(self._tile(picture, box), (box[0] * self.factor, box[1] * self.factor))
-                done += 1
-                told(done, of)
-            picture = large
+        asked = asked or self.own(GenerationRequest(prompt=""), 0)
+        of = self.steps(picture.width, picture.height, scale, asked)
+        done = number = 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            told(done, of)
+
+        for width, height in sizes[:-1]:
+            picture = self.maker.larger(picture, asked, number, step)
+            number += self.maker.tiles(width, height)
         return picture
+
+
+@dataclass(frozen=True)
+class OneNetwork:
+    """A `Maker` of one network that tells what is between pixels: Swin2SR. What it sees around a tile is cut off."""
+
+    network: Any
+    device: torch.device
+
+    @property
+    def factor(self) -> int:
+        """See `Maker`."""
+        return int(self.network.config.upscale)
+
+    def tiles(self, width: int, height: int) -> int:
+        """See `Maker`."""
+        return len(list(_tiles(width, height)))
+
+    def steps(self, asked: GenerationRequest) -> int:
+        """See `Maker`."""
+        return 1
+
+    def layout(self) -> str:
+        """See `Maker`."""
+        return Tier.RESIDENT.value
+
+    def how(self, asked: GenerationRequest) -> dict[str, Any]:
+        """See `Maker`."""
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        return {"dtype": dtype_name(torch.float32), "versions": versions}
+
+    def notes(self, asked: GenerationRequest) -> list[str]:
+        """See `Maker`."""
+        return []
+
+    def larger(
+        self, picture: Image.Image, asked: GenerationRequest, number: int, told: Callable[[], None]
+    ) -> Image.Image:
+        """See `Maker`."""
+        large = Image.new("RGB", (picture.width * self.factor, picture.height * self.factor))
+        for box in list(_tiles(picture.width, picture.height)):
+            large.paste(self._made(picture, box), (box[0] * self.factor, box[1] * self.factor))
+            told()
+        return large
+
+    def _made(self, picture: Image.Image, box: Box) -> Image.Image:
+        try:
+            made: Image.Image = self._tile(picture, box)
+            return made
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        free_caches()
+        size = f"{box[2] - box[0]}x{box[3] - box[1]}"
+        raise OutOfMemory(f"There was not enough memory for {size} pixels.", hint=OTHER_UPSCALER)
 
     @torch.no_grad()
     def _tile(self, picture: Image.Image, box: Box) -> Image.Image:
@@ -85,7 +214,7 @@ class Upscaler:
 
 
 class Upscalers:
-    """Keeps the one that was used last. One thread; `loaded` for any."""
+    """Keeps the one of a single network that was used last. One thread; `loaded` for any."""
 
     def __init__(self, device: str | torch.device | None = None) -> None:
         self._device = device if isinstance(device, torch.device) else choose_device(device)
@@ -129,4 +258,4 @@ def _load(entry: ModelEntry, folder: Path, device: torch.device) -> Upscaler:
     network: Any = load_alone(entry, folder, device)
     if int(network.config.upscale) < 2 or network.config.num_channels != 3:
         raise ModelRefused(f"{entry.key} makes no RGB picture larger.")
-    return Upscaler(entry, network, int(network.config.upscale), device)
+    return Upscaler(entry, OneNetwork(network, device), device)

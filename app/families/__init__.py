@@ -21,8 +21,8 @@ from app.families.drawing import (
     STABLE_DIFFUSION_3,
     STABLE_DIFFUSION_XL,
 )
-from app.families.family import IP_ADAPTER, OF_TOKENS, T2I_ADAPTER, Family, Guidance
-from app.families.others import CONTROL_MODELS, OF_TRANSFORMERS, TOKEN_MODELS
+from app.families.family import IP_ADAPTER, OF_TOKENS, T2I_ADAPTER, Family, Guidance, Redraws
+from app.families.others import CONTROL_MODELS, OF_TRANSFORMERS, REDRAWERS, TOKEN_MODELS
 
 __all__ = [
     "CONTROL_MODELS",
@@ -38,6 +38,7 @@ __all__ = [
     "LORA_SDXL",
     "OF_TOKENS",
     "OF_TRANSFORMERS",
+    "REDRAWERS",
     "STABLE_DIFFUSION",
     "STABLE_DIFFUSION_3",
     "STABLE_DIFFUSION_XL",
@@ -45,12 +46,13 @@ __all__ = [
     "TOKEN_MODELS",
     "Family",
     "Guidance",
+    "Redraws",
     "family_of",
     "is_known",
 ]
 
 _BY_PIPELINE: Mapping[str, Family] = {
-    family.pipeline: family for family in (*FAMILIES, *TOKEN_MODELS, *OF_TRANSFORMERS, *CONTROL_MODELS)
+    family.pipeline: family for family in (*FAMILIES, *TOKEN_MODELS, *OF_TRANSFORMERS, *REDRAWERS, *CONTROL_MODELS)
 }
 
 

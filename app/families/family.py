@@ -49,6 +49,20 @@ class SmallDecoder:
 
 
 @dataclass(frozen=True)
+class Redraws:
+    """How a pipeline of diffusers makes pictures larger: it draws them anew, a tile at a time, from noise and by words.
+
+    `tile` is the side of what it looks at at once, in pixels: of the pictures that it learnt from. `latent`: it looks
+    at a picture's latents, makes it twice as large, and without guidance it reads no words; else it looks at the
+    pixels, and its VAE makes each of them larger. `noise_level`: how much noise it sees them with, as diffusers has it.
+    """
+
+    tile: int
+    latent: bool = False
+    noise_level: int = 0
+
+
+@dataclass(frozen=True)
 class Family:
     """One kind of model.
 
@@ -70,6 +84,7 @@ class Family:
     `architecture`: it draws token by token; its models are one model of this class of transformers, and the pipeline is
     ours (see `diffusion.tokens`).
     `small_decoder`: what a model of it may ask for in the place of its VAE's decoder (`decoder = "tiny"`).
+    `redraws`: its models make pictures larger by drawing them anew; `side` is that of what they make at once.
     `sees`: which preprocessor its models are.
     `languages`: those that it describes pictures in. `asked`: a prompt may say what is to be described, and how.
     """
@@ -101,6 +116,7 @@ class Family:
     languages: tuple[str, ...] = ()
     asked: bool = False
     sees: Preprocessor | None = None
+    redraws: Redraws | None = None
 
     @property
     def pipeline(self) -> str:
@@ -121,6 +137,11 @@ class Family:
     def denoises(self) -> bool:
         """True if it makes pictures by words, of nothing or of pictures."""
         return self.draws or Task.EDIT in self.tasks
+
+    @property
+    def in_parts(self) -> bool:
+        """True if its models are pipelines of several parts, which a plan lays out in memory."""
+        return self.denoises or self.redraws is not None
 
     @property
     def tokens(self) -> bool:

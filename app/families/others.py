@@ -2,7 +2,7 @@
 
 from app.core.control import Preprocessor
 from app.core.task import Task
-from app.families.family import IP_ADAPTER, T2I_ADAPTER, Family, Guidance
+from app.families.family import IP_ADAPTER, T2I_ADAPTER, Family, Guidance, Redraws
 
 # What draws token by token; the numbers of parameters are those of Janus-Pro.
 TOKEN_MODELS = (
@@ -26,6 +26,38 @@ TOKEN_MODELS = (
 )
 # What makes pictures larger by a model; their classes are those of transformers.
 UPSCALERS = (Family("Swin2SR", {Task.UPSCALE: "Swin2SRForImageSuperResolution"}),)
+# What makes them larger by drawing them anew: pipelines of diffusers. Steps and guidance are those of the call of the
+# first and of the example of the second (its call's own are those of the first), where words have no effect; the
+# numbers of parameters those of stable-diffusion-x4-upscaler and sd-x2-latent-upscaler, nearly.
+REDRAWERS = (
+    Family(
+        "Stable Diffusion x4 upscaler",
+        {Task.UPSCALE: "StableDiffusionUpscalePipeline"},
+        num_inference_steps=75,
+        guidance_scale=9.0,
+        side=512,
+        samplers=(),
+        encoder_parameters=340_000_000,
+        vae_parameters=55_000_000,
+        # Its latents are as large as the picture: those of a tile are as many as Stable Diffusion's of 1024x1024.
+        step_bytes=2400,
+        alone=True,
+        convolves=True,
+        redraws=Redraws(tile=128, noise_level=20),
+    ),
+    Family(
+        "Stable Diffusion x2 latent upscaler",
+        {Task.UPSCALE: "StableDiffusionLatentUpscalePipeline"},
+        num_inference_steps=20,
+        guidance_scale=0.0,
+        side=1024,
+        samplers=(),
+        encoder_parameters=123_000_000,
+        alone=True,
+        convolves=True,
+        redraws=Redraws(tile=512, latent=True),
+    ),
+)
 # What says what a picture shows, and what finds pictures by what they show; their classes are those of transformers.
 ENGLISH, ENGLISH_AND_CHINESE = ("en",), ("en", "zh")
 DESCRIBERS = (

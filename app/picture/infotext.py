@@ -87,7 +87,8 @@ def build(request: GenerationRequest, index_seed: int, how: dict[str, Any]) -> s
         "Styles": ", ".join(request.written.styles) or None,
         "Template": request.written.prompt or None,  # as the extension Dynamic Prompts calls them
         "Negative Template": request.written.negative_prompt or None,
-        "RNG": None if only_larger else "CPU",  # the noise comes from a CPU generator whatever the device
+        # The noise comes from a CPU generator whatever the device.
+        "RNG": None if only_larger and "redrawn" not in how else "CPU",
         "Version": f"Atelier {__version__}",
     }
     return _text(request, parameters)

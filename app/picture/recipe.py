@@ -33,10 +33,11 @@ def load(text: str) -> dict[str, Any] | None:
 
 def stated(request: GenerationRequest, picture: Picture) -> GenerationRequest:
     """The request as the recipe of its picture tells it: what was only made larger names no steps, no size that was not
-    asked for, and no model that did not run."""
+    asked for, and no model that did not run. What was drawn anew for that keeps its steps and guidance."""
     if "upscaler" not in picture.how:
         return request
-    nothing = dict.fromkeys(("num_inference_steps", "guidance_scale", "scheduler", "width", "height"))
+    of_steps = () if "redrawn" in picture.how else ("num_inference_steps", "guidance_scale")
+    nothing = dict.fromkeys((*of_steps, "scheduler", "width", "height"))
     return request.model_copy(update={**nothing, "model": picture.how.get("model")})
 
 

@@ -25,6 +25,7 @@ class ModelParts:
     """Parameters of a model's parts, and bytes a pixel needs in 16 bit. `largest_encoder` is one of `encoders`.
 
     `one_file`: the denoiser comes from a single file, as it is; it cannot be kept in another number format.
+    `convolves`: it is a UNet, much of which is convolutions.
     """
 
     encoders: int
@@ -34,11 +35,7 @@ class ModelParts:
     decode_bytes: int = DECODE_BYTES
     denoise_bytes: int = DENOISE_BYTES
     one_file: bool = False
-
-    @property
-    def convolves(self) -> bool:
-        """True for a UNet, much of which is convolutions."""
-        return self.denoise_bytes == DENOISE_BYTES
+    convolves: bool = True
 
     @property
     def total(self) -> int:
@@ -72,9 +69,9 @@ def guessed_parts(parameters: int, pipeline: str) -> ModelParts:
 
 def parts_of_entry(entry: ModelFacts) -> ModelParts | None:
     """The parts of a model as it is described; None if nothing is known of its size."""
-    if family_of(entry.pipeline).only_enlarges:
+    if _enlarges_as_one(entry):
         parameters = entry.parameters or entry.size_bytes // 4
-        return ModelParts(0, 0, parameters, 0, 0, UPSCALE_BYTES, one_file=True) if parameters else None
+        return ModelParts(0, 0, parameters, 0, 0, UPSCALE_BYTES, one_file=True, convolves=False) if parameters else None
     if entry.components:
         return parts_of(entry.components, entry.pipeline)
     # Most files hold two bytes for each number; only the catalog's own entries say how many numbers there are.
@@ -83,12 +80,19 @@ def parts_of_entry(entry: ModelFacts) -> ModelParts | None:
 
 
 def pixels_of_entry(entry: ModelFacts) -> int:
-    """How many pixels a model works on at once when it makes one picture of its own size."""
-    return UPSCALED_TILE_PIXELS if family_of(entry.pipeline).only_enlarges else entry.width * entry.height
+    """How many pixels a model works on at once when it makes one picture of its own size, or one tile."""
+    return UPSCALED_TILE_PIXELS if _enlarges_as_one(entry) else entry.width * entry.height
+
+
+def _enlarges_as_one(entry: ModelFacts) -> bool:
+    """True for an upscaler that is one model of transformers, held as it is."""
+    family = family_of(entry.pipeline)
+    return family.only_enlarges and not family.in_parts
 
 
 def _parts(encoders: int, largest: int, denoiser: int, vae: int, pipeline: str) -> ModelParts:
     family = family_of(pipeline)
     decode = DECODE_BYTES_3D if family.video_vae else DECODE_BYTES
     denoise = DENOISE_BYTES if family.convolves else DENOISE_BYTES_TRANSFORMER
-    return ModelParts(encoders, largest, denoiser, vae, decode, family.step_bytes or denoise)
+    steps = family.step_bytes or denoise
+    return ModelParts(encoders, largest, denoiser, vae, decode, steps, convolves=family.convolves)

@@ -32,7 +32,7 @@ def plan_of(model: ModelFacts, room: Room, *, size: MachineSize | None = None, t
     parts = parts_of_entry(model)
     if parts is None:
         return None
-    if not family_of(model.pipeline).denoises:  # those are held as they are
+    if not family_of(model.pipeline).in_parts:  # those are held as they are
         size = tier = None
     installed = [name for name in PACKAGES.values() if find_spec(name) is not None]
     return choose(parts, room, pixels_of_entry(model), size=size, tier=tier, packages=installed)

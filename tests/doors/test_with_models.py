@@ -13,6 +13,7 @@ import webuiapi
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from app.catalog import folder_entry
 from app.diffusion import DiffusionService
 from app.picture.png import inspect
 from tests.controls import save_control
@@ -20,7 +21,7 @@ from tests.doors.dropping import answer_all
 from tests.families import save
 from tests.janus import TOKENS, make_tiny_janus
 from tests.loras import TEXT_LAYERS, save_lora
-from tests.pipelines import catalog_toml, make_tiny_sd, make_tiny_upscaler
+from tests.pipelines import catalog_toml, make_tiny_redrawer, make_tiny_sd, make_tiny_upscaler
 from tests.running import RunningService
 from tests.single_files import save_other_vae
 
@@ -34,11 +35,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tiny_sd(folder / "pocket")
     save("flux", folder / "flux")
     make_tiny_upscaler(folder / "larger")
+    make_tiny_redrawer(folder / "anew")
     save_lora(folder / "loras" / "ink.safetensors", text=TEXT_LAYERS)
     save_other_vae(folder / "pocket", folder / "vae" / "other.safetensors")
     save_control("sd15", StableDiffusionPipeline.from_pretrained(folder / "pocket"), folder / "my-canny")
     flux = {"title": "Flux", "path": "flux", "pipeline": "FluxPipeline"}
-    catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux)
+    anew = {"title": "Anew", "path": "anew", "pipeline": folder_entry(folder / "anew").pipeline}
+    catalog_toml(folder, pocket={"title": "Tiny", "path": "pocket"}, flux=flux, anew={**anew, "num_inference_steps": 2})
     return folder
 
 
@@ -100,7 +103,7 @@ def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     api = webuiapi.WebUIApi(host="127.0.0.1", port=real.port)
-    assert [item["name"] for item in api.get_upscalers()] == ["None", "Lanczos", "Nearest", "larger"]
+    assert [item["name"] for item in api.get_upscalers()] == ["None", "Lanczos", "Nearest", "anew", "larger"]
     assert "larger" not in api.util_get_model_names()
     drawn = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64).image
     larger = api.extra_single_image(image=drawn, upscaler_1="larger", upscaling_resize=2).image
@@ -119,6 +122,25 @@ def test_a_model_makes_pictures_larger_through_the_queue_for_a1111s_clients(
     assert "Hires upscaler: larger" in api.png_info(twice.image).info
     refused = http.post(f"{real.url}/sdapi/v1/extra-single-image", json={"image": "eA==", "upscaler_1": "SwinIR_4x"})
     assert (refused.status_code, "upscaler_1" in refused.json()["detail"]) == (422, True)
+
+
+def test_a_pipeline_draws_pictures_anew_larger_through_the_same_doors(
+    real: RunningService, http: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    api = webuiapi.WebUIApi(host="127.0.0.1", port=real.port)
+    listed = {model["key"]: model for model in http.get(f"{real.url}/api/models").json()["items"]}
+    assert (listed["anew"]["kinds"], listed["anew"]["tasks"]) == (["upscales"], ["upscale"])
+    assert listed["anew"]["verdict"]["fits"]
+    drawn = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64).image
+    larger = api.extra_single_image(image=drawn, upscaler_1="anew", upscaling_resize=4).image
+    [newest] = http.get(f"{real.url}/api/images", params={"limit": 1}).json()["items"]
+    made = newest["recipe"]
+    assert (larger.size, made["how"]["redrawn"]["steps"], made["how"]["redrawn"]["noise_level"]) == ((256, 256), 2, 20)
+    assert (newest["prompt"], newest["model"], made["request"]["num_inference_steps"]) == ("an apple", "anew", 2)
+    hires = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "anew", "denoising_strength": 0.5}
+    twice = api.txt2img(prompt="an apple", seed=3, steps=2, width=64, height=64, **hires)
+    assert (twice.image.size, "Hires upscaler: anew" in api.png_info(twice.image).info) == ((96, 96), True)
 
 
 def test_another_vae_is_listed_and_chosen_through_a1111s_door_and_our_own(

@@ -1,5 +1,7 @@
 """The engine with real pipelines: a small one with random weights."""
 
+import hashlib
+import io
 import os
 import signal
 import time
@@ -9,11 +11,13 @@ from uuid import uuid4
 
 import pytest
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from app.catalog import Catalog
 from app.core.errors import EngineCrashed, ModelNotInstalled, ModelRefused
 from app.core.schema import GenerationRequest
 from app.core.settings import Settings
+from app.diffusion.starts import Held
 from app.engine.base import EngineEvent, Work
 from app.engine.local import LocalEngine
 from tests.adapters import save_ip_adapter, save_t2i_adapter
@@ -22,7 +26,7 @@ from tests.diffusion.test_starts import ITS_MASK, PICTURES, START
 from tests.editors import save_editor
 from tests.engine.conftest import a_job
 from tests.engine.watching import Noting, ignore, made_by, nobody
-from tests.pipelines import catalog_toml, make_tiny_sd
+from tests.pipelines import catalog_toml, make_tiny_redrawer, make_tiny_sd
 
 # diffusers tells of outdated options of the pipelines that follow an instruction.
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -64,6 +68,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     save_ip_adapter("sd15", pipe, folder / "looks")
     save_t2i_adapter("sd15", folder / "lines")
     save_editor("pix2pix", folder / "edits")
+    make_tiny_redrawer(folder / "anew")
     catalog_toml(
         folder,
         tiny={"title": "Tiny", "path": "tiny"},
@@ -113,6 +118,33 @@ def test_a_real_run_is_cancelled_within_a_step_and_the_next_one_works(real: Loca
     assert len(steps) < 100
     [after] = made_by(real, [a_job(model="tiny")], ignore, nobody)
     assert len(after.pictures) == 1
+
+
+def test_a_picture_is_drawn_anew_larger_by_a_real_pipeline_in_the_child(real: LocalEngine) -> None:
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((140, 16)).convert("RGB").save(stream, "PNG")
+    name = hashlib.sha256(stream.getvalue()).hexdigest()
+    entry, inputs = real._catalog.get("anew"), Held({name: stream.getvalue()})
+
+    def job(seed: int) -> Work:
+        there = ({"role": "image", "sha256": name},)
+        return a_job(entry=entry, task="upscale", inputs=there, scale=4, num_inference_steps=3, seed=seed)
+
+    events = list[EngineEvent]()
+    [first] = made_by(real, [job(1)], events.append, nobody, inputs)
+    assert first.error is None
+    picture = first.pictures[0]
+    assert (picture.width, picture.height, picture.how["redrawn"]["steps"]) == (560, 64, 3)
+    assert [(event.step, event.of) for event in events if event.kind == "step"] == [(step, 6) for step in range(1, 7)]
+    assert "loading" in {event.kind for event in events}
+    assert "anew" in real.status().loaded_models
+    [again] = made_by(real, [job(1)], ignore, nobody, inputs)
+    [other] = made_by(real, [job(2)], ignore, nobody, inputs)
+    assert (again.pictures[0].rgb == picture.rgb, other.pictures[0].rgb == picture.rgb) == (True, False)
+    heard = list[EngineEvent]()
+    [stopped] = made_by(real, [job(1)], heard.append, lambda _job: len(heard) >= 2, inputs)
+    assert (stopped.cancelled, stopped.pictures) == (True, ())
+    assert real.unload("anew")
 
 
 def test_a_model_that_cannot_be_loaded_says_why_and_the_child_stays(real: LocalEngine) -> None:

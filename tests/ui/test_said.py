@@ -37,6 +37,8 @@ NOTES = (
     "drawn at 128x128, a size that this model knows, then enlarged and cut to 512x256",
     "clip_skip has no effect with this model",
     "made 128x128 by the model, then reduced to 96x96",
+    "LoRAs have no effect where a picture only becomes larger",
+    "the prompt has no effect with a guidance_scale of 0",
 )
 # Seen by the owner of a service in its log, not on the page.
 UNSEEN = {

@@ -45,12 +45,12 @@ class PipelineMaker:
     def make(self, work: Sequence[Work], folder: Path, inputs: Inputs, report: Report) -> None:
         """See `Maker`."""
         if work[0].request.task is Task.UPSCALE:  # one task in all of them, as in all that shares a pass
+            entry = work[0].entry
+            by_model = family_of(entry.pipeline).only_enlarges
+            upscaler = self._cache.upscaler(entry, folder, report.loading) if by_model else None
             report.alive()
             with pulse(report.alive):
-                entry = work[0].entry
-                by_model = family_of(entry.pipeline).only_enlarges
-                upscaler = self._cache.upscalers.load(entry, folder) if by_model else None
-                enlarge_batch([item.request for item in work], _Told(work, report), inputs, upscaler)
+                enlarge_batch([item.request for item in work], _Told(work, report), inputs, upscaler, self._cache)
             return
         if work[0].request.task is Task.DESCRIBE:
             report.loading("loading")
@@ -69,7 +69,7 @@ class PipelineMaker:
         """See `Maker`."""
         if family_of(entry.pipeline).only_enlarges:
             report.loading("loading")
-            self._cache.upscalers.load(entry, folder)
+            self._cache.upscaler(entry, folder, report.loading)
             report.loading("loaded")
             return
         if Task.DESCRIBE in family_of(entry.pipeline).tasks:
