@@ -163,7 +163,7 @@ def loss_of(network: VisionEncoderDecoderModel, aids: Aids, batch: Batch) -> dic
     return {
         "said": functional.cross_entropy(said.float().transpose(1, 2), tokens[:, 1:], ignore_index=PAD),
         "noun": 3 * functional.cross_entropy(nouns_there.transpose(1, 2), batch.nouns, ignore_index=-1),
-        "colour": 0.5 * functional.cross_entropy(colours_there.transpose(1, 2), batch.colours, ignore_index=-1),
+        "colour": 4 * functional.cross_entropy(colours_there.transpose(1, 2), batch.colours, ignore_index=-1),
         "words": 0.02 * missed.sum(1).mean(),
     }
 
