@@ -26,7 +26,7 @@ DRAWN = ("page of 50", "search: a word in many prompts", "20 groups by prompt") 
 AT_ONCE = 10_000  # rows in one statement
 # All vectors are gone through: so many in that time.
 ALIKE, MOST_ALIKE = "60 pictures like one", 100_000
-MODEL, VECTOR, KEPT_AT_ONCE = "looks", 512, 500
+MODEL, VECTOR, KEPT_AT_ONCE = "looks", 640, 500
 WORDS = ("apple", "table", "cat", "river", "mountain", "castle", "forest", "lamp", "moon", "robot", "harbour", "flower")
 CHINESE = ("苹果", "桌子", "猫", "河流", "山", "城堡", "月亮")
 START = 1_700_000_000.0
