@@ -159,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cluster.environment["ATELIER_ENGINE"] = "local"
             cluster.start("a", "b")
             requests = real_requests("pocket")
+            os.environ["OMP_NUM_THREADS"] = "1"  # as the machines have: with more the last bits round otherwise
             pixels = undisturbed_pixels(folder / "undisturbed", requests)
             options.kills, options.others = REAL_KILLS, 0
             _kills(folder / "model", cluster, requests, lambda asked, index: pixels[asked.seed + index], options)
