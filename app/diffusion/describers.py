@@ -84,7 +84,7 @@ class Describer:
         told(0, most)
         with torch.no_grad():
             ids = self.network.generate(
-                **inputs, max_new_tokens=most, do_sample=False, num_beams=1, stopping_criteria=[_Telling(told, most)]
+                **inputs, max_new_tokens=most, do_sample=False, stopping_criteria=[_Telling(told, most)]
             )
         text: str = self.words.decode(ids[0][before:], skip_special_tokens=True)
         return " ".join(text.split())

@@ -49,7 +49,7 @@ def captions(
     for picture in pictures:
         small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
         values = torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-        ids = network.generate(values, decoder_start_token_id=start, do_sample=False, num_beams=1)
+        ids = network.generate(values, decoder_start_token_id=start, do_sample=False)
         said.append(tokenizer.decode(ids[0], skip_special_tokens=True))
     return said
 

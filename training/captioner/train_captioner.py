@@ -31,6 +31,7 @@ from transformers import (
     VisionEncoderDecoderModel,
     ViTImageProcessor,
 )
+from transformers.models.dpt.modeling_dpt import DPTViTPooler
 
 sys.path.append(str(Path(__file__).parents[1] / "pocket"))
 from figures import measure
@@ -40,6 +41,7 @@ from words import COLOURS, nouns
 
 WIDTH, BATCH, LEARNING_RATE, SEED = 160, 64, 2e-3, 11
 ROOM = 28  # tokens of a caption, with its ends
+BEAMS = 4  # sentences that are followed: a Chinese measure word must be chosen before the thing
 SHARD = 2000
 SAVE_SECONDS = 60
 PAD, END, ENGLISH, CHINESE = (SPECIAL.index(name) for name in ("<pad>", "<end>", "<en>", "<zh>"))
@@ -67,6 +69,7 @@ def new_network() -> VisionEncoderDecoderModel:
         config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = ENGLISH, END, PAD
     network.generation_config.bos_token_id = ENGLISH
     network.generation_config.max_length = ROOM
+    network.generation_config.num_beams = BEAMS
     return network
 
 
@@ -93,7 +96,7 @@ class Aids(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures, what lies in their cells, one caption each in one of the languages, and the words of both."""
+    """Pictures, what lies in their cells, their captions in each language (n, 2, ROOM), and the words of both."""
 
     pixels: Tensor
     nouns: Tensor
@@ -107,13 +110,13 @@ class Sights:
 
     def __init__(self, folder: Path, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._shards = []
+        self.shards = []
         for first in range(0, count, SHARD):
             path = folder / f"{first}.npz"
             if not path.exists():
                 _draw(path, first, min(SHARD, count - first))
             with np.load(path) as shard:
-                self._shards.append({name: shard[name] for name in shard.files})
+                self.shards.append({name: shard[name] for name in shard.files})
         self._count = count
 
     def batch(self, step: int, size: int) -> Batch:
@@ -121,13 +124,12 @@ class Sights:
         per_round = max(1, self._count // size)
         order = np.random.default_rng((SEED, step // per_round)).permutation(self._count)
         rows = [divmod(int(n), SHARD) for n in order[step % per_round * size :][:size]]
-        columns = {name: np.stack([self._shards[a][name][b] for a, b in rows]) for name in self._shards[0]}
+        columns = {name: np.stack([self.shards[a][name][b] for a, b in rows]) for name in self.shards[0]}
         both = torch.from_numpy(columns["tokens"].astype(np.int64))
         words = torch.zeros(len(rows), len(vocabulary())).scatter_(1, both.flatten(1), 1.0)
         words[:, : len(SPECIAL)] = 0
         cells = [torch.from_numpy(columns[name].astype(np.int64)).flatten(1) for name in ("nouns", "colours")]
-        language = torch.from_numpy(np.random.default_rng((SEED, 1, step)).integers(2, size=len(rows)))
-        return Batch(pixel_values(columns["pixels"]), *cells, both[torch.arange(len(rows)), language], words)
+        return Batch(pixel_values(columns["pixels"]), *cells, both, words)
 
 
 def _draw(path: Path, first: int, count: int) -> None:
@@ -154,18 +156,22 @@ def loss_of(network: VisionEncoderDecoderModel, aids: Aids, batch: Batch) -> dic
     """What is to be small: wrong words of the captions, of the cells, and of the whole picture."""
     looks = network.encoder(batch.pixels.to(memory_format=torch.channels_last)).last_hidden_state
     cells = looks[:, 1:]  # before them is one for the whole picture
-    longest = int((batch.tokens != PAD).sum(1).max())
-    tokens = batch.tokens[:, :longest]
-    said = network.decoder(tokens[:, :-1], encoder_hidden_states=looks, attention_mask=(tokens != PAD)[:, :-1]).logits
     words = network.decoder.lm_head(cells.mean(1)) + aids.common
     nouns_there, colours_there = aids.noun(cells).float(), aids.colour(cells).float()
     missed = functional.binary_cross_entropy_with_logits(words.float(), batch.words, reduction="none")
     return {
-        "said": functional.cross_entropy(said.float().transpose(1, 2), tokens[:, 1:], ignore_index=PAD),
+        "said": sum(wrong_words(network, looks, tokens) for tokens in batch.tokens.unbind(1)) / len(LANGUAGES),
         "noun": 3 * functional.cross_entropy(nouns_there.transpose(1, 2), batch.nouns, ignore_index=-1),
         "colour": 4 * functional.cross_entropy(colours_there.transpose(1, 2), batch.colours, ignore_index=-1),
         "words": 0.02 * missed.sum(1).mean(),
     }
+
+
+def wrong_words(network: VisionEncoderDecoderModel, looks: Tensor, captions: Tensor) -> Tensor:
+    """How wrongly captions (n, ROOM) of one language are said, from what the encoder saw."""
+    tokens = captions[:, : int((captions != PAD).sum(1).max())]
+    said = network.decoder(tokens[:, :-1], encoder_hidden_states=looks, attention_mask=(tokens != PAD)[:, :-1]).logits
+    return functional.cross_entropy(said.float().transpose(1, 2), tokens[:, 1:], ignore_index=PAD)
 
 
 def rate(step: int, of: int) -> float:
@@ -215,7 +221,11 @@ def train(
 
 
 def save(network: VisionEncoderDecoderModel, output: Path) -> None:
-    """The folder, as transformers reads it: half the bytes for a number."""
+    """The folder, as transformers reads it: half the bytes for a number, and a pooler, which it expects of a DPT and
+    nothing uses."""
+    network.encoder.pooler = DPTViTPooler(network.encoder.config)
+    for unused in network.encoder.pooler.parameters():
+        nn.init.zeros_(unused)
     network.half().save_pretrained(output)
     new_tokenizer().save_pretrained(output)
     ViTImageProcessor(size={"height": SIDE, "width": SIDE}, resample=2).save_pretrained(output)
