@@ -1,6 +1,6 @@
 """Pictures by what they show: a vector of each, kept beside its row, and all of them looked through for the nearest.
 
-A vector is a signed byte for each number. Looking through 100,000 of 512 numbers takes about a tenth of a second and a
+A vector is a signed byte for each number. Looking through 100,000 of 640 numbers takes about a fifth of a second and a
 few megabytes: the database hands them over in blocks, one after the other in one piece, and only the best of each are
 kept.
 """
