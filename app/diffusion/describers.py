@@ -82,7 +82,7 @@ class Describer:
         room = getattr(self.network.config.get_text_config(decoder=True), "n_positions", None) or most
         most = min(most, room - 1)
         told(0, most)
-        with torch.no_grad():
+        with torch.no_grad():  # how many sentences are followed at once stands in the model's generation_config.json
             ids = self.network.generate(
                 **inputs, max_new_tokens=most, do_sample=False, stopping_criteria=[_Telling(told, most)]
             )

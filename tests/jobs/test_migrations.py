@@ -23,6 +23,7 @@ from app.migrations import current_version, newest_version, steps, upgrade
 from app.migrations.steps import back_up
 from app.storage import Folder
 
+from .older import at_version
 from .postgres import an_empty_database
 from .things import a_request
 
@@ -183,3 +184,15 @@ def test_a_backup_holds_what_is_still_in_the_write_ahead_log(sqlite: sqlalchemy.
     assert sum(JobTable(copy, boot_id="boot-2").counts().values()) == 1
     copy.dispose()
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_what_an_earlier_captioner_made_of_pictures_is_forgotten_and_another_models_is_kept(tmp_path: Path) -> None:
+    database = at_version(tmp_path / "atelier.db", "0014")
+    with writing(database) as connection:
+        for number, model in enumerate(("pocket-captioner", "clip")):
+            values = {"id": str(number), "model": model, "vector": bytes(4)}
+            connection.execute(text("INSERT INTO looks VALUES (:id, :model, :vector)"), values)
+    assert upgrade(database)
+    with reading(database) as connection:
+        assert list(connection.scalars(text("SELECT model FROM looks"))) == ["clip"]
+    database.dispose()
