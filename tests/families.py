@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderDC,
-    AutoencoderKL,
     AutoencoderKLQwenImage,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
@@ -44,7 +43,16 @@ from transformers import (
     T5EncoderModel,
 )
 
-from tests.pipelines import TEXT_WIDTH, byte_tokenizer, tiny_text_encoder, tiny_unet, tiny_vae
+from tests.more_families import MORE
+from tests.pipelines import (
+    TEXT_WIDTH,
+    byte_tokenizer,
+    t5_encoder,
+    tiny_text_encoder,
+    tiny_unet,
+    tiny_vae,
+    vae_of,
+)
 from tests.tokenizers import gemma_tokenizer, glm_tokenizer, qwen_tokenizer, t5_tokenizer
 
 # The shift of Qwen-Image-Lightning's model card: exp(log 3) at every size, so that 8 steps are spread as it learnt.
@@ -56,31 +64,10 @@ LIGHTNING = {
 }  # fmt: skip
 
 
-def vae_of(channels: int) -> AutoencoderKL:
-    """A VAE as FLUX, SD3 and Z-Image have it: more latent channels, a shift, a factor of 8."""
-    return AutoencoderKL(
-        block_out_channels=(8, 8, 16, 16),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        latent_channels=channels,
-        norm_num_groups=4,
-        sample_size=1024,
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-    )
-
-
 def clip_with_projection(width: int = TEXT_WIDTH) -> CLIPTextModelWithProjection:
     config = tiny_text_encoder(byte_tokenizer(), width).config
     config.projection_dim = width
     return CLIPTextModelWithProjection(config)
-
-
-def t5_encoder() -> T5EncoderModel:
-    return T5EncoderModel(T5Config(vocab_size=128, d_model=32, d_ff=37, d_kv=8, num_layers=2, num_heads=4))
 
 
 def sd15(folder: Path) -> Any:
@@ -277,7 +264,7 @@ def kolors(folder: Path) -> Any:
 FAMILIES: Mapping[str, Callable[[Path], Any]] = {
     "sd15": sd15, "sd21": sd21, "sdxl": sdxl, "sdxl-turbo": sdxl_turbo, "sd3": sd3, "flux": flux, "sana": sana,
     "z-image": z_image, "pixart-sigma": pixart_sigma, "kolors": kolors, "qwen-image": qwen_image,
-    "qwen-image-lightning": qwen_image_lightning,
+    "qwen-image-lightning": qwen_image_lightning, **MORE,
 }  # fmt: skip
 
 

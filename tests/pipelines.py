@@ -18,7 +18,15 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Swin2SRConfig, Swin2SRForImageSuperResolution
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    Swin2SRConfig,
+    Swin2SRForImageSuperResolution,
+    T5Config,
+    T5EncoderModel,
+)
 
 TEXT_WIDTH = 32
 
@@ -77,6 +85,27 @@ def tiny_vae() -> AutoencoderKL:
         norm_num_groups=8,
         sample_size=128,
     )
+
+
+def vae_of(channels: int) -> AutoencoderKL:
+    """A VAE as FLUX, SD3 and Z-Image have it: more latent channels, a shift, a factor of 8."""
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=channels,
+        norm_num_groups=4,
+        sample_size=1024,
+        scaling_factor=0.3611,
+        shift_factor=0.1159,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+
+
+def t5_encoder() -> T5EncoderModel:
+    return T5EncoderModel(T5Config(vocab_size=128, d_model=32, d_ff=37, d_kv=8, num_layers=2, num_heads=4))
 
 
 def make_tiny_sd(folder: Path, seed: int = 0, words: float = 1) -> Path:

@@ -17,6 +17,7 @@ from diffusers.pipelines.auto_pipeline import (
 from app.core.samplers import find_sampler
 from app.core.task import Task
 from app.diffusion.noise import NOISE
+from app.diffusion.noised import STEPS
 from app.families import CONTROL_MODELS, FAMILIES, IP_ADAPTER, REDRAWERS, Family, family_of, is_known
 from app.families.family import HELD
 
@@ -48,6 +49,17 @@ def test_no_other_room_names_the_class_of_a_pipeline() -> None:
         if PIPELINE_CLASS.fullmatch(text)
     ]
     assert named == []
+
+
+@BY_TITLE
+def test_one_that_starts_from_pictures_by_words_alone_asks_for_its_steps_where_they_can_be_left_out(
+    family: Family,
+) -> None:
+    if Task.IMAGE in family.tasks and family.tasks[Task.IMAGE] == family.tasks.get(Task.TEXT):
+        cls = getattr(diffusers, family.tasks[Task.TEXT])
+        assert STEPS in inspect.unwrap(cls.__call__).__code__.co_names
+        assert "strength" not in inspect.signature(cls.__call__).parameters
+        assert family.tasks[Task.INPAINT] == family.tasks[Task.TEXT]
 
 
 @BY_TITLE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sentencepiece
 from diffusers.pipelines.kolors.tokenizer import ChatGLMTokenizer
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import GemmaTokenizer, Qwen2Tokenizer, T5Tokenizer
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
@@ -47,6 +47,20 @@ def gemma_tokenizer() -> GemmaTokenizer:
     words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *LETTERS]
     words += [f"<0x{byte:02X}>" for byte in range(256)]
     return GemmaTokenizer(vocab={word: i for i, word in enumerate(words)}, model_max_length=8192)
+
+
+def glm4_tokenizer() -> TokenizersBackend:
+    """As GLM-4 has it, a token for each byte: each text begins with the same two tokens."""
+    begin = ["[gMASK]", "<sop>"]
+    letters = ["<|endoftext|>", "<|eos|>", *begin, *byte_letters()]
+    model = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(letters)}, merges=[]))
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.post_processor = processors.TemplateProcessing(
+        single=[*begin, "$A"], special_tokens=[(word, letters.index(word)) for word in begin]
+    )
+    return TokenizersBackend(
+        tokenizer_object=model, pad_token="<|endoftext|>", eos_token="<|eos|>", padding_side="left"
+    )
 
 
 def glm_tokenizer(folder: Path) -> ChatGLMTokenizer:

@@ -34,13 +34,18 @@ def batch_key(request: GenerationRequest, model: str = "", prompt: Prompt | None
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def steps_of(request: GenerationRequest) -> int:
+    """The steps of a resolved request's first pass; from a picture only the last ones, as many as `strength` says."""
+    steps = request.num_inference_steps or 0
+    return steps if request.strength is None or request.enable_hr else int(steps * request.strength)
+
+
 def megapixel_steps(request: GenerationRequest) -> float:
     """The work in a resolved request: width × height × steps × images, in millions.
 
-    From a picture only the last steps are made, as many as `strength` says; the hires fix has a second pass besides.
+    Steps are those that are made: see `steps_of`. The hires fix has a second pass besides.
     """
-    steps, images = request.num_inference_steps or 0, max(1, request.num_pictures)
-    steps = steps if request.strength is None or request.enable_hr else int(steps * request.strength)
+    steps, images = steps_of(request), max(1, request.num_pictures)
     width, height = result_size(request)
     again = width * height * steps_again(request)
     return ((request.width or 0) * (request.height or 0) * steps + again) * images / 1e6

@@ -152,7 +152,7 @@ def parse_scheduler(value: str) -> Choice | None:
 
 
 def fits_flow(choice: Choice, samplers: Sequence[str]) -> bool:
-    """True if a flow-matching model for which these `samplers` work can step so."""
+    """True if a flow-matching model, or another one for which only these `samplers` work, can step so."""
     if choice.sampler is None:
         return True
     name = choice.sampler.name
@@ -160,9 +160,9 @@ def fits_flow(choice: Choice, samplers: Sequence[str]) -> bool:
 
 
 @cache
-def all_values(flow_samplers: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """Every `scheduler` value in its stored spelling, `default` first; of a flow-matching family, those it can use."""
+def all_values(samplers: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Every `scheduler` value in its stored spelling, `default` first; of a family that names its samplers, those."""
     choices = [Choice(sampler, kind) for sampler in SAMPLERS for kind in SCHEDULE_TYPES if sampler.fits(kind)]
-    if flow_samplers is not None:
-        choices = [choice for choice in choices if fits_flow(choice, flow_samplers)]
+    if samplers is not None:
+        choices = [choice for choice in choices if fits_flow(choice, samplers)]
     return (DEFAULT, *(choice.value for choice in choices))

@@ -10,41 +10,67 @@ from typing import Any
 import torch
 from PIL import Image
 
-from app.diffusion.kinds import Pipeline, Scheduler
+from app.diffusion.kinds import Scheduler
 
 HALF = 127  # of 255: a lighter pixel of the mask is made anew
+
+
+# What adds noise in a sampler → the place of the noise after the latents; those of flow matching have the latter only.
+ADDING = {"add_noise": 0, "scale_noise": 1}
+
+
+def noisy(scheduler: Scheduler, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Clean latents as noisy as a sampler has them at these of its times: one for each row, or one for all."""
+    name, place = _adding(scheduler)
+    return _added(getattr(scheduler, name), place, clean, noise, steps)
+
+
+def _adding(scheduler: Scheduler) -> tuple[str, int]:
+    return next((name, place) for name, place in ADDING.items() if hasattr(scheduler, name))
+
+
+def _added(
+    add: Callable[..., torch.Tensor], place: int, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor
+) -> torch.Tensor:
+    return add(clean, steps, noise) if place else add(clean, noise, steps)
 
 
 class Blend:
     """Goes with one pass of a pipeline that makes pictures from pictures, its latents in rows of [C, h, w].
 
-    What it does after each step is what diffusers' own inpainting does for a UNet that knows no masks.
+    What it does after each step is what diffusers' own inpainting does for a model that knows no masks.
     """
 
     def __init__(self, scheduler: Scheduler, masks: Sequence[Image.Image]) -> None:
         self._scheduler = scheduler
         self._masks = [mask.point(lambda value: 255 * (value > HALF)) for mask in masks]
         self._first: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._add_noise = scheduler.add_noise
-        scheduler.add_noise = self._watched(scheduler.add_noise)
+        name, self._place = _adding(scheduler)
+        self._add = getattr(scheduler, name)
+        setattr(scheduler, name, self._watched(self._add, self._place))
 
-    def __call__(self, pipe: Pipeline, step: int, latents: torch.Tensor) -> torch.Tensor:
-        """The latents after a step, counted from 0, with the first picture back outside the masks."""
+    @property
+    def order(self) -> int:
+        """How many of the sampler's times a step has."""
+        return int(self._scheduler.order)
+
+    def __call__(self, latents: torch.Tensor, left: int) -> torch.Tensor:
+        """The latents after a step, with `left` of the sampler's times still to come: the first picture is back outside
+        the masks."""
         if self._first is None:
             return latents
         clean, noise = self._first
-        steps = self._scheduler.timesteps
-        place = len(steps) - pipe.num_timesteps + step + 1
-        if place < len(steps):
-            clean = self._add_noise(clean, noise, steps[place : place + 1])
+        if left:
+            steps = self._scheduler.timesteps
+            clean = _added(self._add, self._place, clean, noise, steps[len(steps) - left :][:1])
         mask = self._mask(latents)
         return ((1 - mask) * clean + mask * latents).to(latents.dtype)
 
-    def _watched(self, add_noise: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        @functools.wraps(add_noise)
-        def watched(samples: torch.Tensor, noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-            self._first = samples, noise
-            return add_noise(samples, noise, *args, **kwargs)
+    def _watched(self, add: Callable[..., torch.Tensor], place: int) -> Callable[..., torch.Tensor]:
+        @functools.wraps(add)
+        def watched(samples: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            self._first = samples, kwargs["noise"] if "noise" in kwargs else args[place]
+            return add(samples, *args, **kwargs)
 
         return watched
 
@@ -70,7 +96,7 @@ def begin_anew(scheduler: Scheduler, masks: Sequence[Image.Image], *, noise: boo
 
         return added
 
-    for name, place in (("add_noise", 0), ("scale_noise", 1)):  # noise is the second argument, or the third
+    for name, place in ADDING.items():
         if hasattr(scheduler, name):
             setattr(scheduler, name, without(getattr(scheduler, name), place))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from app.core.batching import steps_of
 from app.core.errors import AtelierError, GenerationCancelled, GenerationFailed, OutOfMemory
 from app.core.parameters import parameters
 from app.core.picture import Picture
@@ -25,6 +26,7 @@ from app.diffusion.machine import dtype_name
 from app.diffusion.made import PassWatch
 from app.diffusion.memory import free_caches, is_out_of_memory
 from app.diffusion.noise import Variation, varied
+from app.diffusion.noised import noised
 from app.diffusion.pipelines import LoadedModel
 from app.diffusion.previews import PredictionTap
 from app.diffusion.prompts import Asked, prompt_notes, text_arguments
@@ -96,7 +98,8 @@ class RunWatch:
         self._drop(indices)
         if self.dropped.issuperset(indices):
             raise GenerationCancelled
-        self.steps = getattr(pipe, "num_timesteps", None) or self._rows[0].request.num_inference_steps or 0
+        told = getattr(pipe, "num_timesteps", None)  # of the sampler's times, of which some have two a step
+        self.steps = told or steps_of(self._rows[0].request)
         if self.adapters:
             self.adapters.step = step + 1
         earlier, later = self.beside
@@ -106,11 +109,14 @@ class RunWatch:
                 before, chunks = self._places[index]
                 preview = self._preview(index, tensors.get("latents"))
                 self._watch.step(index, before * of + earlier + step + 1, chunks * of, preview)
-        return {"latents": self._blend(pipe, step, tensors["latents"])} if self._blend else {}
+        if not self._blend:
+            return {}
+        left = (self.steps - step - 1) * (1 if told else self._blend.order)
+        return {"latents": self._blend(tensors["latents"], left)}
 
     def older(self, step: int, timestep: Any, latents: torch.Tensor) -> None:
-        """The same for pipelines that know only `callback(step, timestep, latents)`."""
-        self(None, step, timestep, {"latents": latents})
+        """The same for pipelines that know only `callback(step, timestep, latents)`, and go on with these latents."""
+        latents.copy_(self(None, step, timestep, {"latents": latents}).get("latents", latents))
 
     def between(self, index: int, done: int) -> None:
         """Tell a request how much of what lies between two passes is done; `beside` counts that to the second.
@@ -227,7 +233,9 @@ def _drawn(
             # 3. Denoise from each row's own noise: `watch` hears of each step, and may end it there. 4. Decode: in the
             # same call, for diffusers' pipelines do both; `decoding` looks at what the VAE gives.
             arguments = _arguments(pipe, loaded, rows, words | adapted, watch) | {"output_type": output}
-            images: torch.Tensor = pipe(**arguments, generator=noise).images
+            starts = [] if "strength" in _taken(pipe) else [row.start for row in rows if row.start is not None]
+            call = noised(pipe, starts, rows[0].request.strength or 0.0, noise) if starts else pipe
+            images: torch.Tensor = call(**arguments, generator=noise).images
         if pipe is not loaded.pipe:  # it knows nothing of the hooks that the loaded one has on their common parts
             loaded.pipe.maybe_free_model_hooks()
         return images if output == "latent" else _to_pixels(images, rows[0].request)

@@ -20,6 +20,11 @@ TAESD3 = SmallDecoder("taesd3", "madebyollin/taesd3", 9_850_000)
 TAEF1 = SmallDecoder("taef1", "madebyollin/taef1", 9_850_000)
 
 
+def _by_words(text: str) -> dict[Task, str]:
+    """Of a family for which diffusers has one class: see `diffusion.noised`."""
+    return _tasks(text, image=text, inpaint=text)
+
+
 def _tasks(text: str, *, image: str = "", inpaint: str = "", edit: str = "") -> dict[Task, str]:
     named = {Task.TEXT: text, Task.IMAGE: image, Task.INPAINT: inpaint, Task.EDIT: edit}
     return {task: name for task, name in named.items() if name}
@@ -92,6 +97,7 @@ STABLE_DIFFUSION_XL_INPAINTING = replace(
 LATENT_CONSISTENCY = Family(
     "Latent Consistency",
     _tasks("LatentConsistencyModelPipeline", image="LatentConsistencyModelImg2ImgPipeline"),
+    samplers=("LCM",),  # the others cannot skip steps of the schedule that it was distilled from
     guidance=EMBEDDED,
     clip_encoders=1,
     loras=(LORA_SD1, LORA_SD2),
@@ -242,7 +248,7 @@ FAMILIES = (
     ),
     Family(
         "Sana",
-        _tasks("SanaPipeline"),
+        _by_words("SanaPipeline"),
         guidance_scale=4.5,
         side=1024,
         samplers=(*FLOW_SAMPLERS, "Heun", "DPM++ 2M", "UniPC"),
@@ -251,14 +257,14 @@ FAMILIES = (
     ),
     Family(
         "PixArt-alpha",
-        _tasks("PixArtAlphaPipeline"),
+        _by_words("PixArtAlphaPipeline"),
         guidance_scale=4.5,
         side=1024,
         encoder_parameters=4_762_000_000,
     ),
     Family(
         "PixArt-Sigma",
-        _tasks("PixArtSigmaPipeline"),
+        _by_words("PixArtSigmaPipeline"),
         guidance_scale=4.5,
         side=1024,
         encoder_parameters=4_762_000_000,
@@ -277,10 +283,11 @@ FAMILIES = (
         samplers=FLOW_SAMPLERS,
     ),
     Family("Lumina", _tasks("LuminaPipeline"), samplers=FLOW_SAMPLERS),
-    Family("Lumina 2", _tasks("Lumina2Pipeline"), samplers=FLOW_SAMPLERS),
-    Family("AuraFlow", _tasks("AuraFlowPipeline"), samplers=FLOW_SAMPLERS),
-    Family("CogView3-Plus", _tasks("CogView3PlusPipeline")),
-    Family("CogView4", _tasks("CogView4Pipeline"), samplers=FLOW_SAMPLERS),
+    Family("Lumina 2", _by_words("Lumina2Pipeline"), samplers=FLOW_SAMPLERS),
+    Family("AuraFlow", _by_words("AuraFlowPipeline"), samplers=FLOW_SAMPLERS),
+    Family("CogView3-Plus", _by_words("CogView3PlusPipeline")),
+    # It fills shorter prompts of a pass up, and its encoder reads what it filled them with.
+    Family("CogView4", _by_words("CogView4Pipeline"), samplers=FLOW_SAMPLERS, alone=True),
     Family("Ovis-Image", _tasks("OvisImagePipeline"), samplers=FLOW_SAMPLERS),
     Family("PRX", _tasks("PRXPipeline"), samplers=FLOW_SAMPLERS),
 )

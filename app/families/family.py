@@ -67,7 +67,7 @@ class Family:
     """One kind of model.
 
     `tasks`: the pipeline class of each task. Then the defaults of a model that says none itself; sides in pixels.
-    `samplers`: those that work for a flow-matching family; None for a family that predicts noise, which takes all.
+    `samplers`: those that work for it, which every flow-matching family names; None = all.
     `clip_encoders`: how many CLIP encoders read the prompt, where Atelier cuts and weighs it itself; 0 = it does not.
     `prompt_tokens`: tokens of the longest text encoder, where the pipeline's own default reads less.
     `chat_template`: how the tokenizer's chat template is asked for, whose words the prompt's limit counts too.

@@ -112,7 +112,7 @@ def test_it_is_pixel_equal_to_the_plain_diffusers_call(
     assert generate(loaded, request, pictures=PICTURES)[0].rgb == picture.rgb
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "klein", "qwen-edit-plus"])  # each takes its pictures in another way
+@NAMES
 def test_image_i_of_a_batch_equals_its_single_and_every_tier_gives_equal_pixels(
     name: str,
     folder: Callable[[str], Path],

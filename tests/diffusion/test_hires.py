@@ -167,7 +167,7 @@ def test_an_infotext_and_a_recipe_say_it_as_a1111_does() -> None:
         ({"hr_second_pass_steps": 900, "strength": 0.1}, "strength"),
         ({"task": "image", "inputs": [{"sha256": "0" * 64}]}, "enable_hr"),
         ({"pipeline": "FluxPipeline", "hr_upscaler": "Latent"}, "hr_upscaler"),
-        ({"pipeline": "SanaPipeline"}, "enable_hr"),
+        ({"pipeline": "LuminaPipeline"}, "enable_hr"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(fields: dict[str, Any], field: str, tmp_path: Path) -> None:

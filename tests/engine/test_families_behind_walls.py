@@ -1,24 +1,39 @@
 """Every family of models, LoRA, one-file checkpoint, GGUF and model of the hub's cache runs in the confined child."""
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.catalog import Catalog
+from app.core.errors import EngineCrashed
 from app.core.settings import Settings
+from app.core.task import Task
+from app.engine.base import Work
 from app.engine.local import LocalEngine
+from app.families import family_of
 from tests.diffusion.test_quantized import write_gguf
+from tests.diffusion.test_starts import ITS_MASK, PICTURES, START
+from tests.editors import EDITORS, save_editor
 from tests.engine.conftest import a_job
-from tests.engine.watching import ignore, made_by, nobody
+from tests.engine.watching import Noting, ignore, made_by, nobody
 from tests.families import FAMILIES, build, save
 from tests.loras import save_lora
-from tests.pipelines import catalog_toml, make_tiny_sd
+from tests.pipelines import (
+    catalog_toml,
+    make_tiny_latent_redrawer,
+    make_tiny_redrawer,
+    make_tiny_sd,
+    make_tiny_upscaler,
+)
 from tests.single_files import save_single_file
 
 # diffusers' older pipelines tell of outdated options and of packages that they can do without.
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore::FutureWarning")]
+UPSCALERS = {"swin2sr": make_tiny_upscaler, "x4": make_tiny_redrawer, "latent-x2": make_tiny_latent_redrawer}
 REPOSITORY, COMMIT = "somebody/tiny", "1234567890abcdef1234567890abcdef12345678"
 
 
@@ -46,6 +61,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Lo
     folder = tmp_path_factory.mktemp("models")
     for name in FAMILIES:
         save(name, folder / name)
+    for name in EDITORS:
+        save_editor(name, folder / name)
+    for name, make in UPSCALERS.items():
+        make(folder / name)
     make_tiny_sd(folder / "tiny")
     save_lora(folder / "loras" / "ink.safetensors")
     save_single_file(build("sd15", folder / "work"), folder / "one-file.safetensors")
@@ -73,6 +92,37 @@ def engine(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Lo
         engine.close()
 
 
+def of_each_task(engine: LocalEngine, name: str) -> Iterator[Work]:
+    """A job for each task that a model has a pipeline for: of two pictures, where it can make several."""
+    entry = engine._catalog.get(name)
+    if name in UPSCALERS:
+        yield a_job(entry=entry, task=Task.UPSCALE, inputs=({"role": "image", "sha256": START},), scale=2)
+        return
+    picture, mask = {"role": "image", "sha256": START}, {"role": "mask", "sha256": ITS_MASK}
+    for task in (Task.TEXT, Task.IMAGE, Task.INPAINT, Task.EDIT):
+        if family_of(entry.pipeline).can(task):
+            inputs = () if task is Task.TEXT else (picture, mask) if task is Task.INPAINT else (picture,)
+            strength = 0.6 if task in (Task.IMAGE, Task.INPAINT) else None
+            yield a_job(entry=entry, task=task, inputs=inputs, strength=strength, num_images=2)
+
+
+def test_what_a_kill_leaves_of_each_task_of_each_family_is_made_as_it_would_have_been(engine: LocalEngine) -> None:
+    jobs = [job for name in (*FAMILIES, *EDITORS, *UPSCALERS) for job in of_each_task(engine, name)]
+    assert {job.request.task for job in jobs} == {Task.TEXT, Task.IMAGE, Task.INPAINT, Task.EDIT, Task.UPSCALE}
+    whole = [made_by(engine, [job], inputs=PICTURES)[0] for job in jobs]
+    said = [(job.request.model, job.request.task) for job in jobs]
+    assert [(one, result.error, len(result.pictures)) for one, result in zip(said, whole, strict=True)] == [
+        (one, None, len(job.images)) for one, job in zip(said, jobs, strict=True)
+    ]
+    noting = Noting(on_picture=lambda _picture: os.kill(engine.status().pid or 0, signal.SIGKILL))
+    with pytest.raises(EngineCrashed):
+        engine.run(jobs[:1], PICTURES, noting)
+    for job, result in zip(jobs, whole, strict=True):
+        [rest] = made_by(engine, [job.model_copy(update={"attempt": 2, "images": job.images[-1:]})], inputs=PICTURES)
+        assert [picture.rgb for picture in rest.pictures] == [result.pictures[-1].rgb], job.request
+        assert len({picture.rgb for picture in result.pictures}) == len(job.images)
+
+
 def test_every_kind_of_model_draws_in_the_confined_process(engine: LocalEngine) -> None:
     jobs = [a_job(entry=engine._catalog.get(name), num_inference_steps=2) for name in (*FAMILIES, "one", "gguf", "hub")]
     jobs.append(a_job("a red apple <lora:ink:0.8>", model="tiny"))
@@ -81,4 +131,4 @@ def test_every_kind_of_model_draws_in_the_confined_process(engine: LocalEngine) 
         (job.request.model, None) for job in jobs
     ]
     assert all(len(outcome.pictures) == 1 for outcome in outcomes)
-    assert engine.status().restarts == 0
+    assert engine.status().restarts <= 1  # that of the kill, where it came before

@@ -47,7 +47,7 @@ def parts(model: Model, given: argparse.Namespace) -> dict[str, Callable[[], Row
         "settings": lambda: measures.settings(model, max(4, few // 2), random.Random(6)),
         "service": service,
         "outside": lambda: measures.outside_world(model, min(100, 2 * count)),
-        "negative": lambda: measures.negative_prompts(model, few, random.Random(9)),
+        "negative": lambda: measures.negative_prompts(Served(given.served), few, random.Random(9)),
         "size": lambda: {"the model": {"native side": float(model.side), "megabytes": model.megabytes()}},
     }
 

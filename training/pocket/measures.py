@@ -10,7 +10,7 @@ import numpy as np
 from captions import caption
 from drawing import draw_scene
 from layout import NUMBERS
-from model import Model, Served
+from model import NEGATIVE, Model, Served
 from outside import OUTSIDE
 from PIL import Image
 from scenes import HABITATS, Scene, Thing
@@ -222,8 +222,9 @@ def outside_world(model: Model, count: int) -> dict[str, Row]:
     return {"judge on real scenes, clear": row(drawn), "everyday prompts from outside": row(made)}
 
 
-def negative_prompts(model: Model, count: int, rng: random.Random) -> dict[str, Row]:
-    """The named colour or thing should be gone; beside it, how often it is there without a negative prompt."""
+def negative_prompts(served: Served, count: int, rng: random.Random) -> dict[str, Row]:
+    """The named colour or thing should be gone, as Atelier draws; beside it, how often it is there without a negative
+    prompt."""
     keys = list(nouns())
     coloured = [Scene((Thing(rng.choice(keys), rng.choice(list(COLOURS))),)) for _ in range(count)]
     pairs = [Scene((Thing(a), Thing(b)), relation="and") for a, b in (rng.sample(keys, 2) for _ in range(count))]
@@ -236,14 +237,18 @@ def negative_prompts(model: Model, count: int, rng: random.Random) -> dict[str, 
         found = [judge.found_things(p, "studio", judge.every_noun(None), most=2, share=judge.FAINT) for p in pictures]
         return percent([s.things[1].noun in {one.noun for one in f} for f, s in zip(found, pairs, strict=True)])
 
+    def drawn(prompts: list[str], negatives: list[str]) -> list[Image.Image]:
+        return [served.draw(*each) for each in zip(prompts, range(count), negatives, strict=True)]
+
+    usual = [NEGATIVE] * count
     colours, seconds = [str(s.things[0].colour) for s in coloured], [s.things[1].noun for s in pairs]
     return {
         "colour there": {
-            "usual negative prompt": colour_there(model.draw(said(coloured))),
-            "colour in the negative prompt": colour_there(model.draw(said(coloured), colours)),
+            "usual negative prompt": colour_there(drawn(said(coloured), usual)),
+            "colour in the negative prompt": colour_there(drawn(said(coloured), colours)),
         },
         "second thing there": {
-            "usual negative prompt": thing_there(model.draw(said(pairs))),
-            "thing in the negative prompt": thing_there(model.draw(said(pairs), seconds)),
+            "usual negative prompt": thing_there(drawn(said(pairs), usual)),
+            "thing in the negative prompt": thing_there(drawn(said(pairs), seconds)),
         },
     }

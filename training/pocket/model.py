@@ -55,7 +55,8 @@ class Model:
 
 
 class Served:
-    """The model as Atelier's library draws with it: sizes that it was not trained for, and the seconds it takes."""
+    """The model as Atelier's library draws with it: sizes that it was not trained for, negative prompts, and the seconds
+    it takes."""
 
     def __init__(self, model: str) -> None:
         from app import DiffusionService
@@ -65,9 +66,9 @@ class Served:
         if not self.service.load_model(model):
             raise SystemExit(f"Atelier cannot load {model}")
 
-    def draw(self, prompt: str, seed: int, **settings: Any) -> Image.Image:
+    def draw(self, prompt: str, seed: int, negative: str = NEGATIVE, **settings: Any) -> Image.Image:
         """One picture, with the page's defaults except for `settings`."""
-        made = self.service.generate_image(prompt=prompt, negative_prompt=NEGATIVE, seed=seed, **settings)
+        made = self.service.generate_image(prompt=prompt, negative_prompt=negative, seed=seed, **settings)
         if not made["success"]:
             raise RuntimeError(made["message"])
         return made["images"][0]
