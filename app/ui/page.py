@@ -28,6 +28,8 @@ PULSE_S = 1.5  # how often a page asks how the service is
 REMEMBERING = {**QUIET, "js": SENT}
 # For the event that wants to know what is painted just then, too.
 MASKED = "async (_, ...others) => { await window.atelierSendMask(); return [window.atelierMemory(), ...others]; }"
+# A part of the page that is pressed, once, a moment after fields changed: filling the form changes all of them.
+CHANGED = "window.atelierHears('{}', () => trigger('click', {{}}))"
 # Tells the browser that an answer is due: without one it says that the page's own server is gone.
 PULSE = "(_, ...others) => { window.atelierAsked(); return [window.atelierMemory(), ...others]; }"
 
@@ -55,6 +57,7 @@ def create_page(studio: Studio) -> gr.Blocks:
         memory = gr.HTML(js_on_load=REMEMBER, apply_default_css=False, elem_id="at-memory")
         head = html_part("at-header")
         message = html_part("at-toast", RESTART)
+        changed = {name: html_part(f"at-changed-{name}", CHANGED.format(name)) for name in ("advice", "draft")}
         tab: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_classes="at-outer"), gr.Tab(texts("tab_multimodal")):  # noqa: SIM117
             with gr.Tabs(selected=GENERATE, overflow_behavior="wrap", elem_id="at-tabs") as tabs:
@@ -72,7 +75,7 @@ def create_page(studio: Studio) -> gr.Blocks:
                     inspect = create_inspect_tab(studio)
                 with gr.Tab(texts("tab_models"), id=MODELS) as tab[MODELS]:
                     models = create_models_tab(studio)
-        shell = Shell(head, message, memory, tabs, gr.Timer(PULSE_S))
+        shell = Shell(head, message, memory, tabs, gr.Timer(PULSE_S), changed)
         page = Page(shell, tab, generate, grid, library, queue, inspect, models, describe)
         events = GenerateEvents(studio, shell, generate)
         grids = GridEvents(studio, shell, events, grid)
@@ -117,7 +120,8 @@ def _wire_form(page: Page, events: FormEvents) -> None:
     for side in (fields["width"], fields["height"]):
         side.input(events.type_size, size, [fields.ratio], **QUIET)
     given = [component.change for component in [*fields.numbers, model]]
-    gr.on(given, events.advise, fields.inputs, [tab.advice], trigger_mode="always_last", **QUIET)
+    gr.on(given, js="() => window.atelierSoon('advice')", **QUIET)
+    page.shell.changed["advice"].click(events.advise, fields.inputs, [tab.advice], trigger_mode="always_last", **QUIET)
     tab.advice.click(events.use_good, fields.inputs, [*fields.outputs, tab.advice], **QUIET)
     tab.defaults.click(events.use_defaults, fields.inputs, fields.outputs, **QUIET)
     tab.dice.click(events.random_seed, None, [fields["seed"]], **QUIET)
@@ -198,7 +202,8 @@ def _wire_life(blocks: gr.Blocks, page: Page, events: PageEvents) -> None:
     names = json.dumps(list(fields.by_name))
     draft = f"(...values) => window.atelierDraft({names}, values)"
     changes = [component.change for component in fields.by_name.values()]
-    gr.on(changes, None, list(fields.by_name.values()), js=draft, trigger_mode="always_last", **QUIET)
+    gr.on(changes, js="() => window.atelierSoon('draft')", **QUIET)
+    shell.changed["draft"].click(None, list(fields.by_name.values()), js=draft, **QUIET)
     asked = {fields["model"], fields["negative_prompt"], shell.memory}
     seen = [shell.header, shell.memory, shell.toast, tab.clock, tab.stage, tab.history]
     pulse = shell.pulse.tick(events.pulse, asked, [*seen, *form], **{**QUIET, "js": PULSE})

@@ -10,7 +10,7 @@ from app.core.task import Task
 from app.ui.actions import Action, texts_of
 from app.ui.markup import notice
 from app.ui.search import LIKE
-from app.ui.shell import Shell, Updates, Values
+from app.ui.shell import Shell, Updates, Values, unlike_built
 from app.ui.studio import GENERATE, LIBRARY, MODELS, QUEUE, TABS, Studio
 from app.ui.tabs.describe_tab import DescribeTab
 from app.ui.tabs.generate_events import GenerateEvents
@@ -53,13 +53,14 @@ class PageEvents:
     def opened(self, request: gr.Request, values: Values) -> Updates:
         """A page was opened or reloaded: header, chosen tab, drop zone, and everything of the generate tab."""
         asked, words = request.query_params.get("tab", GENERATE), self._studio.words(request)
-        return {
+        own = {
             self._shell.header: self._header(request),
-            self._shell.tabs: gr.Tabs(selected=asked if asked in TABS else GENERATE),
+            self._shell.tabs: gr.update(selected=asked if asked in TABS else GENERATE),
             self._inspect_tab.drop: drop_zone(words("inspect_drop")),
             self._describe_tab.drop: drop_zone(words("start_drop")),
             self._describe_tab.page: notice(words("describe_empty")),
-        } | self._generate.opened(request, values)
+        }
+        return unlike_built(own | self._generate.opened(request, values))
 
     def pulse(self, request: gr.Request, values: Values) -> Updates:
         """How the service is: header, the jobs' clock, the model's line, and the form's fields if they were empty."""

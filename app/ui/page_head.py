@@ -5,6 +5,7 @@ the look comes, and has asked the browser for its language.
 """
 
 import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class PageHead:
         language = chosen_language(Headers(scope=scope).get("cookie", ""))
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         added = (language_script(language) if language else b"") + self._head
-        await self._app({**scope, "headers": plain}, receive, _with_head(send, added))
+        packed = _packed(send) if "gzip" in Headers(scope=scope).get("accept-encoding", "") else send
+        await self._app({**scope, "headers": plain}, receive, _with_head(packed, added))
 
 
 def head_of(folder: Path, style: str, scripts: Sequence[str]) -> str:
@@ -49,6 +51,33 @@ def language_script(language: str) -> bytes:
     text = f"for (const [name, value] of [['language', {said}], ['languages', [{said}]]]) "
     text += "Object.defineProperty(navigator, name, { get: () => value });"
     return f"<script>{text}</script>".encode()
+
+
+def _packed(send: Send) -> Send:
+    """The page itself is a hundred kilobytes that repeat themselves."""
+    start: Message | None = None
+    gzip = zlib.compressobj(level=6, wbits=zlib.MAX_WBITS + 16)
+
+    async def sending(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        more = message.get("more_body", False)
+        body = gzip.compress(message.get("body", b"")) + (b"" if more else gzip.flush())
+        if start is not None:
+            headers = MutableHeaders(scope=start)
+            headers["content-encoding"] = "gzip"
+            headers.add_vary_header("accept-encoding")
+            if more:
+                del headers["content-length"]
+            else:
+                headers["content-length"] = str(len(body))
+            await send(start)
+            start = None
+        await send({**message, "body": body})
+
+    return sending
 
 
 def _with_head(send: Send, added: bytes) -> Send:

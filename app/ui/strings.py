@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from starlette.requests import HTTPConnection
@@ -70,7 +71,28 @@ class Strings:
     def for_gradio(self) -> gr.I18n:
         """What Gradio's own components look their labels up in."""
         chinese = dict.fromkeys(CHINESE_NAMES, self._tables[CHINESE])
-        return gr.I18n(**{ENGLISH: self._tables[ENGLISH]}, **chinese)
+        return Labels(**{ENGLISH: self._tables[ENGLISH]}, **chinese)
+
+
+class Labels(gr.I18n):  # type: ignore[misc]
+    """Only the texts that were asked for go to the browser: the page needs a tenth of them."""
+
+    def __init__(self, **translations: dict[str, str]) -> None:
+        super().__init__(**translations)
+        self._asked: set[str] = set()
+
+    def __call__(self, key: str) -> Any:
+        """The mark of a text, which the browser puts that text in the place of."""
+        self._asked.add(key)
+        return super().__call__(key)
+
+    @property
+    def translations_dict(self) -> dict[str, dict[str, str]]:
+        """Language → key → text, of the keys that were asked for until now."""
+        return {
+            language: {key: text for key, text in table.items() if key in self._asked}
+            for language, table in self.translations.items()
+        }
 
 
 def chosen_language(cookies: str) -> str | None:

@@ -18,7 +18,7 @@ from app.ui.views.header import error_text, hint_text
 from app.ui.views.toast import toast, undoable
 
 # A tab's own events: small calls that answer at once, not part of any API, and no spinner over the page.
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"}
 # The names of the tabs, as `?tab=` and the code call them.
 GENERATE, GRID, LIBRARY, QUEUE, INSPECT, MODELS = "generate", "grid", "library", "queue", "inspect", "models"
 DESCRIBE = "describe"

@@ -29,7 +29,7 @@ from app.families import family_of
 from app.picture.fit import cover
 from tests.editors import EDITORS, save_editor
 from tests.families import build, save
-from tests.pipelines import make_tiny_sd, tiny_unet
+from tests.pipelines import make_tiny_sd
 
 SIZE = (64, 96)
 COLOURS = Image.frombytes("RGB", SIZE, bytes(i * i // 7 % 256 for i in range(64 * 96 * 3)))
@@ -282,10 +282,14 @@ def test_inpainting_without_a_pipeline_for_it_is_what_diffusers_own_does(
     assert blended.how["pipeline"] == family_of(type(loaded.pipe).__name__).tasks[Task.IMAGE]
 
 
-def test_a_checkpoint_that_sees_the_mask_repaints_as_plain_diffusers_does_and_does_nothing_else(tmp_path: Path) -> None:
-    text = build("sd15", tmp_path / "work")
-    text.unet = tiny_unet(in_channels=9)
-    pipe = diffusers.StableDiffusionInpaintPipeline(**text.components)
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_a_checkpoint_that_sees_the_mask_repaints_as_plain_diffusers_does_and_does_nothing_else(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = build(name, tmp_path / "work")
+    text.unet = type(text.unet).from_config({**text.unet.config, "in_channels": 9})
+    cls = getattr(diffusers, family_of(type(text).__name__).tasks[Task.INPAINT])
+    pipe = cls(**text.components)
     pipe.save_pretrained(tmp_path / "nine")
     entry = folder_entry(tmp_path / "nine")
     assert tasks_of(entry) == (Task.INPAINT,)
@@ -293,11 +297,17 @@ def test_a_checkpoint_that_sees_the_mask_repaints_as_plain_diffusers_does_and_do
     wanted = pipe("a red apple", image=COLOURS, mask_image=MASK, width=SIZE[0], height=SIZE[1], strength=0.6,
                   num_inference_steps=4, guidance_scale=4.0,
                   generator=torch.Generator("cpu").manual_seed(7)).images[0]  # fmt: skip
-    loaded = ModelCache("cpu").load(entry, Path("/"))
-    [picture] = generate(loaded, ask(Task.INPAINT, num_inference_steps=4), pictures=PICTURES)
-    # Where a UNet's numbers lie in memory rounds them otherwise: one of 256 levels, in a byte or two.
-    whole = Image.composite(wanted, COLOURS, MASK).tobytes()
-    apart = [abs(a - b) for a, b in zip(picture.rgb, whole, strict=True) if a != b]
-    assert len(apart) <= 20
-    assert set(apart) <= {1}
-    assert picture.how["pipeline"] == "StableDiffusionInpaintPipeline"
+    request = ask(Task.INPAINT, num_inference_steps=4)
+    for size in (MachineSize.BIG, MachineSize.TINY):
+        loaded = ModelCache("cpu", machine_size=size).load(entry, Path("/"))
+        [picture] = generate(loaded, request, pictures=PICTURES)
+        # Where a UNet's numbers lie in memory rounds them otherwise: one of 256 levels, in a byte or two.
+        whole = Image.composite(wanted, COLOURS, MASK).tobytes()
+        apart = [abs(a - b) for a, b in zip(picture.rgb, whole, strict=True) if a != b]
+        assert len(apart) <= 20
+        assert set(apart) <= {1}
+        assert picture.how["pipeline"] == cls.__name__
+    assert steps_until_cancelled(loaded, ask(Task.INPAINT, num_inference_steps=9)) == 3
+    monkeypatch.setattr(generate_module, "images_in_a_pass", lambda *_: 8)
+    [made] = generate_batch(loaded, [ask(Task.INPAINT, num_images=2)], pictures=PICTURES)
+    assert max(abs(a - b) for a, b in zip(picture.rgb, made.pictures[0].rgb, strict=True)) <= 1

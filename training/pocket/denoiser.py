@@ -199,7 +199,10 @@ def _spread(unet: UNet2DConditionModel, cells: Channels, clock: Clock) -> None:
         for place, sign in ((COVERED + 2 * quarter, 1), (COVERED + 2 * quarter + 1, -1)):
             resnet.conv1.weight[hidden + quarter, place, 1, 1] = sign * SWITCH
         _only_in(resnet.conv1, hidden + quarter, quarter, 2 * WRONG)
-    say_where(unet, clock, hidden, CELL + BESIDE + 2 * GAIN, SILENT, (CELL + FINE_ONES, FINE_HEAVY), NOT_KEPT)
+    free = say_where(unet, clock, hidden, CELL + BESIDE + 2 * GAIN, SILENT, (CELL + FINE_ONES, FINE_HEAVY), NOT_KEPT)
+    for unit in range(free, FINE):  # all of a silent picture goes down together, which a norm's mean would take back
+        resnet.conv1.weight[unit, SILENT, 1, 1] = WRONG * 2 * PATCH / (FINE - free)
+        resnet.conv1.weight[unit, SILENT + 1, 1, 1] = -WRONG * 2 * PATCH / (FINE - free)
     for channel in range(2 * (PAINTED + 1)):
         resnet.conv_shortcut.weight[START + channel, CELL + BESIDE + channel] = 1
     for channel in range(PAINTED):

@@ -55,8 +55,8 @@ class Model:
 
 
 class Served:
-    """The model as Atelier's library draws with it: sizes that it was not trained for, negative prompts, and the seconds
-    it takes."""
+    """The model as Atelier's library draws with it: sizes that it was not trained for, negative prompts, and the
+    seconds it takes."""
 
     def __init__(self, model: str) -> None:
         from app import DiffusionService

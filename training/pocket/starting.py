@@ -16,6 +16,7 @@ from schedule import Clock
 STEEP = 8.0  # a hidden unit rises so steeply above what is kept
 SWITCH = 20.0  # the same of the units that say where nothing is kept
 AGAINST = 1.2  # by how much more a latent has to differ where nothing is to be kept
+LOUD = 100.0  # what says where nothing is kept: only what is above 0 counts, and below it is never quite 0
 FINER = 256.0
 FAINT = 0.01  # the noisy picture beside the noise, on its way
 LOW_NOISE, HIGH_NOISE = 0.375, 0.83  # of what is smoothed, and of the rest: what single latents have being 1
@@ -49,12 +50,12 @@ def read_start(
 @torch.no_grad()
 def say_where(
     unet: UNet2DConditionModel, clock: Clock, units: int, gain: int, silent: int, ones: tuple[int, float], target: int
-) -> None:
+) -> int:
     """In the first layer behind the cells: the pair at `target` says where nothing is kept.
 
     Hidden units from `units` on are free, of which the caller has written the first four; `gain` is the pair that
     read_start made of the gain, `silent` the one of silence; `ones` is a channel that is the same everywhere, and how
-    large. Seven more units only take these back in the norm's mean.
+    large. Seven more units only take these back in the norm's mean. Returns the next free hidden unit.
     """
     resnet = unet.up_blocks[3].resnets[0]
     early, late = WINS
@@ -74,8 +75,9 @@ def say_where(
             -resnet.conv1.weight[unit],
             -resnet.conv1.bias[unit],
         )
-        resnet.conv2.weight[target, unit, 1, 1] = 1 / SWITCH
-        resnet.conv2.weight[target + 1, unit, 1, 1] = -1 / SWITCH
+        resnet.conv2.weight[target, unit, 1, 1] = LOUD / SWITCH
+        resnet.conv2.weight[target + 1, unit, 1, 1] = -LOUD / SWITCH
+    return units + 14
 
 
 @torch.no_grad()
@@ -95,8 +97,7 @@ def keep_start(unet: UNet2DConditionModel, clock: Clock, units: int, start: int,
                 row[start + 2 * channel + 1] -= sign * STEEP * kernel
                 row[2 * channel] -= sign * STEEP * kernel
                 row[2 * channel + 1] += sign * STEEP * kernel
-                row[against, 1, 1] -= STEEP * AGAINST
-                row[against + 1, 1, 1] += STEEP * AGAINST
+                row[against, 1, 1] -= STEEP * AGAINST / LOUD
                 for place, way in ((2 * channel, -1), (2 * channel + 1, 1)):
                     resnet.conv2.weight[place, units, 1, 1] += way * sign / STEEP
                 units += 1
@@ -106,6 +107,5 @@ def keep_start(unet: UNet2DConditionModel, clock: Clock, units: int, start: int,
         least = torch.where(clock.ratio < LOUDEST / 2, least, least + 8 * (clock.ratio.clamp(max=1.0) - LOUDEST / 2))
         clock.shift(resnet, own, -STEEP * (larger * least).clamp(max=12.0), torch.ones_like(least))
     for unit in (units, units + 1):  # all others go down together, which a norm's mean would take back
-        for place, sign in ((against, 1), (against + 1, -1)):
-            resnet.conv1.weight[unit, place, 1, 1] = sign * STEEP * AGAINST * 2 * channels
+        resnet.conv1.weight[unit, against, 1, 1] = STEEP * AGAINST * 2 * channels / LOUD
     return units + 2

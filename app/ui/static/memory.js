@@ -64,6 +64,14 @@
     if (window.innerWidth < 768) document.querySelector("#at-settings > .label-wrap.open")?.click();
     window.atelierReady();
   };
+  // Many changes at once, as when the form is filled, are one to whoever wants to know of them.
+  const SOON_MS = 40, hearers = {}, due = {};
+  window.atelierHears = (name, hear) => { hearers[name] = hear; };
+  window.atelierSoon = (name) => {
+    clearTimeout(due[name]);
+    due[name] = setTimeout(() => hearers[name]?.(), SOON_MS);
+  };
+
   window.atelierDraft = (names, values) => {
     if (!open) return;
     const said = Object.fromEntries(names.map((name, place) => [name, values[place]]));
