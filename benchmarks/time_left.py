@@ -33,7 +33,7 @@ OTHERS = ((64, 64, 5, 1), (192, 192, 30, 1), (128, 256, 12, 2), (320, 320, 20, 1
 FROM_SHARE = 0.2
 LEAST_S = 1.0  # an error is held against the time left, but not against less than this: nobody sees tenths
 MEDIAN, WORST = 0.15, 0.25
-ASK_S = 0.05
+ASK_S = 0.4  # as a page does
 
 
 def main() -> int:

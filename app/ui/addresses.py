@@ -20,9 +20,10 @@ ICONS = {
     "whole": ("/atelier/icon/whole.png", 512),
 }
 SKETCH_PATH = "/atelier/sketch"
+BEGIN_PATH, BEGUN_PATH = "/atelier/begin", "/atelier/begun"
 EVENTS_PATH = "/gradio_api/run/predict"
 MAX_JSON_BYTES = 2 * 2**20
-MAX_SKETCH_BYTES = 256 * 2**10
+MAX_DRAFT_BYTES = 256 * 2**10
 MAX_TOOL_BYTES = 8 * 2**20  # a picture of 6 MB that an assistant hands in
 MAX_FORM_BYTES = 16 * 2**10
 MAX_UPLOAD_BYTES = 32 * 2**20
@@ -61,7 +62,9 @@ ADDRESSES = (
     Address(r"/atelier/words/[^/]{1,200}\.json"),
     Address(r"/atelier/pictures\.zip"),
     Address(UPLOAD_PATH, POST, MAX_UPLOAD_BYTES),
-    Address(SKETCH_PATH, POST, MAX_SKETCH_BYTES),
+    Address(SKETCH_PATH, POST, MAX_DRAFT_BYTES),
+    Address(BEGIN_PATH, POST, MAX_DRAFT_BYTES),
+    Address(BEGUN_PATH + r"/[A-Za-z0-9-]{1,64}"),
     # Gradio's own: its scripts and styles, the one address that all events of the page go to, and the one that a page
     # which lost its line asks until there is an answer.
     Address(r"/assets/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}"),

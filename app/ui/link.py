@@ -52,6 +52,12 @@ class Remembered:
                 raise self._error
             return self._answer
 
+    def latest(self) -> Any:
+        """The last answer, however old; asked for only if there is none."""
+        with self._lock:
+            answer = self._answer
+        return self() if answer is None else answer
+
     def forget(self) -> None:
         """Ask anew next time."""
         with self._lock:
@@ -102,6 +108,11 @@ class ServiceLink:
         """The catalog."""
         self._health()  # a dead service is known at once, without the client's patience
         models: list[ModelInfo] = self._models()
+        return models
+
+    def latest_models(self) -> list[ModelInfo]:
+        """The catalog as it was told last, however long ago."""
+        models: list[ModelInfo] = self._models.latest()
         return models
 
     def loras(self) -> list[LoraInfo]:

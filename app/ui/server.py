@@ -15,6 +15,8 @@ from app.core.errors import AtelierError
 from app.core.settings import Settings
 from app.ui.accounts import Accounts
 from app.ui.addresses import ADDRESSES, TOOL_ADDRESSES
+from app.ui.begun import begin_routes
+from app.ui.gradio_files import gradio_routes
 from app.ui.installable import STATIC, installable_routes
 from app.ui.link import ServiceLink
 from app.ui.login import login_routes
@@ -35,7 +37,7 @@ from app.ui.tools import add_tools
 from app.ui.uploads import Uploads, upload_routes
 from app.ui.word_lists import word_routes
 
-STYLE, SCRIPTS = "style.css", ("coach", "paint", "memory", "page", "lightbox", "prompts", "notice", "sketch")
+STYLE, SCRIPTS = "style.css", ("coach", "paint", "memory", "page", "lightbox", "prompts", "notice", "sketch", "splash")
 CACHE_FOLDER = "ui-cache"
 MAX_SESSIONS = 50  # pages whose changed ranges Gradio keeps in memory; an older one gets the widest ranges
 ACT_TIMEOUT_S, LOOK_TIMEOUT_S = 15.0, 3.0
@@ -98,13 +100,15 @@ def build_app(settings: Settings) -> FastAPI:
     app.include_router(picture_routes(studio.link, ThumbnailCache(cache / "thumbnails", settings.ui_cache_bytes)))
     app.include_router(upload_routes(uploads))
     app.include_router(sketch_routes(studio))
+    app.include_router(begin_routes(studio))
     app.include_router(word_routes(settings.models_folder))
     app.include_router(installable_routes(strings))
+    app.include_router(gradio_routes())
     if accounts is not None:
         sessions = Sessions()
         app.include_router(login_routes(accounts, sessions, strings))
         app.add_middleware(LoginGate, sessions=sessions, role_of=accounts.role)
-    app.add_middleware(PageHead, head=head_of(STATIC, STYLE, SCRIPTS))
+    app.add_middleware(PageHead, head=head_of(STATIC, STYLE, SCRIPTS), strings=strings)
     app.add_middleware(
         Doorkeeper,
         names=host_names(settings),

@@ -1,6 +1,5 @@
 """`POST /atelier/sketch`: the form as it stands, drawn at once and kept nowhere, for `static/sketch.js`."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.core.errors import ServiceError
-from app.ui.actions import lists_in, plain_values
 from app.ui.addresses import SKETCH_PATH
-from app.ui.form import form_of
+from app.ui.posted import posted, request_of
 from app.ui.strings import Words
-from app.ui.studio import Studio, default_model, find_model
+from app.ui.studio import Studio
 from app.ui.views.header import error_text
 
 MAX_NAME_CHARS = 64
@@ -30,12 +28,8 @@ def sketch_routes(studio: Studio) -> APIRouter:
 
     @router.post(SKETCH_PATH)
     async def sketch(request: Request) -> Response:
-        words = studio.strings.for_request(request)
-        try:
-            asked = json.loads(await request.body())
-        except (ValueError, RecursionError):
-            asked = None
-        if not isinstance(asked, Mapping):
+        words, asked = studio.strings.for_request(request), posted(await request.body())
+        if asked is None:
             return JSONResponse({"said": words("settings_unusable")}, 422, UNKEPT)
         return await run_in_threadpool(_drawn, studio, asked, words)
 
@@ -44,16 +38,9 @@ def sketch_routes(studio: Studio) -> APIRouter:
 
 def _drawn(studio: Studio, asked: Mapping[Any, Any], words: Words) -> Response:
     by = str(asked.get("by") or "")[:MAX_NAME_CHARS]
-    models = studio.models()
-    model = find_model(models, str(asked.get("model"))) or default_model(models)
-    try:
-        form = None if model is None else form_of(plain_values(asked) | lists_in(asked) | PLAIN, model)
-        problems = [words("problem_no_model")] if form is None else form.problems(model, words)
-        body = {} if form is None or problems else form.request()
-    except (ValueError, OverflowError):  # a browser may send anything
-        problems, body = [words("settings_unusable")], {}
-    if problems:
-        return JSONResponse({"said": " ".join(problems)}, 422, UNKEPT)
+    body = request_of({**asked, **PLAIN}, studio, words)
+    if isinstance(body, str):
+        return JSONResponse({"said": body}, 422, UNKEPT)
     try:
         drawn = studio.link.ask(lambda: studio.link.client.sketch(body, by))
     except ServiceError as error:

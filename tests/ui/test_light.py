@@ -9,10 +9,12 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, Request
 
+from app.ui.gradio_files import FOLDER, LISTED
 from app.ui.shell import unlike_built
 from app.ui.strings import CHINESE, ENGLISH, Strings
 from tests.running import RunningPage
 from tests.ui.browser import context, opened
+from tests.ui.gradio_scripts import asked_by
 
 pytestmark = pytest.mark.browser
 PACKED_KB = 60  # it was 550
@@ -25,6 +27,25 @@ def test_the_page_comes_packed_to_whoever_can_unpack_it(page_process: RunningPag
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) == len(packed.raw.read(decode_content=False)) < PACKED_KB * 1000
     assert requests.get(page_process.url, timeout=10).text.count("<head>") == plain.text.count("<head>") == 1
+
+
+def test_the_page_knows_the_scripts_that_it_needs_before_they_are_asked_for(page: Page) -> None:
+    """After another release of Gradio: `python -m tests.ui.gradio_scripts`."""
+    told = page.evaluate("document.querySelector('link[data-needs]').dataset.needs").split()
+    assert set(told) == asked_by(page)
+
+
+def test_a_browser_keeps_gradios_scripts_and_gets_them_packed(page_process: RunningPage) -> None:
+    name = LISTED.read_text("utf-8").split()[0]
+    url = f"{page_process.url}/assets/{name}"
+    packed = requests.get(url, headers={"accept-encoding": "gzip"}, timeout=10)
+    plain = requests.get(url, headers={"accept-encoding": "identity"}, timeout=10)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert plain.headers.get("content-encoding") is None, plain.headers
+    assert packed.content == plain.content == (FOLDER / name).read_bytes()
+    assert "immutable" in plain.headers["cache-control"]
+    assert plain.headers["content-type"].startswith("text/javascript")
+    assert requests.get(f"{page_process.url}/assets/no-such.js", timeout=10).status_code == 404
 
 
 def test_only_the_texts_that_a_page_asked_for_go_along() -> None:

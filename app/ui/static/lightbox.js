@@ -43,8 +43,9 @@
       f: () => {
         if (!now().id) return;
         now().favourite = now().favourite === "1" ? "0" : "1";
-        tell(part, { act: "favourite", id: now().id, value: now().favourite });
+        const { id, favourite } = now();
         draw();
+        setTimeout(() => tell(part, { act: "favourite", id, value: favourite })); // what is seen comes first
       },
       " ": () => {
         const box = now().id ? document.querySelector(`[data-pick="${now().id}"]`) : null;
@@ -52,7 +53,8 @@
       },
       Delete: async () => {
         if (!now().id || !(await window.atelierConfirmed({ confirm: said.question, yes: said.yes, no: said.no }, stage))) return;
-        tell(part, { act: "delete", id: now().id });
+        const { id } = now();
+        setTimeout(() => tell(part, { act: "delete", id }));
         all = all.filter((item) => item !== now());
         if (!all.length) return dialog.close();
         place = Math.min(place, all.length - 1);

@@ -28,6 +28,13 @@
     write(localStorage, DRAFT, kept); // for the next tab, and for after a crash
   }
 
+  window.atelierKeep = keep;
+  // A job that began before the page was there.
+  window.atelierBegan = (id) => {
+    write(localStorage, JOBS, [id, ...read(localStorage, JOBS, [])].slice(0, MOST_JOBS));
+    write(sessionStorage, FOCUS, id);
+  };
+
   // Sent with each event that needs it; `Memory.read` is the other side.
   window.atelierMemory = () => JSON.stringify({
     jobs: read(localStorage, JOBS, []),

@@ -43,11 +43,13 @@
 
   // The page is shown when all of it is there (`style.css`), so that nothing jumps; and in any case after a while.
   const SHOWN_ANYWAY_MS = 8000;
-  window.atelierReady = () => {
+  window.atelierReady = async () => {
     if (document.documentElement.classList.contains("at-ready")) return;
+    await window.atelierTakeOver();
     // What was just told to the page is drawn in the next frame.
     requestAnimationFrame(() => requestAnimationFrame(() => {
       document.documentElement.classList.add("at-ready");
+      window.atelierTookOver();
       if (window.innerWidth >= 768 && document.activeElement === document.body) document.querySelector("#at-prompt textarea")?.focus();
     }));
   };
@@ -182,9 +184,7 @@
     const file = [...event.clipboardData?.files ?? []].find((each) => each.type.startsWith("image/"));
     if (!zone || !file) return;
     event.preventDefault();
-    let told = zone;
-    while (told && !told.atelierTell) told = told.parentElement;
-    handIn(zone, file, (_, data) => told?.atelierTell(data));
+    handIn(zone, file, (_, data) => window.atelierTell(zone, data));
   });
 
   // A part that is drawn anew takes its buttons along, and whoever uses the keyboard would begin again at the top: the
@@ -195,6 +195,13 @@
     const buttons = [...element.querySelectorAll("button:not(:disabled)")];
     const same = buttons.find(({ dataset }) => dataset.act === pressed.act && dataset.id === pressed.id);
     (same ?? buttons[0])?.focus({ preventScroll: true });
+  };
+
+  // Tells Python, through the part of the page that this stands in.
+  window.atelierTell = (inside, data) => {
+    let told = inside;
+    while (told && !told.atelierTell) told = told.parentElement;
+    told?.atelierTell(data);
   };
 
   // Called by each HTML part of the page: buttons with data-act send their data to Python.

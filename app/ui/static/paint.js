@@ -209,11 +209,7 @@
     } catch { /* Python is told that it did not arrive */ }
   };
 
-  function tell(data) {
-    let told = panel();
-    while (told && !told.atelierTell) told = told.parentElement;
-    told?.atelierTell(data);
-  }
+  const tell = (data) => window.atelierTell(panel(), data);
 
   const handIn = (file) => window.atelierHandIn(panel().querySelector("[data-upload]"), file, (_, data) => tell(data));
   const usable = () => panel() && document.querySelector("#at-start-frame")?.offsetParent;

@@ -32,10 +32,16 @@ def header(state: ServiceState, url: str, words: Words, person: str | None = Non
     else:
         line, below = _online(state.status, words), _trouble(state.status, words)
     links = Markup('<div class="at-links">{}{}</div>').format(_log_out(person, words), _other_language(words))
-    return Markup(
-        '<div class="at-header"><h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>{}{}</div>'
-        '{}<span id="at-words" hidden data-texts="{}"></span>'
-    ).format(words("app_name"), line, links, below, _texts_for_scripts(words))
+    return Markup('<div class="at-header">{}{}{}</div>{}<span id="at-words" hidden data-texts="{}"></span>').format(
+        brand(words), line, links, below, _texts_for_scripts(words)
+    )
+
+
+def brand(words: Words) -> Markup:
+    """The name, with its mark."""
+    return Markup('<h1 class="at-brand"><span class="at-mark" aria-hidden="true"></span>{}</h1>').format(
+        words("app_name")
+    )
 
 
 def _log_out(person: str | None, words: Words) -> Markup:
