@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.ui.gradio_files import needed
+from app.ui.markup import Markup
 from app.ui.strings import CHINESE, ENGLISH, Strings, chosen_language
 from app.ui.views.splash import splash
 
@@ -45,10 +46,11 @@ class PageHead:
             return
         language = chosen_language(Headers(scope=scope).get("cookie", ""))
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        added = (language_script(language) if language else b"") + self._head
+        words = self._strings.for_request(HTTPConnection(scope))
+        title = Markup("<title>{}</title>").format(words("app_name")).encode()  # Gradio's own comes with its scripts
+        added = (language_script(language) if language else b"") + title + self._head
         packed = _packed(send) if "gzip" in Headers(scope=scope).get("accept-encoding", "") else send
-        body = self._splash[self._strings.for_request(HTTPConnection(scope)).language]
-        await self._app({**scope, "headers": plain}, receive, _with(packed, added, body))
+        await self._app({**scope, "headers": plain}, receive, _with(packed, added, self._splash[words.language]))
 
 
 def head_of(folder: Path, style: str, scripts: Sequence[str]) -> str:

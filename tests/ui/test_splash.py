@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import pytest
 import requests
@@ -9,7 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from app.client import ImageServiceClient
 from tests.running import RunningPage
-from tests.ui.browser import context
+from tests.ui.browser import DESKTOP, PHONE, context
+from tests.ui.screenshots import violations
 
 pytestmark = pytest.mark.browser
 SAMPLE = "a red apple on a white table"
@@ -122,6 +124,23 @@ def test_the_samples_are_in_the_readers_language_and_stand_where_the_page_will_h
         ready(page)
         after = page.evaluate(first)
         assert all(abs(before[side] - after[side]) <= 3 for side in ("x", "y", "width"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_everyone_can_use_the_samples(
+    browser: Browser, page_process: RunningPage, scheme: Literal["light", "dark"], size: dict[str, int]
+) -> None:
+    with (
+        context(browser, viewport=size, color_scheme=scheme) as visitor,
+        without_scripts(visitor, page_process.url) as (page, _),
+    ):
+        page.keyboard.press("Tab")
+        expect(page.locator(".at-sample").first).to_be_focused()
+        assert violations(page) == []
+        page.keyboard.press("Enter")
+        expect(page.locator("#at-splash .at-picture img")).to_be_visible()
+        assert violations(page) == []
 
 
 @pytest.mark.parametrize("path", ["/?tab=library", "/?job=1", "/?prompt=a+cat"])
