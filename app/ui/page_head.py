@@ -26,6 +26,7 @@ HEAD, BODY = b"<head>", b"<body"
 RUNS = re.compile(rb'<script type="module" crossorigin src="([^"]+)"></script>')
 RUNS_LATER = rb'<link id="at-gradio" rel="modulepreload" crossorigin href="\1" data-needs="%s">'
 LINKS = '<meta name="theme-color" content="#0f766b"><link rel="apple-touch-icon" href="atelier/icon/small.png">'
+LIVES = "<script>window.atelierSplash()</script>"  # what stands above it is there by then
 COLOURS = '<link rel="stylesheet" href="theme.css">'  # Gradio's, which it asks for later itself
 
 
@@ -37,7 +38,7 @@ class PageHead:
         self._app = app
         self._head = head.encode()
         self._strings = strings
-        self._splash = {name: splash(strings.words(name)).encode() for name in (ENGLISH, CHINESE)}
+        self._splash = {name: (splash(strings.words(name)) + Markup(LIVES)).encode() for name in (ENGLISH, CHINESE)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the page with it; anything else is passed on as it is."""

@@ -11,5 +11,5 @@ def splash(words: Words) -> Markup:
     return Markup(
         '<div id="at-splash" class="gradio-container" lang="{}"><header class="at-header">{}</header>'
         '<div class="at-splash-columns"><div class="at-splash-form" aria-hidden="true"></div>'
-        '<main class="at-splash-stage" aria-live="polite">{}</main></div></div><script>window.atelierSplash()</script>'
+        '<main class="at-splash-stage" aria-live="polite">{}</main></div></div>'
     ).format(words.language, brand(words), stage(None, (), words))
