@@ -12,6 +12,9 @@
     part?.atelierTell?.({ here: part.querySelector("[data-stack]")?.dataset.stack, ...data });
   }
 
+  // When what is seen of it has been drawn.
+  const later = (act) => requestAnimationFrame(() => setTimeout(act));
+
   function show(opener) {
     const said = texts();
     let part = opener;
@@ -45,7 +48,7 @@
         now().favourite = now().favourite === "1" ? "0" : "1";
         const { id, favourite } = now();
         draw();
-        setTimeout(() => tell(part, { act: "favourite", id, value: favourite })); // what is seen comes first
+        later(() => tell(part, { act: "favourite", id, value: favourite }));
       },
       " ": () => {
         const box = now().id ? document.querySelector(`[data-pick="${now().id}"]`) : null;
@@ -54,7 +57,7 @@
       Delete: async () => {
         if (!now().id || !(await window.atelierConfirmed({ confirm: said.question, yes: said.yes, no: said.no }, stage))) return;
         const { id } = now();
-        setTimeout(() => tell(part, { act: "delete", id }));
+        later(() => tell(part, { act: "delete", id }));
         all = all.filter((item) => item !== now());
         if (!all.length) return dialog.close();
         place = Math.min(place, all.length - 1);

@@ -1,11 +1,11 @@
 // The page before Gradio's scripts have run: samples that can be clicked, and the picture that is drawn meanwhile.
 (() => {
-  const LOOK_MS = 120, SHORT_MS = 20, TOLD_MS = 60, MOST_MS = 500, PATIENCE_MS = 2000, SAMPLES_MODEL = "pocket";
+  const LOOK_MS = 200, SHORT_MS = 20, TOLD_MS = 60, MOST_MS = 500, PATIENCE_MS = 2000, SAMPLES_MODEL = "pocket";
   const splash = () => document.querySelector("#at-splash");
   const ours = () => splash()?.querySelector(".at-splash-stage");
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   const ask = window.fetch;
-  let begun = null, failed = false, words = null, answer = null;
+  let begun = null, failed = false, words = null, answer = null, over = null;
 
   // Only where the page will show the same: to whom it will show a job, another tab or other samples, it shows nothing.
   function awaited() {
@@ -37,7 +37,7 @@
 
   // Gradio's scripts ask the page's server before each of their long works: what the reader asked for comes first.
   function first(drawn) {
-    const over = Promise.race([drawn, wait(PATIENCE_MS)]);
+    over = Promise.race([drawn, wait(PATIENCE_MS)]);
     window.fetch = async (...asked) => {
       await over;
       return ask(...asked);
@@ -70,13 +70,17 @@
     if (failed || (answer && !answer.job)) setTimeout(() => document.querySelector("#at-generate").click(), TOLD_MS);
   };
 
-  // Gradio's scripts keep the browser busy for a second or more: they run when the samples can be seen.
-  function run() {
+  // Gradio's scripts keep the browser busy for a second or more: they are fetched when the samples can be seen, and run
+  // when they are there, and not before a picture that was asked for meanwhile.
+  async function run() {
     const link = document.querySelector("#at-gradio");
     if (!link) return;
     link.removeAttribute("id");
     const needed = link.dataset.needs.split(" ").filter(Boolean).map((name) => Object.assign(document.createElement("link"), { rel: "modulepreload", crossOrigin: "", href: new URL(name, link.href) }));
+    const come = needed.map((each) => new Promise((done) => { each.onload = each.onerror = done; }));
     document.head.append(...needed);
+    await Promise.race([Promise.all(come), wait(MOST_MS)]);
+    await over;
     document.head.append(Object.assign(document.createElement("script"), { type: "module", crossOrigin: "", src: link.href }));
   }
 
